@@ -1,0 +1,133 @@
+"""The record: what one ``connection_log`` event becomes, and the only shape after parsing.
+
+Two JSON forms share one set of types. The *full* form (``Record``) writes every key, null when
+unknown: command line and REST. The *compact* form (``CompactRecord``) leaves out nulls, an empty
+``extra`` and an empty ``meta``: journal and HEC body. Either form decodes into ``Record``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+SCHEMA = 1
+
+JsonValue = Any
+"""A JSON value as decoded: None, bool, int, float, str, list or dict of them."""
+
+
+class Log(Struct, frozen=True):
+    """What the line's own header said. ``time`` is canonical (see ``timestamp``), ``level`` a whole word."""
+
+    time: str | None = None
+    level: str | None = None
+    logger: str | None = None
+    format: str | None = None
+    caller: str | None = None
+    func: str | None = None
+    trace: str | None = None
+    span: str | None = None
+
+
+class Source(Struct, frozen=True):
+    """Where the event was read. ``offset`` is in bytes of the (uncompressed) source."""
+
+    host: str | None = None
+    input: str | None = None
+    path: str | None = None
+    offset: int | None = None
+    cursor: str | None = None
+    meta: dict[str, JsonValue] = {}
+
+
+class Record(Struct, frozen=True):
+    """One connection event in its full form; the order of the fields is the order of the keys.
+
+    ``time`` has nine fraction digits and ends in Z, so that text order is time order; ids are
+    lower-case UUID text; ``ip`` is canonical; empty text is None; ``code`` 0 is not None.
+    """
+
+    schema: int
+    id: str
+    time: str
+    status: str
+    type: str | None = None
+    method: str | None = None
+    app: str | None = None
+    organization_id: str | None = None
+    workspace_owner_id: str | None = None
+    workspace_id: str | None = None
+    workspace_name: str | None = None
+    agent_name: str | None = None
+    agent_id: str | None = None
+    user_id: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    slug_or_port: str | None = None
+    code: int | None = None
+    connection_id: str | None = None
+    client_session_id: str | None = None
+    disconnect_reason: str | None = None
+    request_id: str | None = None
+    log: Log = Log()
+    source: Source = Source()
+    extra: dict[str, JsonValue] = {}
+    names: dict[str, str | None] | UnsetType = UNSET
+
+
+class CompactLog(Log, frozen=True, omit_defaults=True):
+    """``Log`` that leaves out nulls when encoded."""
+
+
+class CompactSource(Source, frozen=True, omit_defaults=True):
+    """``Source`` that leaves out nulls and an empty ``meta`` when encoded."""
+
+
+class CompactRecord(Record, frozen=True, omit_defaults=True):
+    """``Record`` that leaves out nulls and an empty ``extra`` when encoded."""
+
+
+class Malformed(Struct, frozen=True):
+    """An entry that is ours but can't be a record: kept whole, with the reason and the place.
+
+    ``raw`` is the entry as framed (wrappers taken off), at most the line limit; ``length`` is its
+    full length in bytes in the source. ``line`` and ``column`` are 1-based, ``column`` in bytes of
+    ``raw``; ``time`` is the entry's own stamp, canonical, where it could be read.
+    """
+
+    raw: bytes
+    reason: str
+    line: int
+    column: int
+    source: Source
+    length: int
+    time: str | None = None
+
+
+class Gap(Struct, frozen=True):
+    """A loss that is known: what source, from which time to which, how much, and why.
+
+    ``bytes`` is the known lower bound, ``exact`` whether it is more than that.
+    """
+
+    schema: int
+    gap: str
+    source: Source
+    from_: str | None = msgspec.field(default=None, name="from")
+    to: str | None = None
+    bytes: int | None = None
+    exact: bool = False
+    detected: str = ""
+    reason: str = ""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Record)
+
+encode_record = _encoder.encode
+"""One record as JSON bytes, full or compact by its class, without a newline."""
+
+decode_record = _decoder.decode
+"""JSON bytes of either form as a ``Record``; raises msgspec.DecodeError."""

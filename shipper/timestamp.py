@@ -1,0 +1,107 @@
+"""Times: every form that coderd writes, as canonical text and as integer nanoseconds.
+
+Canonical text is ``YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ``: UTC, always nine digits, so that text order is
+time order from year 0001 to 9999. Forms read: RFC 3339 with any fraction and offset (Go's
+RFC3339Nano cuts trailing zeros) and Go's ``time.Time.String()``, e.g.
+``2025-07-03 06:57:16.144719 +0000 UTC m=+0.1``.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+
+_DATE = r"(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))"
+_CLOCK = r"((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
+_FRACTION = r"(?:\.(\d{1,9}))?"
+_match_rfc3339 = re.compile(_DATE + r"[Tt]" + _CLOCK + _FRACTION + r"(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII).fullmatch
+_match_go_string = re.compile(
+    _DATE + " " + _CLOCK + _FRACTION + r" ([+-]\d\d\d\d)(?: \S{1,16})?(?: m=[+-]\d{1,19}\.\d{1,9})?", re.ASCII
+).fullmatch
+_match_header = re.compile(_DATE + " " + _CLOCK + r"\.(\d{3})", re.ASCII).fullmatch
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NINE_ZEROS = "000000000"
+NS_MIN, NS_MAX = -(2**63), 2**63 - 1
+
+
+def canonical(text: str) -> str | None:
+    """The canonical text of a time as coderd prints it, or None where it is none of the known forms."""
+    found = _match_rfc3339(text)
+    if found is not None:
+        day, clock, fraction, offset = found.groups()
+        if offset is None:
+            # The one case that matters for speed. Months have their own length.
+            if day[8:] > "28" and not _is_date(day):
+                return None
+            return f"{day}T{clock}.{fraction or '':0<9}Z"
+        return _shift(day, clock, fraction, offset[:3] + offset[4:])
+    found = _match_go_string(text)
+    if found is not None:
+        return _shift(*found.groups())
+    return None
+
+
+def canonical_header(text: str, zone: tzinfo | None = None) -> str | None:
+    """The canonical text of a human line's stamp ``YYYY-MM-DD HH:MM:SS.mmm``.
+
+    coderd writes UTC whatever TZ says; ``zone`` is for logs that something else restamped.
+    """
+    found = _match_header(text)
+    if found is None or not _is_date(found[1]):
+        return None
+    if zone is None:
+        return f"{found[1]}T{found[2]}.{found[3]}000000Z"
+    local = datetime.fromisoformat(f"{found[1]}T{found[2]}").replace(tzinfo=zone)
+    try:
+        moved = local.astimezone(UTC)
+    except OverflowError:
+        return None
+    return f"{moved:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f".{found[3]}000000Z"
+
+
+def _is_date(day: str) -> bool:
+    try:
+        datetime(int(day[:4]), int(day[5:7]), int(day[8:10]))
+    except ValueError:
+        return False
+    return True
+
+
+def _shift(day: str, clock: str, fraction: str | None, offset: str) -> str | None:
+    """UTC of a local time with an offset ``+hhmm``; None where the date is none or leaves the calendar."""
+    if not _is_date(day):
+        return None
+    nine = f"{fraction or '':0<9}"
+    hours, minutes = int(offset[1:3]), int(offset[3:5])
+    if hours > 23 or minutes > 59:
+        return None
+    if not hours and not minutes:
+        return f"{day}T{clock}.{nine}Z"
+    by = timedelta(hours=hours, minutes=minutes)
+    try:
+        local = datetime.fromisoformat(f"{day}T{clock}")
+        moved = local + by if offset[0] == "-" else local - by
+    except (ValueError, OverflowError):
+        return None
+    return f"{moved.isoformat()}.{nine}Z"
+
+
+def from_ns(ns: int) -> str:
+    """Canonical text of nanoseconds since 1970 UTC; clamped to years 0001 and 9999."""
+    seconds, fraction = divmod(ns, 1_000_000_000)
+    try:
+        moment = _EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        return "0001-01-01T00:00:00.000000000Z" if ns < 0 else "9999-12-31T23:59:59.999999999Z"
+    return f"{moment.replace(tzinfo=None).isoformat()}.{fraction:09d}Z"
+
+
+def to_ns(text: str) -> int:
+    """Nanoseconds since 1970 UTC of canonical text, clamped to 64 bits (years 1678 to 2262)."""
+    moment = datetime.fromisoformat(text[:19] + "+00:00") - _EPOCH
+    ns = (moment.days * 86400 + moment.seconds) * 1_000_000_000 + int(text[20:29])
+    return max(NS_MIN, min(NS_MAX, ns))
+
+
+__all__ = ["NS_MAX", "NS_MIN", "canonical", "canonical_header", "from_ns", "to_ns"]
