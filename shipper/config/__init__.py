@@ -1,0 +1,8 @@
+"""The configuration: one TOML file, read whole into frozen settings or refused with every problem named."""
+
+from __future__ import annotations
+
+from shipper.config.load import load_config
+from shipper.config.settings import Config, FileInput, IndexOutput, State
+
+__all__ = ["Config", "FileInput", "IndexOutput", "State", "load_config"]

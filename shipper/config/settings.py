@@ -1,0 +1,152 @@
+"""The settings: the configuration as frozen values, each field with the option it is read from.
+
+Units are in the fields' names. A new setting is a field here; the shipped file and the page of the
+documentation follow with ``make docs``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Struct
+
+from shipper.config.option import Choice, Duration, Folder, Globs, Option, Size, Zone
+
+_SECOND_MS, _DAY_MS = 1000, 86_400_000
+FORMATS = ("auto", "json", "human", "stackdriver")
+WRAPPERS = ("auto", "none", "docker", "cri", "journald", "syslog")
+
+
+class State(Struct, frozen=True):
+    """Where connlog keeps what it must not lose."""
+
+    dir: Annotated[
+        Path,
+        Option(
+            "dir",
+            Folder(),
+            "The folder of the journal, the read positions and the index; made with mode 0750 where it is missing. "
+            "Without this key it is the first of: $STATE_DIRECTORY (which systemd sets), /var/lib/connlog where the "
+            "configuration is /etc/connlog/connlog.toml, $XDG_STATE_HOME/connlog, and what stands here.",
+        ),
+    ]
+    journal_max_bytes: Annotated[
+        int,
+        Option(
+            "journal_max",
+            Size(16 << 20, 1 << 50),
+            "How large the journal may grow while an output is behind. At the limit reading stops, loudly, and goes on "
+            "when there is room; nothing is dropped.",
+        ),
+    ] = 1 << 30
+
+
+class FileInput(Struct, frozen=True, kw_only=True):
+    """Files that coderd, or what collects its output, appends to."""
+
+    type: Annotated[
+        str, Option("type", Choice(("file",), later=("journald", "stdin")), "The type of the input; must be given.")
+    ] = "file"
+    paths: Annotated[
+        tuple[str, ...],
+        Option(
+            "paths",
+            Globs(least=1),
+            "Which files to follow, as glob patterns (`**` for any depth); files that appear later are picked up, "
+            "renamed ones are read to their end. A relative pattern starts at the folder of this file.",
+        ),
+    ]
+    exclude: Annotated[
+        tuple[str, ...],
+        Option(
+            "exclude",
+            Globs(names=True),
+            "Which of them to leave out. A pattern without a slash is matched with the file's name, one with a slash "
+            "with its whole path.",
+        ),
+    ] = ("*.gz", "*.bz2", "*.xz", "*.zst")
+    format: Annotated[
+        str,
+        Option(
+            "format",
+            Choice(FORMATS),
+            "The form of coderd's lines; auto decides for each entry, and files may mix them.",
+        ),
+    ] = "auto"
+    wrapper: Annotated[
+        str,
+        Option(
+            "wrapper",
+            Choice(WRAPPERS),
+            "What was put around coderd's lines on their way; auto finds out for each file.",
+        ),
+    ] = "auto"
+    tz: Annotated[
+        str,
+        Option(
+            "tz",
+            Zone(),
+            "The time zone of stamps that name none. coderd always writes UTC; this is for logs that something else "
+            "stamped anew.",
+        ),
+    ] = "UTC"
+    line_max_bytes: Annotated[
+        int,
+        Option(
+            "line_max",
+            Size(4 << 10, 64 << 20),
+            "The longest entry that is read. A longer one is cut, kept as malformed and counted, and reading goes on "
+            "behind it.",
+        ),
+    ] = 1 << 20
+    poll_seconds: Annotated[
+        float,
+        Option(
+            "poll",
+            Duration(50, 3600 * _SECOND_MS, whole=False),
+            "How often files are looked at, at the latest; a change that the system reports is read at once.",
+        ),
+    ] = 1.0
+    read_from: Annotated[
+        str,
+        Option(
+            "read_from",
+            Choice(("start", "end")),
+            "Where to begin in a file that was there before connlog's first start; a known file goes on where it was "
+            "left, and a new one is read from its start.",
+        ),
+    ] = "start"
+
+
+class IndexOutput(Struct, frozen=True):
+    """The local searchable index, which `connlog search` and `connlog tail` ask."""
+
+    type: Annotated[
+        str, Option("type", Choice(("index",), later=("splunk_hec",)), "The type of the output; must be given.")
+    ] = "index"
+    retention_seconds: Annotated[
+        int | None,
+        Option(
+            "retention",
+            Duration(60 * _SECOND_MS, 36500 * _DAY_MS, endless=True),
+            "How long events stay, counted from the time they were stored, never from the time they claim.",
+        ),
+    ] = 365 * 86400
+
+
+class Config(Struct, frozen=True):
+    """A whole configuration. ``path`` is the file it was read from, None for the built-in defaults."""
+
+    path: Path | None
+    state: State
+    inputs: tuple[FileInput, ...]
+    outputs: tuple[IndexOutput, ...]
+
+
+DEFAULT_INPUTS = (FileInput(paths=("/var/log/coder/*.log",)),)
+DEFAULT_OUTPUTS = (IndexOutput(),)
+INPUT_TYPES: dict[str, type[FileInput]] = {"file": FileInput}
+OUTPUT_TYPES: dict[str, type[IndexOutput]] = {"index": IndexOutput}
+LATER_TABLES = ("metrics",)
+"""Tables of the plan that this version refuses: to ignore them would promise what isn't there."""
