@@ -17,6 +17,7 @@ from typing import NamedTuple
 import click
 
 from shipper import __version__
+from shipper.cli.talk import say
 from shipper.errors import ConfigError, ConnlogError
 
 IO_FAILED = 4
@@ -101,13 +102,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except ConfigError as error:
-        _say(f"the configuration is invalid\n{error}")
+        say(f"the configuration is invalid\n{error}")
         return error.exit_code
     except ConnlogError as error:
-        _say(str(error))
+        say(str(error))
         return error.exit_code
     except OSError as error:
-        _say(_os_message(error))
+        say(_os_message(error))
         return IO_FAILED
     return code
 
@@ -129,12 +130,6 @@ def _os_message(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     where = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
     return f"{where}: {what}" if where else what
-
-
-def _say(message: str) -> None:
-    """One message on stderr; control characters in it (a file's name, a query) never reach a terminal raw."""
-    shown = "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in message)
-    click.echo(f"connlog: {shown}", err=True)
 
 
 __all__ = ["COMMANDS", "connlog", "main"]

@@ -199,15 +199,18 @@ class Globs(Struct, frozen=True):
         wrong: list[tuple[int, str]] = []
         for number, item in enumerate(value, start=1):
             try:
-                text = _text(item, '"*.gz"' if self.names else '"/var/log/coder/*.log"')
-                if not text:
-                    raise ValueError("is empty; write a pattern or remove it")
-                patterns.append(text if self.names and "/" not in text else base.absolute(text))
+                patterns.append(self._pattern(item, base))
             except ValueError as error:
                 wrong.append((number, str(error)))
         if wrong:
             raise ListError(wrong)
         return tuple(patterns)
+
+    def _pattern(self, item: object, base: Base) -> str:
+        text = _text(item, '"*.gz"' if self.names else '"/var/log/coder/*.log"')
+        if not text:
+            raise ValueError("is empty; write a pattern or remove it")
+        return text if self.names and "/" not in text else base.absolute(text)
 
     def write(self, value: tuple[str, ...]) -> str:
         return "[" + ", ".join(quoted(item) for item in value) + "]"

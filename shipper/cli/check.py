@@ -1,0 +1,93 @@
+"""``connlog check``: tells whether the daemon would start with a configuration, and what to look at if so.
+
+Problems are the configuration's own words, all at once, with exit code 3. What may be wrong but may be meant,
+such as a pattern that matches nothing yet, is a warning on stderr and exits 0.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from shipper.cli.talk import printable, warn
+from shipper.config import Config, FileInput, load_config
+from shipper.config.quantity import duration_text, size_text
+
+FILES_MAX = 10_000
+"""Most files looked at for one pattern."""
+
+
+@click.command("check")
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The configuration file.")
+def command(path: Path | None) -> None:
+    """Validate the configuration.
+
+    Prints what the daemon would do with it, or every problem at once with its line, and then exits 3.
+    Without -c it is $CONNLOG_CONFIG, /etc/connlog/connlog.toml if it exists, or the built-in defaults.
+    """
+    config = load_config(path)
+    warnings = list(state_warnings(config.state.dir))
+    for label, text in _summary(config, warnings):
+        click.echo(f"{label:<14} {printable(text)}")
+    for warning in warnings:
+        warn(warning)
+    counted = f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
+    click.echo(f"OK, {counted}" if warnings else "OK")
+
+
+def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
+    """What the daemon would do, line by line; warnings found on the way are added to ``warnings``."""
+    yield "configuration", str(config.path) if config.path is not None else "built-in defaults"
+    yield "state", f"{config.state.dir}, journal up to {size_text(config.state.journal_max_bytes)}"
+    if not config.inputs:
+        warnings.append("input: none is given, so nothing will be read; add an [[input]]")
+    for number, source in enumerate(config.inputs, start=1):
+        found = 0
+        for place, pattern in enumerate(source.paths, start=1):
+            files = matching(pattern, source)
+            found += len(files)
+            warnings += file_warnings(f"input[{number}].paths[{place}]", pattern, files)
+        yield f"input[{number}]", f"{source.type} {' '.join(source.paths)}, {found} file{'' if found == 1 else 's'} now"
+    if not config.outputs:
+        warnings.append("output: none is given, so events stay in the journal until it is full; add an [[output]]")
+    for number, output in enumerate(config.outputs, start=1):
+        kept = output.retention_seconds
+        yield (
+            f"output[{number}]",
+            f"{output.type}, events kept {'forever' if kept is None else duration_text(kept * 1000)}",
+        )
+
+
+def matching(pattern: str, source: FileInput) -> list[Path]:
+    """The files that a pattern matches now without the excluded ones, at most FILES_MAX."""
+    found = (Path(name) for name in glob.iglob(pattern, recursive=True, include_hidden=False))
+    return list(islice((path for path in found if not path.is_dir() and not _excluded(path, source)), FILES_MAX))
+
+
+def _excluded(path: Path, source: FileInput) -> bool:
+    return any(path.match(pattern) for pattern in source.exclude)
+
+
+def file_warnings(key: str, pattern: str, files: list[Path]) -> Iterator[str]:
+    """What stands in the way of reading the files of one pattern."""
+    if not files:
+        yield f"{key}: {pattern} matches no readable file now; files that appear later are picked up"
+    for path in files:
+        if not path.is_file():
+            yield f"{key}: {path} is no regular file and will not be read"
+        elif not os.access(path, os.R_OK):
+            yield f"{key}: {path} may not be read by this user; add the user to the file's group, such as adm"
+
+
+def state_warnings(folder: Path) -> Iterator[str]:
+    """What stands in the way of writing to the state folder, which need not be there yet."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        yield f"state.dir: {there} is no folder; move it away or choose another"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        yield f"state.dir: {there} may not be written by this user; the daemon's user must own {folder}"
