@@ -1,0 +1,74 @@
+# Needs python3 (3.11 or newer, with venv), git and make; everything else is put into .venv from the lock.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+PYTEST_FLAGS ?=
+BIN := .venv/bin
+STAMP := .venv/.made-from-lock
+
+.PHONY: help
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: venv
+venv: $(STAMP) ## make .venv from requirements-dev.lock
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("connlog needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: run
+run: $(STAMP) ## see it work: the daemon on a sample log, a search, the status
+	$(BIN)/python demo/run.py
+
+.PHONY: test
+test: lint docs-check ## everything that must hold: lint, documentation, tests
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+.PHONY: lint
+lint: $(STAMP) ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(STAMP) ## rewrite the code as ruff has it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: coverage
+coverage: $(STAMP) ## the tests, and which branches they leave out
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_FLAGS)
+
+.PHONY: bench
+bench: $(STAMP) ## lines a second and memory, beside references
+	$(BIN)/python -m bench
+
+.PHONY: docs
+docs: $(STAMP) ## write config/connlog.toml and docs/configuration.md from the code
+	$(BIN)/python -m shipper.config.document
+
+.PHONY: docs-check
+docs-check: $(STAMP) ## are they what the code says?
+	$(BIN)/python -m shipper.config.document --check
+
+.PHONY: lock
+lock: $(STAMP) ## renew the lock files from pyproject.toml
+	$(PYTHON) -m venv --clear .venv/lock
+	.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools
+	export PIP_CONFIG_FILE=/dev/null; unset PIP_FIND_LINKS PIP_INDEX_URL PIP_EXTRA_INDEX_URL; \
+	compile=".venv/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-options"; \
+	$$compile --extra dev --output-file requirements-dev.lock pyproject.toml; \
+	$$compile --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	rm -rf .venv/lock
+
+.PHONY: clean
+clean: ## remove what was made
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist build
