@@ -1,0 +1,7 @@
+"""The journal: what was read is durable here, together with how far it was read, before anything is delivered."""
+
+from shipper.journal.batch import Appended, Batch, Block, Counters, Piece
+from shipper.journal.position import Position
+from shipper.journal.store import Depth, Journal, Quarantined
+
+__all__ = ["Appended", "Batch", "Block", "Counters", "Depth", "Journal", "Piece", "Position", "Quarantined"]

@@ -1,0 +1,81 @@
+"""What goes into the journal in one transaction, and what an output gets of it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from shipper.journal.position import Position
+from shipper.record import Gap, Malformed, Record
+
+
+class Piece(Struct):
+    """What one source gave since the last batch. ``originals`` runs beside ``records``.
+
+    ``entries == len(records) + len(malformed) + not_ours``; ``lookalikes`` is a part of ``not_ours``.
+    """
+
+    source: str
+    records: list[Record] = []
+    originals: list[bytes] = []
+    malformed: list[Malformed] = []
+    entries: int = 0
+    not_ours: int = 0
+    lookalikes: int = 0
+    lines: int = 0
+    bytes: int = 0
+    drift: list[str] = []
+
+
+class Batch(Struct, frozen=True):
+    """One transaction: pieces of any number of sources, the positions they were read up to, known losses.
+
+    ``forget`` holds the keys of positions that are no longer needed.
+    """
+
+    pieces: tuple[Piece, ...] = ()
+    positions: tuple[Position, ...] = ()
+    forget: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether writing it would change nothing."""
+        return not (self.pieces or self.positions or self.forget or self.gaps)
+
+
+class Appended(Struct, frozen=True):
+    """What became of a batch: ``seq`` is None where it held nothing for the outputs."""
+
+    seq: int | None
+    stored: int
+    duplicates: int
+    malformed: int
+
+
+class Block(Struct, frozen=True):
+    """One batch as an output reads it; ``originals`` runs beside ``records``, ``stored_ns`` is Unix time."""
+
+    seq: int
+    stored_ns: int
+    records: list[Record]
+    originals: list[bytes]
+    gaps: list[Gap]
+    malformed: list[Malformed]
+
+
+class Counters(Struct, frozen=True):
+    """Counts of one source since the journal began; entries = stored + duplicates + malformed + not_ours."""
+
+    lines: int = 0
+    bytes: int = 0
+    entries: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    malformed: int = 0
+    not_ours: int = 0
+    lookalikes: int = 0
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every entry is accounted for."""
+        return self.entries == self.stored + self.duplicates + self.malformed + self.not_ours

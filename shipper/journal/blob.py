@@ -1,0 +1,101 @@
+"""The blob: records and lines of a batch as compressed bytes whose soundness can be proved."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+import msgspec
+import zstandard
+
+from shipper.errors import StateDamaged
+from shipper.record import Gap, Malformed, Record, decode_record, encode_record
+
+BLOB_MAX_BYTES = 1 << 30
+"""A blob that claims to be larger when unpacked is taken for damaged."""
+
+_length = struct.Struct("<I")
+_notices_encoder = msgspec.json.Encoder()
+
+
+class Notices(msgspec.Struct, frozen=True):
+    """What a batch holds beside records."""
+
+    gaps: list[Gap] = []
+    malformed: list[Malformed] = []
+
+
+_notices_decoder = msgspec.json.Decoder(Notices)
+
+
+class Codec:
+    """Packs and unpacks blobs. Not for use by two threads at once: each thread makes its own."""
+
+    def __init__(self, level: int = 3) -> None:
+        self._compress = zstandard.ZstdCompressor(level=level).compress
+        self._decompress = zstandard.ZstdDecompressor().decompress
+
+    def pack_records(self, records: Iterable[Record]) -> bytes:
+        """Records as NDJSON, compressed."""
+        return self._compress(b"\n".join([encode_record(record) for record in records]))
+
+    def pack_lines(self, lines: Iterable[bytes]) -> bytes:
+        """Lines of any bytes, each behind its length (32 bits, little endian), compressed."""
+        parts: list[bytes] = []
+        for line in lines:
+            parts.append(_length.pack(len(line)))
+            parts.append(line)
+        return self._compress(b"".join(parts))
+
+    def pack_notices(self, notices: Notices) -> bytes:
+        """Gaps and malformed entries, compressed."""
+        return self._compress(_notices_encoder.encode(notices))
+
+    def unpack_records(self, blob: bytes) -> list[Record]:
+        """The records of a blob; raises StateDamaged."""
+        data = self._unpack(blob)
+        try:
+            return [decode_record(line) for line in data.split(b"\n")] if data else []
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise StateDamaged(f"a batch of the journal holds no records: {error}") from error
+
+    def unpack_lines(self, blob: bytes) -> list[bytes]:
+        """The lines of a blob; raises StateDamaged."""
+        data = self._unpack(blob)
+        lines: list[bytes] = []
+        at = 0
+        while at < len(data):
+            start = at + 4
+            if start > len(data):
+                raise StateDamaged("a batch of the journal ends inside a line's length")
+            at = start + int(_length.unpack_from(data, at)[0])
+            if at > len(data):
+                raise StateDamaged("a batch of the journal ends inside a line")
+            lines.append(data[start:at])
+        return lines
+
+    def unpack_notices(self, blob: bytes) -> Notices:
+        """Gaps and malformed entries of a blob; raises StateDamaged."""
+        try:
+            return _notices_decoder.decode(self._unpack(blob))
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise StateDamaged(f"a batch of the journal holds no notices: {error}") from error
+
+    def _unpack(self, blob: bytes) -> bytes:
+        try:
+            if zstandard.frame_content_size(blob) > BLOB_MAX_BYTES:
+                raise StateDamaged("a batch of the journal claims an impossible size")
+            return self._decompress(blob)
+        except zstandard.ZstdError as error:
+            raise StateDamaged(f"a batch of the journal can't be unpacked: {error}") from error
+
+
+def checksum(parts: Sequence[bytes | int]) -> bytes:
+    """Sixteen bytes over the parts of a batch, each with its length, so that no two batches share them."""
+    whole = blake2b(digest_size=16)
+    for part in parts:
+        data = part if isinstance(part, bytes) else part.to_bytes(9, "little", signed=True)
+        whole.update(_length.pack(len(data)))
+        whole.update(data)
+    return whole.digest()

@@ -1,0 +1,106 @@
+"""The journal's database file: opened sound and at this version's schema, or refused with the reason.
+
+SQLite's own errors leave here as errors of connlog, by what the caller can do about them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from shipper.errors import StateBusy, StateDamaged, StateError, StateFull, StateNewer
+from shipper.journal import sql
+
+BUSY_TIMEOUT_SECONDS = 5.0
+FREE_MIN_BYTES = 1 << 20
+"""An I/O error with less than this free on the disk is taken for a full disk."""
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def translate(error: sqlite3.Error, path: Path) -> StateError:
+    """The error of connlog that says what ``error`` means for the file at ``path``."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _free_bytes(path) < FREE_MIN_BYTES):
+        return StateFull(f"{path}: no room on the disk; make room, and connlog goes on by itself")
+    if code in _DAMAGED:
+        return StateDamaged(f"{path}: the journal is damaged ({error})")
+    if code in _BUSY:
+        return StateBusy(f"{path}: another process holds the journal ({error}); try again")
+    return StateError(f"{path}: the journal can't be used: {error}; check the folder's owner, mode and disk")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns the SQLite errors of the block into those of connlog."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """The database at ``path``, made with mode 0600 where it is missing, checked and migrated.
+
+    Raises StateNewer, having written nothing, where a newer connlog made it; StateDamaged where it
+    is not sound; StateBusy, StateFull and StateError.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StateError(f"{path}: the journal can't be opened: {error.strerror}; check the folder's owner") from error
+    with translated(path):
+        db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(db, path)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    version = int(db.execute(sql.VERSION).fetchone()[0])
+    if version > sql.SCHEMA_VERSION:
+        raise StateNewer(
+            f"{path}: written by a newer connlog (schema {version}, this one knows {sql.SCHEMA_VERSION}); "
+            "left untouched: install that version again, or choose another state.dir"
+        )
+    for pragma in sql.OPEN:
+        db.execute(pragma)
+    if version:
+        verdict = db.execute(sql.CHECK).fetchone()[0]
+        if verdict != "ok":
+            raise StateDamaged(f"{path}: the journal is damaged ({verdict})")
+    for number in range(version, sql.SCHEMA_VERSION):
+        with transaction(db):
+            for statement in sql.MIGRATIONS[number]:
+                db.execute(statement)
+            db.execute(sql.SET_VERSION[number + 1])
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """One transaction: committed as a whole at the end of the block, or rolled back as a whole."""
+    db.execute(sql.BEGIN)
+    try:
+        yield
+        db.execute(sql.COMMIT)
+    except BaseException:
+        # SQLite has rolled back by itself after some errors, a full disk among them.
+        with suppress(sqlite3.Error):
+            if db.in_transaction:
+                db.execute(sql.ROLLBACK)
+        raise
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return FREE_MIN_BYTES
+    return disk.f_bavail * disk.f_frsize

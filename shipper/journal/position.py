@@ -1,0 +1,50 @@
+"""The position: how far one file was read, as plain data from which a live tail is built again.
+
+A file is known by its content. ``head`` is a hash of its first bytes as they were read, ``marker``
+one of the bytes just before ``offset``; both must still be there for the position to hold. The
+inode is a hint only: it is handed to the next new file as soon as the old one is gone.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from msgspec import Struct
+
+HEAD_MAX_BYTES = 1024
+MARKER_MAX_BYTES = 256
+
+
+def digest(data: bytes) -> bytes:
+    """Sixteen bytes that stand for ``data``."""
+    return blake2b(data, digest_size=16).digest()
+
+
+class Position(Struct, frozen=True):
+    """How far one file was read. Everything before ``offset`` is in the journal or inside ``carry``.
+
+    ``key`` names the file for as long as it lives, whatever it is renamed to; ``stream`` is the path
+    under which it was first seen and is counted. ``head_at`` is where the hashed head begins (after
+    a hole of NUL bytes it is not 0). ``size`` and ``mtime_ns`` are those of the last look. ``done``
+    says that the file was rotated away and read to its end; ``lost`` that it could not be found
+    again and a gap was recorded.
+    """
+
+    key: str
+    stream: str
+    path: str
+    device: int
+    inode: int
+    head_at: int
+    head_length: int
+    head: bytes
+    marker_length: int
+    marker: bytes
+    offset: int
+    line: int
+    carry: bytes
+    size: int
+    mtime_ns: int
+    seen_ns: int
+    done: bool = False
+    lost: bool = False

@@ -1,0 +1,59 @@
+"""Recent ids: remembers the newest ids up to a bound, so that a copy of an event is known for one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+ID_BYTES = 16
+
+
+class RecentIds:
+    """At least the newest ``max_count`` ids, in groups that are forgotten whole, oldest first.
+
+    A group has the row number under which it is persisted. A repeated id stays with its first group.
+    """
+
+    def __init__(self, max_count: int, groups: Iterable[tuple[int, bytes]] = ()) -> None:
+        self._max_count = max_count
+        self._groups: deque[tuple[int, bytes]] = deque()
+        self._known: set[bytes] = set()
+        for number, ids in groups:
+            self.add(number, ids)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._known
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, number: int, ids: bytes) -> None:
+        """Remember the ids of one group, 16 bytes each."""
+        self._groups.append((number, ids))
+        self._known.update(split_ids(ids))
+
+    def surplus(self, coming: int) -> int | None:
+        """The last group number that may be forgotten when ``coming`` ids more are added, or None."""
+        over = len(self._known) + coming - self._max_count
+        last = None
+        for number, ids in self._groups:
+            over -= len(ids) // ID_BYTES
+            if over < 0:
+                break
+            last = number
+        return last
+
+    def forget(self, until: int) -> None:
+        """Forget all groups up to this number."""
+        while self._groups and self._groups[0][0] <= until:
+            self._known.difference_update(split_ids(self._groups.popleft()[1]))
+
+
+def split_ids(ids: bytes) -> Iterator[bytes]:
+    """The ids of a joined list, 16 bytes each."""
+    return (ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES))
+
+
+def id_bytes(text: str) -> bytes:
+    """The 16 bytes of a lower-case UUID."""
+    return bytes.fromhex(text.replace("-", ""))

@@ -1,0 +1,106 @@
+"""Every SQL statement of the journal, and its numbered migrations, which are never edited after a release."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+        """CREATE TABLE batches (
+            seq INTEGER PRIMARY KEY, stored_ns INTEGER NOT NULL, count INTEGER NOT NULL,
+            time_min TEXT, time_max TEXT, ids BLOB NOT NULL, records BLOB NOT NULL,
+            originals BLOB NOT NULL, notices BLOB NOT NULL, checksum BLOB NOT NULL)""",
+        "CREATE TABLE outputs (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL, advanced_ns INTEGER) WITHOUT ROWID",
+        "CREATE TABLE positions (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE counters (source TEXT PRIMARY KEY, lines INTEGER NOT NULL, bytes INTEGER NOT NULL,
+            entries INTEGER NOT NULL, stored INTEGER NOT NULL, duplicates INTEGER NOT NULL,
+            malformed INTEGER NOT NULL, not_ours INTEGER NOT NULL, lookalikes INTEGER NOT NULL) WITHOUT ROWID""",
+        "CREATE TABLE recent (n INTEGER PRIMARY KEY, ids BLOB NOT NULL)",
+        """CREATE TABLE quarantine (n INTEGER PRIMARY KEY AUTOINCREMENT, stored_ns INTEGER NOT NULL,
+            source TEXT NOT NULL, reason TEXT NOT NULL, line INTEGER NOT NULL, "column" INTEGER NOT NULL,
+            length INTEGER NOT NULL, time TEXT, place BLOB NOT NULL, raw BLOB NOT NULL)""",
+        "CREATE TABLE gaps (n INTEGER PRIMARY KEY AUTOINCREMENT, stored_ns INTEGER NOT NULL, body BLOB NOT NULL)",
+        "CREATE TABLE drift (name TEXT PRIMARY KEY, first_ns INTEGER NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID",
+    ),
+)
+
+SCHEMA_VERSION: Final = len(MIGRATIONS)
+
+OPEN: Final = (
+    "PRAGMA auto_vacuum=INCREMENTAL",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA temp_store=MEMORY",
+)
+BEGIN: Final = "BEGIN IMMEDIATE"
+COMMIT: Final = "COMMIT"
+ROLLBACK: Final = "ROLLBACK"
+VERSION: Final = "PRAGMA user_version"
+SET_VERSION: Final = tuple(f"PRAGMA user_version={number}" for number in range(SCHEMA_VERSION + 1))
+CHECK: Final = "PRAGMA quick_check(1)"
+SHRINK: Final = "PRAGMA incremental_vacuum(256)"
+CHECKPOINT: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
+PAGE_SIZE: Final = "PRAGMA page_size"
+PAGE_COUNT: Final = "PRAGMA page_count"
+FREE_COUNT: Final = "PRAGMA freelist_count"
+
+GET_META: Final = "SELECT value FROM meta WHERE name = ?"
+PUT_META: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+ADD_BATCH: Final = "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+NEXT_BATCH: Final = "SELECT * FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"
+DROP_BATCHES: Final = "DELETE FROM batches WHERE seq <= (SELECT MIN(cursor) FROM outputs)"
+MOVE_BATCHES: Final = "UPDATE batches SET seq = -(seq + ?)"
+TURN_BATCHES: Final = "UPDATE batches SET seq = -seq WHERE seq < 0"
+MOVE_OUTPUTS: Final = "UPDATE outputs SET cursor = cursor + ?"
+DEPTH: Final = """SELECT COUNT(*), COALESCE(SUM(count), 0),
+    COALESCE(SUM(length(records) + length(originals) + length(notices) + length(ids)), 0), MIN(stored_ns)
+    FROM batches"""
+PENDING: Final = """SELECT o.name, o.cursor, o.advanced_ns, (SELECT COALESCE(SUM(b.count), 0) FROM batches b
+    WHERE b.seq > o.cursor) FROM outputs o ORDER BY o.name"""
+
+GET_OUTPUT: Final = "SELECT cursor FROM outputs WHERE name = ?"
+PUT_OUTPUT: Final = """INSERT INTO outputs VALUES (?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, advanced_ns = excluded.advanced_ns"""
+DROP_OUTPUT: Final = "DELETE FROM outputs WHERE name = ?"
+
+ALL_POSITIONS: Final = "SELECT body FROM positions ORDER BY key"
+PUT_POSITION: Final = "INSERT INTO positions VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body = excluded.body"
+DROP_POSITION: Final = "DELETE FROM positions WHERE key = ?"
+
+ALL_COUNTERS: Final = "SELECT * FROM counters ORDER BY source"
+ADD_COUNTERS: Final = """INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source) DO UPDATE SET
+    lines = lines + excluded.lines, bytes = bytes + excluded.bytes, entries = entries + excluded.entries,
+    stored = stored + excluded.stored, duplicates = duplicates + excluded.duplicates,
+    malformed = malformed + excluded.malformed, not_ours = not_ours + excluded.not_ours,
+    lookalikes = lookalikes + excluded.lookalikes"""
+
+ALL_RECENT: Final = "SELECT n, ids FROM recent ORDER BY n"
+ADD_RECENT: Final = "INSERT INTO recent (ids) VALUES (?)"
+DROP_RECENT: Final = "DELETE FROM recent WHERE n <= ?"
+
+ADD_QUARANTINE: Final = """INSERT INTO quarantine
+    (stored_ns, source, reason, line, "column", length, time, place, raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+ALL_QUARANTINE: Final = """SELECT n, stored_ns, source, reason, line, "column", length, time, place, raw
+    FROM quarantine WHERE n > ? ORDER BY n LIMIT ?"""
+SIZE_QUARANTINE: Final = "SELECT COUNT(*), COALESCE(SUM(length(raw)), 0) FROM quarantine"
+OLDEST_QUARANTINE: Final = "SELECT n, length(raw) FROM quarantine ORDER BY n LIMIT 1"
+DROP_QUARANTINE: Final = "DELETE FROM quarantine WHERE n = ?"
+
+ADD_GAP: Final = "INSERT INTO gaps (stored_ns, body) VALUES (?, ?)"
+TRIM_GAPS: Final = "DELETE FROM gaps WHERE n <= (SELECT MAX(n) FROM gaps) - ?"
+LAST_GAPS: Final = "SELECT body FROM gaps ORDER BY n DESC LIMIT ?"
+COUNT_GAPS: Final = "SELECT COALESCE(MAX(n), 0) FROM gaps"
+
+COUNT_DRIFT: Final = "SELECT COUNT(*) FROM drift"
+ADD_DRIFT: Final = "INSERT INTO drift VALUES (?, ?, 1) ON CONFLICT (name) DO UPDATE SET count = count + 1"
+UP_DRIFT: Final = "UPDATE drift SET count = count + 1 WHERE name = ?"
+ALL_DRIFT: Final = "SELECT name, first_ns, count FROM drift ORDER BY first_ns, name"
+
+SALVAGE_BATCHES: Final = "SELECT * FROM batches ORDER BY seq"
+SALVAGE_OUTPUTS: Final = "SELECT name, cursor, advanced_ns FROM outputs"
+SALVAGE_QUARANTINE: Final = """SELECT n, stored_ns, source, reason, line, "column", length, time, place, raw
+    FROM quarantine ORDER BY n"""
+SALVAGE_GAPS: Final = "SELECT n, stored_ns, body FROM gaps ORDER BY n"
