@@ -65,8 +65,10 @@ def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
 
 def matching(pattern: str, source: FileInput) -> list[Path]:
     """The files that a pattern matches now without the excluded ones, at most FILES_MAX."""
-    found = (Path(name) for name in glob.iglob(pattern, recursive=True, include_hidden=False))
-    return list(islice((path for path in found if not path.is_dir() and not _excluded(path, source)), FILES_MAX))
+    # Path.glob takes no absolute pattern, which is what configurations have.
+    names = glob.iglob(pattern, recursive=True)  # noqa: PTH207
+    found = (Path(name) for name in names if not os.path.isdir(name))  # noqa: PTH112  (False where it isn't permitted)
+    return list(islice((path for path in found if not _excluded(path, source)), FILES_MAX))
 
 
 def _excluded(path: Path, source: FileInput) -> bool:
@@ -76,17 +78,18 @@ def _excluded(path: Path, source: FileInput) -> bool:
 def file_warnings(key: str, pattern: str, files: list[Path]) -> Iterator[str]:
     """What stands in the way of reading the files of one pattern."""
     if not files:
-        yield f"{key}: {pattern} matches no readable file now; files that appear later are picked up"
+        yield f"{key}: {pattern} matches no file now; files that appear later are picked up"
     for path in files:
-        if not path.is_file():
-            yield f"{key}: {path} is no regular file and will not be read"
-        elif not os.access(path, os.R_OK):
+        if not os.access(path, os.R_OK):
             yield f"{key}: {path} may not be read by this user; add the user to the file's group, such as adm"
+        elif not path.is_file():
+            yield f"{key}: {path} is no regular file and will not be read"
 
 
 def state_warnings(folder: Path) -> Iterator[str]:
     """What stands in the way of writing to the state folder, which need not be there yet."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    # os.access, not Path.exists: that one raises where a folder on the way may not be entered.
+    there = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
     if not there.is_dir():
         yield f"state.dir: {there} is no folder; move it away or choose another"
     elif not os.access(there, os.W_OK | os.X_OK):

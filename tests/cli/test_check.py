@@ -1,0 +1,113 @@
+"""``connlog check`` tells what the daemon would do, or every problem; what may be meant is a warning."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from shipper.cli.check import file_warnings, state_warnings
+from shipper.cli.main import main
+
+
+def write(folder: Path, text: str) -> str:
+    file = folder / "connlog.toml"
+    file.write_text(text)
+    return str(file)
+
+
+def test_a_sound_configuration_is_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.log", "b.log", "b.log.gz", "c.old.log"):
+        (tmp_path / name).touch()
+    file = write(
+        tmp_path,
+        "[state]\ndir = 'state'\n[[input]]\ntype = 'file'\npaths = ['*.log*']\nexclude = ['*.gz', '*.old.*']\n",
+    )
+    assert main(["check", "-c", file]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [
+        f"configuration  {file}",
+        f"state          {tmp_path}/state, journal up to 1GiB",
+        f"input[1]       file {tmp_path}/*.log*, 2 files now",
+        "output[1]      index, events kept 365d",
+        "OK",
+    ]
+    assert captured.err == ""
+
+
+def test_the_built_in_defaults_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out.startswith("configuration  ")
+
+
+def test_every_problem_is_told_and_exits_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path, "[state]\ndri = 'x'\n[[input]]\ntype = 'file'\n")
+    assert main(["check", "--config", file]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "connlog: the configuration is invalid",
+        f'{file}:2: state.dri: is not known; did you mean "dir"?',
+        f"{file}:3: input[1].paths: is missing; write paths = …, a list of glob patterns",
+    ]
+
+
+def test_what_may_be_meant_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(
+        tmp_path, "output = []\n[[input]]\ntype = 'file'\npaths = ['no/*.log', 'evil\\u001b.log']\n".replace("'", '"')
+    )
+    os.mkfifo(tmp_path / "evil\x1b.log")
+    assert main(["check", "-c", file]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.endswith("OK, 3 warnings\n")
+    assert "\x1b" not in captured.out + captured.err
+    assert captured.err.splitlines() == [
+        f"connlog: warning: input[1].paths[1]: {tmp_path}/no/*.log matches no file now; files that appear later are picked up",
+        f"connlog: warning: input[1].paths[2]: {tmp_path}/evil\\x1b.log is no regular file and will not be read",
+        "connlog: warning: output: none is given, so events stay in the journal until it is full; add an [[output]]",
+    ]
+
+
+def test_nothing_to_read_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "-c", write(tmp_path, "input = []")]) == 0
+    assert "input: none is given, so nothing will be read" in capsys.readouterr().err
+
+
+def test_a_state_folder_that_can_not_be_is_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert list(state_warnings(tmp_path / "new" / "deep")) == []
+    assert list(state_warnings(file / "deep")) == [f"state.dir: {file} is no folder; move it away or choose another"]
+
+
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_what_another_user_may_not_read_or_write_is_a_warning() -> None:
+    """Asked as a user without rights, since root may read everything."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        log = folder / "coderd.log"
+        log.touch(mode=0o000)
+        folder.chmod(0o555)
+        found = _as_nobody(log)
+        folder.chmod(0o755)
+    assert f"{log} may not be read by this user" in found
+    assert f"{folder} may not be written by this user" in found
+
+
+def _as_nobody(log: Path) -> str:
+    """What both checks say in a child process that has given up root, if it had it."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        if os.getuid() == 0:
+            os.setresuid(65534, 65534, 65534)
+        said = [*file_warnings("paths", str(log), [log]), *state_warnings(log.parent / "state")]
+        theirs.sendall("\n".join(said).encode())
+        os._exit(0)
+    theirs.close()
+    os.waitpid(child, 0)
+    with ours:
+        return ours.recv(65536).decode()

@@ -1,0 +1,149 @@
+"""The command line answers at once, and every error becomes a message and the right exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from shipper import __version__
+from shipper.cli import main as cli
+from shipper.cli.main import COMMANDS, Entry, main
+from shipper.errors import ConfigError, ConnlogError, QueryError, StateBusy
+
+FORBIDDEN_AT_HELP = {"lark", "rich", "msgspec", "orjson", "re2", "watchdog", "sqlite3", "zstandard", "logging"}
+
+
+def _target(entry: Entry) -> click.Command:
+    module, _, name = entry.target.partition(":")
+    command = getattr(import_module(module), name)
+    assert isinstance(command, click.Command)
+    return command
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_says_what_each_command_says_of_itself(name: str) -> None:
+    command = _target(COMMANDS[name])
+    assert command.name == name
+    assert command.get_short_help_str(limit=200) == COMMANDS[name].help
+    assert not command.hidden
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    assert f"connlog {name}" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What makes --help slow is imports; so they are counted, not the time."""
+    code = (
+        "import sys; from shipper.cli.main import main; code = main(['--help']); "
+        f"print('LOADED', sorted({FORBIDDEN_AT_HELP!r} & set(sys.modules)), code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "LOADED [] 0"
+    for name, entry in COMMANDS.items():
+        assert f"  {name} " in done.stdout
+        assert entry.help in done.stdout
+
+
+def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"connlog {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serach"], "did you mean 'search'?"),
+        (["zzz"], "'connlog --help' lists the commands"),
+        (["--nope"], "No such option"),
+        (["check", "extra"], "unexpected extra argument"),
+        ([], "Usage: connlog"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_what_is_right(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (
+            ConfigError(["a.toml:1: x: is wrong", "a.toml:2: y: too"]),
+            3,
+            "invalid\na.toml:1: x: is wrong\na.toml:2: y: too\n",
+        ),
+        (QueryError("q", "the query is wrong", 3), 2, "connlog: the query is wrong\n"),
+        (StateBusy("the state is held by another process"), 4, "connlog: the state is held by another process\n"),
+        (ConnlogError("a name with \x1b[31m in it"), 4, "connlog: a name with \\x1b[31m in it\n"),
+        (ConnlogError("bidi \u202e and \U000e0001"), 4, "connlog: bidi \\u202e and \\U000e0001\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 4, "connlog: /x/y: No space left on device\n"),
+        (OSError("without a number"), 4, "connlog: without a number\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (click.Abort(), 130, ""),
+        (click.UsageError("that can't be"), 2, "Error: that can't be\n"),
+        (click.exceptions.Exit(1), 1, ""),
+    ],
+)
+def test_an_error_becomes_a_message_and_its_exit_code(
+    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @click.command("raise")
+    def command() -> None:
+        raise error
+
+    _offer(monkeypatch, command)
+    assert main(["raise"]) == code
+    captured = capsys.readouterr()
+    assert captured.err.endswith(said)
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(("result", "code"), [(None, 0), (0, 0), (1, 1)])
+def test_a_commands_result_is_the_exit_code(result: int | None, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command("raise")
+    def command() -> int | None:
+        return result
+
+    _offer(monkeypatch, command)
+    assert main(["raise"]) == code
+
+
+def _offer(monkeypatch: pytest.MonkeyPatch, command: click.Command) -> None:
+    """Make a command of the test's own reachable as ``raise``."""
+    monkeypatch.setattr(cli, "offered_by_test", command, raising=False)
+    monkeypatch.setitem(COMMANDS, "raise", Entry("shipper.cli.main:offered_by_test", "Raises."))
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "shipper", "--help"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_a_full_disk_behind_stdout_is_an_error() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "shipper", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 4
+    assert done.stderr == "connlog: No space left on device\n"

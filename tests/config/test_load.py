@@ -1,0 +1,210 @@
+"""A configuration is read whole or refused with every problem, each with its line and what to do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.config import Config, FileInput, IndexOutput, State, load_config
+from shipper.config.load import SYSTEM_FILE, default_state_dir, parse_config
+from shipper.errors import ConfigError
+
+HOME = {"HOME": "/home/someone"}
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, Path("/etc/c.toml"), HOME)
+    return caught.value.problems
+
+
+def test_nothing_given_runs_on_the_local_index_alone() -> None:
+    assert parse_config("", None, HOME) == Config(
+        path=None,
+        state=State(dir=Path("/home/someone/.local/state/connlog"), journal_max_bytes=1 << 30),
+        inputs=(FileInput(paths=("/var/log/coder/*.log",)),),
+        outputs=(IndexOutput(retention_seconds=365 * 86400),),
+    )
+
+
+def test_every_option_is_read_into_its_unit(tmp_path: Path) -> None:
+    file = tmp_path / "connlog.toml"
+    file.write_text("""
+        [state]
+        dir = "state"
+        journal_max = "2GiB"
+        [[input]]
+        type = "file"
+        paths = ["logs/*.log", "~/coderd.log", "/abs/*"]
+        exclude = ["*.old", "logs/not.log"]
+        format = "json"
+        wrapper = "docker"
+        tz = "America/New_York"
+        line_max = "64KiB"
+        poll = "250ms"
+        read_from = "end"
+        [[output]]
+        type = "index"
+        retention = "forever"
+    """)
+    assert load_config(file, HOME) == Config(
+        path=file,
+        state=State(dir=tmp_path / "state", journal_max_bytes=2 << 30),
+        inputs=(
+            FileInput(
+                paths=(str(tmp_path / "logs/*.log"), "/home/someone/coderd.log", "/abs/*"),
+                exclude=("*.old", str(tmp_path / "logs/not.log")),
+                format="json",
+                wrapper="docker",
+                tz="America/New_York",
+                line_max_bytes=65536,
+                poll_seconds=0.25,
+                read_from="end",
+            ),
+        ),
+        outputs=(IndexOutput(retention_seconds=None),),
+    )
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_their_lines() -> None:
+    found = problems("""
+[state]
+dri = "x"
+journal_max = 5
+[[input]]
+type = "file"
+paths = [
+  "a.log",
+  3,
+  "",
+]
+poll = "10ms"
+tz = "Europe/Berln"
+[[input]]
+type = "journald"
+units = ["ignored until the type is there"]
+[[input]]
+paths = ["a"]
+[[output]]
+type = "index"
+[[output]]
+type = "index"
+retention = "1500ms"
+[metrics]
+listen = ""
+[outputs]
+""")
+    assert found == [
+        '/etc/c.toml:3: state.dri: is not known; did you mean "dir"?',
+        '/etc/c.toml:4: state.journal_max: must be text in quotes, not a number; write it as "16MiB"',
+        '/etc/c.toml:9: input[1].paths[2]: must be text in quotes, not a number; write it as "/var/log/coder/*.log"',
+        "/etc/c.toml:10: input[1].paths[3]: is empty; write a pattern or remove it",
+        '/etc/c.toml:12: input[1].poll: "10ms" is out of bounds; write a duration between 50ms and 1h',
+        '/etc/c.toml:13: input[1].tz: "Europe/Berln" is no time zone known here; did you mean "Europe/Berlin"?',
+        '/etc/c.toml:15: input[2].type: "journald" isn\'t built into this version yet; use "file"',
+        '/etc/c.toml:17: input[3].type: is missing; write type = "file"',
+        '/etc/c.toml:23: output[2].retention: "1500ms" is out of bounds; write a duration between 1m and 36500d',
+        "/etc/c.toml:24: metrics: isn't built into this version yet; remove it",
+        '/etc/c.toml:26: outputs: is not known; did you mean "output"?',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("state = 1", "1: state: must be a table, not a number; write [state] and its keys below"),
+        ("[input]", "1: input: must be a list of tables; write [[input]] with two brackets on each side"),
+        ("input = [1]", "1: input[1]: must be a table, not a number; write [[input]] and its keys below"),
+        ("[[input]]\ntype = 'file'", "1: input[1].paths: is missing; write paths = …, a list of glob patterns"),
+        ("[[input]]\ntype = 'flie'\nx = 1", '2: input[1].type: "flie" is not known; did you mean "file"?'),
+        (
+            "[[output]]\ntype = 'splunk_hec'",
+            '2: output[1].type: "splunk_hec" isn\'t built into this version yet; use "index"',
+        ),
+        (
+            "[[output]]\ntype='index'\n[[output]]\ntype='index'",
+            "3: output[2]: is a second index, and there can be but one",
+        ),
+        ("[state]\ndir = ''", "2: state.dir: is empty; write the path of a folder or remove the line"),
+        ('[state]\ndir = "\\u0000"', "2: state.dir: has a NUL character in it; remove it"),
+        ('[state]\n"a\\u001bb" = 1', '2: state."a\\u001bb": is not known; known here: dir, journal_max'),
+        ("[state]\njournal_max = '1KiB'", '2: state.journal_max: "1KiB" is out of bounds; write a size between 16MiB'),
+        ("[state]\ndir = 'x", "2: is not valid TOML at the end"),
+        ("[state", "1: is not valid TOML"),
+        ("a = 1\na = 2", "2: is not valid TOML"),
+        ("[state]\njournal_max = " + "9" * 5000, ": is not valid TOML"),
+        ("x = " + "[" * 5000, ": is nested too deeply"),
+        ("input = [" + "{}," * 1001 + "]", "1: input: has 1001 tables; 1000 is the most"),
+    ],
+)
+def test_a_problem_says_where_and_what_to_do(text: str, problem: str) -> None:
+    (found,) = problems(text)
+    assert problem in found
+
+
+@given(st.text(st.sampled_from("[]{}=.\"'\n#, \\aié\u2028\x00stateinputtype0159:-+T"), max_size=60))
+def test_no_text_makes_any_other_error(text: str) -> None:
+    try:
+        parse_config(text, Path("c.toml"), HOME)
+    except ConfigError as error:
+        assert all(re.match(r"c\.toml(:\d+)?: ", problem) for problem in error.problems)
+
+
+def test_a_file_that_was_asked_for_must_be_readable(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"/nope\.toml: can't be read: No such file or directory; .* \(-c names it\)"):
+        load_config(tmp_path / "nope.toml", HOME)
+    with pytest.raises(ConfigError, match=r"can't be read: Is a directory; .*CONNLOG_CONFIG names it"):
+        load_config(None, HOME | {"CONNLOG_CONFIG": str(tmp_path)})
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_bytes(b"\n# \xff\n")
+    with pytest.raises(ConfigError, match=r"c\.toml:2: is not UTF-8 text; save the file as UTF-8"):
+        load_config(file, HOME)
+    file.write_bytes(b"#" * (1 << 20) + b"\n")
+    with pytest.raises(ConfigError, match="larger than 1MiB"):
+        load_config(file, HOME)
+
+
+def test_a_byte_order_mark_is_no_problem(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_bytes(b"\xef\xbb\xbf[state]\r\njournal_max = '1GiB'\r\n")
+    assert load_config(file, HOME).path == file
+
+
+def test_the_named_file_goes_before_the_environment(tmp_path: Path) -> None:
+    one, two = tmp_path / "1.toml", tmp_path / "2.toml"
+    one.write_text("")
+    two.write_text("")
+    assert load_config(one, HOME | {"CONNLOG_CONFIG": str(two)}).path == one
+    assert load_config(None, HOME | {"CONNLOG_CONFIG": str(two)}).path == two
+
+
+@pytest.mark.parametrize(
+    ("path", "environ", "folder"),
+    [
+        (None, HOME, "/home/someone/.local/state/connlog"),
+        (None, HOME | {"XDG_STATE_HOME": "/xdg"}, "/xdg/connlog"),
+        (None, HOME | {"XDG_STATE_HOME": "relative"}, "/home/someone/.local/state/connlog"),
+        (SYSTEM_FILE, HOME | {"XDG_STATE_HOME": "/xdg"}, "/var/lib/connlog"),
+        (SYSTEM_FILE, {"STATE_DIRECTORY": "/run/one:/run/two"}, "/run/one"),
+        (None, {}, None),
+    ],
+)
+def test_where_the_state_is_kept_when_nothing_says_so(
+    path: Path | None, environ: dict[str, str], folder: str | None
+) -> None:
+    assert default_state_dir(path, environ) == (None if folder is None else Path(folder))
+
+
+def test_without_a_home_folder_the_state_folder_must_be_given() -> None:
+    with pytest.raises(ConfigError, match=r"built-in defaults: state\.dir: is not given"):
+        parse_config("", None, {})
+    with pytest.raises(ConfigError, match=r"state\.dir: '~' needs a home folder"):
+        parse_config("[state]\ndir = '~/x'", None, {})
+    assert parse_config("[state]\ndir = '/x'", None, {}).state.dir == Path("/x")
