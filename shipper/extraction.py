@@ -1,23 +1,37 @@
 """Bytes of one source in, records out: framing, parsing and normalisation behind one seam.
 
 An ``Extractor`` is built for one stream (one file, one journal unit, one pipe) from plain data and
-gives plain data back, so that a tailer can be killed at any byte and go on from what it persisted.
+gives plain data back, so that a reader can be killed at any byte and go on from what it persisted.
+
+Bare lines take the way of the scanner: the bytes ``connection_log`` are looked for in the whole buffer
+and only the entries around them are looked at; the rest is counted, never split. Wrapped lines
+(journald, Docker, ...) are taken one by one. A line at column 0 tells which of the two it is.
 """
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
-from shipper.record import Malformed, Record
+from shipper.framing.chain import NEEDLE, Chain, Entry, announces_more, opens_block
+from shipper.framing.wrapper import WRAPPERS, Piece, Unwrap, recognise
+from shipper.recognition import Recogniser
+from shipper.record import Malformed, Record, Source
+
+PRETTY_MAX_BYTES = 131_072
+"""Bytes of one JSON document over many lines; a longer one is taken line by line."""
+CHAINS_MAX_COUNT = 256
+"""Streams inside one wrapped source that may hold something back at the same time."""
+LINE_MAX_BYTES = 1_048_576
 
 
 class Yield(Struct):
     """What one piece of bytes gave. ``originals`` runs beside ``records``, one raw entry each.
 
-    ``entries == len(records) + len(malformed) + not_ours`` always; ``lookalikes`` is the part of
-    ``not_ours`` that mentions ``connection_log``. ``lines`` and ``bytes`` count physical lines and
-    bytes of the source that are done with. ``drift`` names what was never seen before in this
-    extractor, as ``kind:value`` (``key:Foo``, ``type:bar``, ``status:baz``, ``time:…``).
+    ``entries == len(records) + len(malformed) + not_ours`` always. ``lookalikes`` counts what mentions
+    ``connection_log`` and is not ours. ``lines`` and ``bytes`` count physical lines and bytes of the
+    source that are done with. ``drift`` names what this extractor sees for the first time, as
+    ``kind:value`` (``key:Foo``, ``type:bar``, ``status:baz``, ``time:...``).
     """
 
     records: list[Record] = []
@@ -29,3 +43,414 @@ class Yield(Struct):
     lines: int = 0
     bytes: int = 0
     drift: list[str] = []
+
+
+class _Carry(Struct, omit_defaults=True):
+    """What a position must keep beside the offset."""
+
+    mode: str = ""
+    skipping: int = 0
+    chains: dict[str, Chain] = {}
+
+
+class Extractor:
+    """Takes the bytes of one source in order and gives its connection events.
+
+    ``offset`` and ``line`` say where the next bytes begin, ``carry`` what an earlier extractor of the same
+    source held back; all three are this object's own attributes at any moment, and one built from them goes
+    on exactly there. ``wrapper`` is ``auto``, ``none`` or a name of ``framing.wrapper.WRAPPERS``. A line of
+    more than ``line_max_bytes`` is malformed if it is ours, and is kept in part.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        format: str = "auto",
+        wrapper: str = "auto",
+        tz: str = "UTC",
+        compact: bool = True,
+        line_max_bytes: int = LINE_MAX_BYTES,
+        offset: int = 0,
+        line: int = 1,
+        carry: bytes = b"",
+    ) -> None:
+        self._recogniser = Recogniser(source, format=format, tz=tz, compact=compact)
+        self._verdict = self._recogniser.verdict
+        self._auto = wrapper == "auto"
+        self._line_max_bytes = line_max_bytes
+        self.offset = offset
+        self.line = line
+        state = msgspec.msgpack.decode(carry, type=_Carry) if carry else _Carry()
+        self._mode = state.mode or ("" if wrapper in ("auto", "none") else wrapper)
+        self._skipping = state.skipping
+        self._chains = state.chains
+        self._tail = b""
+        self._yield = Yield()
+
+    @property
+    def carry(self) -> bytes:
+        """Opaque state that belongs to ``offset``; empty most of the time."""
+        chains = {name: chain for name, chain in self._chains.items() if chain.waiting}
+        mode = self._mode if chains or self._auto else ""
+        if not chains and not self._skipping and not mode:
+            return b""
+        return msgspec.msgpack.encode(_Carry(mode, self._skipping, chains))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether bytes or an entry are held back until more comes."""
+        return bool(self._tail) or any(chain.waiting for chain in self._chains.values())
+
+    @property
+    def slow_count(self) -> int:
+        """Human lines that the fast path left to the grammar."""
+        return self._recogniser.human.slow_count
+
+    def feed(self, data: bytes) -> Yield:
+        """Takes the bytes that follow those taken before."""
+        if self._tail:
+            data = self._tail + data
+        return self._run(data, flush=False, final=False)
+
+    def flush(self, final: bool = False) -> Yield:
+        """Gives what waited for more although it is complete; with ``final`` the source has ended, and what
+        is left is taken as it is, a last line without newline too."""
+        data = self._tail
+        if final and data and not data.endswith(b"\n"):
+            result = self._run(data + b"\n", flush=True, final=True)
+            # The newline is ours, not the source's.
+            result.bytes -= 1
+            self.offset -= 1
+            return result
+        return self._run(data, flush=True, final=final)
+
+    # -- the buffer ------------------------------------------------------------------------
+
+    def _run(self, data: bytes, *, flush: bool, final: bool) -> Yield:
+        out = self._yield = Yield()
+        self._tail = b""
+        if self._skipping and data:
+            data = self._skip(data)
+        end = data.rfind(b"\n") + 1
+        at = 0
+        if end:
+            if self.offset == 0 and data.startswith(b"\xef\xbb\xbf"):
+                at = self._advance(data, 0, 3)
+            if self._mode or (self._auto and recognise(_first_line(data, at)) is not None):
+                at = self._wrapped(data, at, end)
+            else:
+                at = self._bare(data, at, end, flush=flush, final=final)
+                if at < 0:  # a wrapped line was met on the way
+                    at = self._wrapped(data, -at - 1, end)
+        if flush:
+            self._flush_chains(final=final)
+        if len(data) - at > self._line_max_bytes and data.find(b"\n", at) < 0:
+            at = self._begin_skip(data, at)
+        self._tail = data[at:] if at else data
+        out.entries += len(out.records) + len(out.malformed) + out.not_ours
+        normaliser = self._recogniser.normaliser
+        if normaliser.drift:
+            out.drift, normaliser.drift = normaliser.drift, []
+        return out
+
+    def _advance(self, data: bytes, start: int, end: int) -> int:
+        """Counts ``data[start:end]`` as done with."""
+        lines = data.count(b"\n", start, end)
+        self._yield.lines += lines
+        self._yield.bytes += end - start
+        self.line += lines
+        self.offset += end - start
+        return end
+
+    # -- bare lines ------------------------------------------------------------------------
+
+    def _bare(self, data: bytes, start: int, end: int, *, flush: bool, final: bool) -> int:
+        """Scans the complete lines of ``data[start:end]``; gives how far it came, or ``-1 - n`` where at ``n``
+        a wrapped line begins."""
+        find, rfind = data.find, data.rfind
+        base, first_line = self.offset - start, self.line
+        counted, line = start, first_line
+        inner = 0  # entry-like lines inside entries of ours
+        stop = end if final else self._hold(data, start, end)
+        at = start
+        while True:
+            hit = find(NEEDLE, at, stop)
+            if hit < 0:
+                break
+            begin = rfind(b"\n", at, hit) + 1 or at
+            over = find(b"\n", hit) + 1
+            first = data[begin : begin + 1]
+            if first in (b" ", b"\t"):
+                document = self._document(data, at, begin, stop)
+                if document is None:
+                    self._yield.lookalikes += 1
+                    at = over
+                    continue
+                begin, over = document
+            elif first != b"{":
+                head_end = over - 2 if data[over - 2 : over - 1] == b"\r" else over - 1
+                if announces_more(data[max(begin, head_end - 80) : head_end]):
+                    over, complete = _block_end(data, over, stop)
+                    if not final and over >= stop == end and (not flush or not complete):
+                        stop = begin  # its lines may still come
+                        break
+            line += data.count(b"\n", counted, begin)
+            counted = begin
+            taken = self._take(data[begin : over - 1], base + begin, line, over - begin)
+            if taken is None:
+                if self._auto and recognise(_first_line(data, begin)) is not None:
+                    self._count(data, start, begin, inner)
+                    return -1 - begin
+                self._yield.lookalikes += 1
+                at = over
+                continue
+            at = over
+            if data.find(b"\n", begin, over - 1) >= 0:
+                inner += _entries(data, begin, over) - 1
+        self._count(data, start, stop, inner)
+        return stop
+
+    def _take(self, raw: bytes, offset: int, line: int, length: int) -> Record | Malformed | None:
+        """The verdict on one bare entry, kept if it is ours."""
+        if raw[:1] == b"\0":
+            raw = raw.lstrip(b"\0")  # the hole that truncating under a writer leaves
+        raw = _without_cr(raw)
+        entry = Entry(raw, offset, line, length)
+        if length > self._line_max_bytes:
+            return self._overlong(entry)
+        verdict = self._verdict(entry)
+        self._keep(verdict, raw)
+        return verdict
+
+    def _keep(self, verdict: Record | Malformed | None, raw: bytes) -> None:
+        if verdict is None:
+            return
+        if isinstance(verdict, Malformed):
+            self._yield.malformed.append(verdict)
+        else:
+            self._yield.records.append(verdict)
+            self._yield.originals.append(raw)
+
+    def _count(self, data: bytes, start: int, stop: int, inner: int) -> None:
+        """Counts the entries of ``data[start:stop]``; those that are not ours are what remains."""
+        ours = len(self._yield.records) + len(self._yield.malformed)
+        self._yield.not_ours += _entries(data, start, stop) - inner - ours
+        self._advance(data, start, stop)
+
+    def _hold(self, data: bytes, start: int, end: int) -> int:
+        """Where the complete lines must stop: before a JSON document whose end has not come yet."""
+        low = max(start, end - PRETTY_MAX_BYTES)
+        at = data.rfind(b"\n{\n", low, end) + 1
+        if not at and data.startswith(b"{\n", start) and low == start:
+            at = start if start == 0 else start
+        elif not at:
+            return end
+        if data.find(b"\n}", at, end) >= 0:
+            return end
+        following = data[at + 2 : at + 3]
+        return at if following in (b" ", b"\t", b"") else end
+
+    @staticmethod
+    def _document(data: bytes, low: int, begin: int, stop: int) -> tuple[int, int] | None:
+        """The span of the JSON document over many lines around the line at ``begin``."""
+        opened = data.rfind(b"\n{", max(low, begin - PRETTY_MAX_BYTES), begin) + 1
+        if not opened:
+            if not data.startswith(b"{", low) or begin - low > PRETTY_MAX_BYTES:
+                return None
+            opened = low
+        if data[opened + 1 : opened + 2] not in (b"\n", b"\r"):
+            return None
+        closed = data.find(b"\n}", begin, min(stop, opened + PRETTY_MAX_BYTES))
+        if closed < 0 or data.find(b"\n{", opened, closed) >= 0:
+            return None
+        over = data.find(b"\n", closed + 1) + 1
+        return (opened, over) if over else None
+
+    # -- lines that are too long -----------------------------------------------------------
+
+    def _overlong(self, entry: Entry) -> Malformed | None:
+        """An entry over the limit, kept in part if it begins like one of ours."""
+        limit = self._line_max_bytes
+        entry.raw = entry.raw[:limit]
+        if NEEDLE not in entry.raw[:4096]:
+            return None
+        if not isinstance(self._recogniser.verdict(entry), Record | Malformed):
+            return None
+        found = self._recogniser.malformed(entry, f"the entry is longer than {limit} bytes; what is beyond is left out", limit)
+        self._yield.malformed.append(found)
+        return found
+
+    def _begin_skip(self, data: bytes, at: int) -> int:
+        """Gives up on a line that is over the limit and still has no end."""
+        length = len(data) - at
+        entry = Entry(data[at:], self.offset, self.line, length)
+        if self._mode or self._overlong(entry) is None:
+            self._yield.not_ours += 1
+        self._skipping = 1
+        self._yield.bytes += length
+        self.offset += length
+        return len(data)
+
+    def _skip(self, data: bytes) -> bytes:
+        """What follows the end of the line that was given up."""
+        end = data.find(b"\n") + 1
+        if end:
+            self._skipping = 0
+        self._advance(data, 0, end or len(data))
+        return data[end:] if end else b""
+
+    # -- wrapped lines ---------------------------------------------------------------------
+
+    def _wrapped(self, data: bytes, at: int, end: int) -> int:
+        """Takes complete lines one by one, each out of its wrapper."""
+        unwrap: Unwrap | None = WRAPPERS.get(self._mode)
+        met = False
+        while at < end:
+            over = data.index(b"\n", at) + 1
+            line = data[at : over - 1]
+            piece = unwrap(line) if unwrap is not None else None
+            if piece is None and self._auto:
+                name = recognise(line)
+                if name is not None:
+                    self._mode, unwrap = name, WRAPPERS[name]
+                    piece = unwrap(line)
+            if piece is None:
+                piece = Piece(line)
+            else:
+                met = True
+            if over - at > self._line_max_bytes:
+                if self._overlong(Entry(piece.text, self.offset, self.line, over - at, piece.cursor, piece.meta)) is None:
+                    self._yield.not_ours += 1
+            else:
+                self._piece(piece, over - at)
+            self._advance(data, at, over)
+            at = over
+        if not met and self._auto and not any(chain.waiting for chain in self._chains.values()):
+            self._mode = ""
+        return at
+
+    def _piece(self, piece: Piece, length: int) -> None:
+        """Puts one piece into its stream's chain."""
+        chain = self._chains.get(piece.stream)
+        if chain is None:
+            if len(self._chains) >= CHAINS_MAX_COUNT:
+                self._drop_idle_chain()
+            chain = self._chains[piece.stream] = Chain()
+        text = piece.text
+        if chain.partial_offset >= 0:
+            text = chain.partial + text
+            place = Entry(text, chain.partial_offset, chain.partial_line, len(text), piece.cursor, piece.meta, piece.lost)
+            place.length += chain.overlong
+        else:
+            place = Entry(text, self.offset, self.line, length, piece.cursor, piece.meta, piece.lost)
+        if piece.joint is not None:
+            if chain.partial_offset < 0:
+                chain.partial_offset, chain.partial_line = self.offset, self.line
+            kept = (text + piece.joint)[: self._line_max_bytes + 1]
+            chain.overlong += len(text) + len(piece.joint) - len(kept)
+            chain.partial = kept
+            return
+        chain.partial, chain.partial_offset, chain.overlong = b"", -1, 0
+        self._logical(chain, place)
+
+    def _logical(self, chain: Chain, entry: Entry) -> None:
+        """Takes one whole line of coderd's output."""
+        text = entry.raw
+        if chain.lines:
+            if chain.goes_on(text, loose=self._mode == "prefix"):
+                return
+            self._finish(chain.close())
+        if text.startswith(b"    "):
+            if NEEDLE in text:
+                self._yield.lookalikes += 1
+            return  # a continuation line of an entry that is not ours
+        loose = self._mode == "prefix"
+        if text[:1] != b"{" and ((NEEDLE in text and announces_more(text)) or (loose and opens_block(text))):
+            chain.open(text, entry, json=False)
+        elif text in (b"{", b"{\r"):
+            chain.open(text, entry, json=True)
+        else:
+            self._finish(entry)
+
+    def _finish(self, entry: Entry) -> None:
+        """The verdict on one unwrapped entry, kept if it is ours."""
+        if entry.length > self._line_max_bytes or len(entry.raw) > self._line_max_bytes:
+            if self._overlong(entry) is None:
+                self._yield.not_ours += 1
+            return
+        if NEEDLE not in entry.raw and entry.lost is None:
+            self._yield.not_ours += 1
+            return
+        entry.raw = _without_cr(entry.raw)
+        verdict = self._verdict(entry)
+        if verdict is None:
+            self._yield.not_ours += 1
+            self._yield.lookalikes += 1
+        self._keep(verdict, entry.raw)
+
+    def _drop_idle_chain(self) -> None:
+        """Makes room: a chain that holds nothing goes; where all do, the oldest is taken as it is."""
+        for name, chain in self._chains.items():
+            if not chain.waiting:
+                del self._chains[name]
+                return
+        name = next(iter(self._chains))
+        self._flush_chain(self._chains.pop(name), final=True)
+
+    def _flush_chains(self, *, final: bool) -> None:
+        for chain in self._chains.values():
+            self._flush_chain(chain, final=final)
+        if final:
+            self._chains.clear()
+
+    def _flush_chain(self, chain: Chain, *, final: bool) -> None:
+        if final and chain.partial_offset >= 0:
+            entry = Entry(chain.partial, chain.partial_offset, chain.partial_line, len(chain.partial))
+            chain.partial, chain.partial_offset = b"", -1
+            self._logical(chain, entry)
+        if chain.lines and (final or (len(chain.lines) > 1 and not chain.json)):
+            self._finish(chain.close())
+
+
+def _without_cr(raw: bytes) -> bytes:
+    """An entry whose transport ends lines in CR LF, without the CRs; the first line tells, since a value may
+    hold CRs of its own in the others."""
+    end = raw.find(b"\n")
+    if end < 0:
+        return raw[:-1] if raw.endswith(b"\r") else raw
+    if not raw.endswith(b"\r", 0, end):
+        return raw
+    return (raw[:-1] if raw.endswith(b"\r") else raw).replace(b"\r\n", b"\n")
+
+
+def _first_line(data: bytes, at: int) -> bytes:
+    """The line at ``at``, without its end, at most 64 KiB of it."""
+    end = data.find(b"\n", at, at + 65_536)
+    return data[at : end if end >= 0 else at + 65_536]
+
+
+def _entries(data: bytes, start: int, end: int) -> int:
+    """How many entries begin in these complete lines: every line but those behind four blanks."""
+    if start >= end:
+        return 0
+    inside = data.count(b"\n    ", start, end) + data.startswith(b"    ", start)
+    return data.count(b"\n", start, end) - inside
+
+
+def _block_end(data: bytes, at: int, stop: int) -> tuple[int, bool]:
+    """Where the many-line field that begins at ``at`` ends, and whether any of its lines is there.
+
+    Its lines stand behind four blanks; an empty line belongs to it if another such line follows.
+    """
+    start = over = at
+    while at < stop:
+        line_end = data.find(b"\n", at, stop) + 1
+        if not line_end:
+            break
+        if data.startswith(b"    ", at):
+            over = line_end
+        elif data[at:line_end] not in (b"\n", b"\r\n"):
+            return over, over > start
+        at = line_end
+    return max(at, over), over > start

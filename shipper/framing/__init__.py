@@ -1,0 +1,1 @@
+"""Physical lines to whole log entries: transport wrappers taken off, many-line entries joined."""

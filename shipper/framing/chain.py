@@ -1,0 +1,116 @@
+"""One stream of coderd's lines inside a wrapper: cut lines joined, many-line entries collected.
+
+The state of a chain is plain data, so that it can be kept with the read position: a line that a
+container runtime cut in two may continue in the next file, or after a restart.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from shipper.text import strip_colours
+
+NEEDLE = b"connection_log"
+ENTRY_LINES_MAX_COUNT = 10_000
+"""Lines of one entry; a longer one is closed there."""
+
+_block_key = re.compile(rb"[^\s=\"]{1,64}= ?")
+_header_time = re.compile(rb"(?:\x1b\[[0-9;]*m)*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[")
+
+
+class Entry(Struct, gc=False):
+    """A whole log entry: its lines joined by \\n, without wrapper. ``offset``, ``line`` and ``length`` tell its
+    place in the source; ``line`` is 1-based."""
+
+    raw: bytes
+    offset: int
+    line: int
+    length: int
+    cursor: str | None = None
+    meta: dict[str, object] = {}
+    lost: str | None = None
+
+
+class Chain(Struct):
+    """What one stream holds back: a cut line (``partial``) and an entry that may go on (``lines``)."""
+
+    partial: bytes = b""
+    partial_offset: int = -1
+    partial_line: int = 0
+    overlong: int = 0
+    lines: list[bytes] = []
+    json: bool = False
+    lost_indent: bool = False
+    size: int = 0
+    offset: int = 0
+    line: int = 0
+    cursor: str | None = None
+    meta: dict[str, object] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything is held back."""
+        return bool(self.lines) or self.partial_offset >= 0
+
+    def open(self, text: bytes, entry: Entry, *, json: bool) -> None:
+        """Begins an entry that goes on in the lines to come."""
+        self.lines = [text]
+        self.json = json
+        self.lost_indent = False
+        self.size = len(text)
+        self.offset, self.line, self.cursor, self.meta = entry.offset, entry.line, entry.cursor, entry.meta
+
+    def goes_on(self, text: bytes, *, loose: bool) -> bool:
+        """Whether ``text`` belongs to the open entry; then it was taken. ``loose``: the stream may have lost
+        the blanks that mark continuation lines."""
+        if len(self.lines) >= ENTRY_LINES_MAX_COUNT:
+            return False
+        if self.json:
+            if self.lines[-1][:1] == b"}" or text[:1] not in (b"}", b" ", b"\t"):
+                return False
+        elif not text.startswith(b"    ") and text.strip(b"\r"):
+            if not loose or not self._without_indent(text):
+                return False
+        self.lines.append(text)
+        self.size += len(text) + 1
+        return True
+
+    def _without_indent(self, text: bytes) -> bool:
+        """As ``while read`` gives it, without leading blanks: all up to the next header that is not older."""
+        if len(self.lines) == 1:
+            self.lost_indent = _block_key.match(text) is not None
+            return self.lost_indent
+        if not self.lost_indent or text.startswith(b'{"ts":'):
+            return False
+        own, other = _header_time.match(self.lines[0]), _header_time.match(text)
+        return other is None or (own is not None and other[1] < own[1])
+
+    def close(self) -> Entry:
+        """The open entry, whole; the chain is free again."""
+        lines = self.lines
+        if not self.json:
+            while len(lines) > 1 and not lines[-1].strip():
+                lines.pop()
+        if self.lost_indent and len(lines) > 1:
+            found = _block_key.match(lines[1])
+            indent = b" " * (4 + (len(found[0].rstrip()) - 1 if found else 0) + 2)
+            lines = [lines[0], b"    " + lines[1], *(indent + line if line else line for line in lines[2:])]
+        entry = Entry(b"\n".join(lines), self.offset, self.line, self.size, self.cursor, self.meta)
+        self.lines = []
+        return entry
+
+
+def announces_more(text: bytes) -> bool:
+    """Whether a human line ends in the `` ...`` that announces a many-line field."""
+    if text.endswith(b" ..."):
+        return True
+    if b"\x1b[" in text:
+        return strip_colours(text[-64:].decode("utf-8", "replace")).endswith(" ...")
+    return text.endswith(b" ...\r")
+
+
+def opens_block(text: bytes) -> bool:
+    """Whether any human line, ours or not, is followed by the lines of a many-line field or message."""
+    return _header_time.match(text) is not None and (announces_more(text) or b": ...  " in text or text.endswith(b": ..."))

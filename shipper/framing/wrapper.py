@@ -1,0 +1,167 @@
+"""What carries coderd's lines: journald, syslog, Docker, Kubernetes and compose each wrap them in their own way.
+
+A wrapper takes one physical line and gives the ``Piece`` of coderd's output inside, or None where the
+line is not wrapped in its way. Facts: moby's json-file driver, the CRI log format (kubelet, containerd),
+journalctl -o json of systemd 252, journalctl -o short.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import orjson
+from msgspec import Struct
+
+from shipper.text import decode
+from shipper.record import JsonValue
+
+
+class Piece(Struct, gc=False):
+    """A part of coderd's output. ``joint`` is what stands between it and the next piece of ``stream``:
+    None at the end of a line, ``b""`` or ``b"\\0"`` where the wrapper cut a line. ``lost`` says why the
+    text can't be had."""
+
+    text: bytes
+    stream: str = ""
+    joint: bytes | None = None
+    cursor: str | None = None
+    meta: dict[str, JsonValue] = {}
+    lost: str | None = None
+
+
+Unwrap = Callable[[bytes], Piece | None]
+
+_match_cri = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S{0,16}) (stdout|stderr) ([PF])(?::\S*)? ?").match
+_match_syslog = re.compile(
+    rb"(?:<\d{1,3}>)?(?:\d )?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S{0,16}) "
+    rb"(\S{1,255}) ([^\s:\[\]]{1,64})(?:\[(\d{1,10})\])?:(?: |$)"
+).match
+_match_prefix = re.compile(rb"(?:\[[^\]\s]{1,128}\] |[A-Za-z0-9][A-Za-z0-9_.-]{0,127} +\| ?)").match
+_match_header = re.compile(rb"(?:\x1b\[[0-9;]*m)*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}").match
+_is_journald = re.compile(rb'"(?:__REALTIME_TIMESTAMP|__CURSOR)"\s*+:').search
+
+
+def _docker(line: bytes) -> Piece | None:
+    top = _object(line)
+    text = top.get("log") if top is not None else None
+    if top is None or type(text) is not str:
+        return None
+    stream = top.get("stream")
+    meta: dict[str, JsonValue] = {"stream": stream} if type(stream) is str else {}
+    if type(top.get("attrs")) is dict:
+        meta["attrs"] = top["attrs"]
+    whole = text.endswith("\n")
+    raw = _encode(text[:-1] if whole else text)
+    return Piece(raw, str(stream), None if whole else b"", None, meta)
+
+
+def _cri(line: bytes) -> Piece | None:
+    found = _match_cri(line)
+    if found is None:
+        return None
+    stream = found[2].decode()
+    return Piece(line[found.end() :], stream, None if found[3] == b"F" else b"", None, {"stream": stream})
+
+
+_JOURNAL_META = {
+    "_SYSTEMD_UNIT": "unit",
+    "SYSLOG_IDENTIFIER": "identifier",
+    "_PID": "pid",
+    "_HOSTNAME": "hostname",
+    "_BOOT_ID": "boot_id",
+    "CONTAINER_NAME": "container",
+    "CONTAINER_ID": "container_id",
+}
+_LINE_BREAKS = {"line-max": b"", "nul": b"\0"}
+
+
+def _journald(line: bytes) -> Piece | None:
+    if _is_journald(line) is None:
+        return None
+    top = _object(line)
+    if top is None or ("__CURSOR" not in top and "__REALTIME_TIMESTAMP" not in top):
+        return None
+    meta = {ours: top[theirs] for theirs, ours in _JOURNAL_META.items() if type(top.get(theirs)) is str}
+    cursor = top.get("__CURSOR")
+    stream = str(top.get("_STREAM_ID") or f"{top.get('_SYSTEMD_UNIT')} {top.get('_PID')}")
+    joint = _LINE_BREAKS.get(str(top.get("_LINE_BREAK")))
+    if joint is None and top.get("CONTAINER_PARTIAL_MESSAGE") == "true" and top.get("CONTAINER_PARTIAL_LAST") != "true":
+        joint = b""
+    text = _message(top.get("MESSAGE"))
+    lost = None
+    if text is None:
+        lost = "journald gave no MESSAGE: without --all, journalctl leaves out a text of 4096 bytes and more"
+    return Piece(text or b"", stream, joint, cursor if type(cursor) is str else None, meta, lost)
+
+
+def _message(value: JsonValue) -> bytes | None:
+    """The bytes of MESSAGE: text, a list of byte values where it is no clean text, or a list of several."""
+    if type(value) is str:
+        return _encode(value)
+    if type(value) is list and value:
+        try:
+            return bytes(value)
+        except (TypeError, ValueError):
+            return _message(value[0])
+    return None
+
+
+def _syslog(line: bytes) -> Piece | None:
+    found = _match_syslog(line)
+    if found is None:
+        return None
+    host, name, pid = (decode(part) if part else None for part in found.groups())
+    meta: dict[str, JsonValue] = {"hostname": host, "identifier": name}
+    if pid:
+        meta["pid"] = pid
+    return Piece(line[found.end() :], f"{host} {name} {pid}", None, None, meta)
+
+
+def _prefix(line: bytes) -> Piece | None:
+    found = _match_prefix(line)
+    if found is None:
+        return None
+    name = decode(found[0]).strip(" |")
+    return Piece(line[found.end() :], name, None, None, {"prefix": name})
+
+
+def _object(line: bytes) -> dict[str, JsonValue] | None:
+    try:
+        top = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return top if type(top) is dict else None
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+WRAPPERS: dict[str, Unwrap] = {
+    "docker": _docker,
+    "cri": _cri,
+    "journald": _journald,
+    "syslog": _syslog,
+    "prefix": _prefix,
+}
+"""Every wrapper by name."""
+
+
+def recognise(line: bytes) -> str | None:
+    """The wrapper that this physical line is in, None where it is in none."""
+    first = line[:1]
+    if first == b"{":
+        if line.startswith(b'{"log":"'):
+            return "docker" if _docker(line) is not None else None
+        return "journald" if _journald(line) is not None else None
+    if _match_header(line) is not None:
+        return None
+    if _match_cri(line) is not None:
+        return "cri"
+    if _match_syslog(line) is not None:
+        return "syslog"
+    found = _match_prefix(line)
+    if found is not None and (_match_header(line, found.end()) is not None or line.startswith(b'{"', found.end())):
+        return "prefix"
+    return None

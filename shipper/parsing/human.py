@@ -1,0 +1,252 @@
+"""The human form: an event's text to its fields, by a fast path and by the grammar itself.
+
+The fast path is a regular expression for each sequence of keys that was met, put together from the
+grammar's own terminals; the grammar takes every line that the fast path does not, and says what is
+wrong with a line. The two are equal on every line that both accept (property test).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import tzinfo
+
+from shipper.alias import LEVELS, OWN_KEYS
+from shipper.parsing.grammar import HumanGrammar, terminals
+from shipper.parsing.result import Parsed, Refused
+from shipper.text import BadEscape, unquote
+from shipper.record import CompactLog, JsonValue, Log
+from shipper.timestamp import canonical_header
+
+SHAPES_MAX_COUNT = 64
+"""Key sequences that get a regular expression of their own; lines of further ones take the general path."""
+
+_OURS = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[[^\]\s]{1,8}\]  ?coderd(?:\.[^:\n]*+)?: connection_log"
+    r"(?=$|\n|  |\ \.\.\.(?:\n|$)| [^\s=]+=)"
+)
+_OWN = re.compile(r" (?:" + "|".join(sorted(OWN_KEYS)) + r")=")
+_NOT_A_HEX_ID = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{16})").fullmatch
+
+
+class _Shape:
+    """One key sequence: its keys, and the expression that takes its values out of a line."""
+
+    __slots__ = ("keys", "match", "trace")
+
+    def __init__(self, keys: tuple[str, ...], written: list[str], terms: dict[str, str]) -> None:
+        value = f"({terms['BARE']}|{terms['QUOTED']})"
+        self.keys = keys
+        self.match = re.compile(_header(terms) + "".join("  " + re.escape(key) + value for key in written)).fullmatch
+        self.trace = "trace" in keys or "span" in keys
+
+
+def _header(terms: dict[str, str]) -> str:
+    level = terms["LEVEL"].replace(r"\[", r"\[(", 1).replace(r"\]", r")\]", 1)
+    return f"({terms['STAMP']}){level}({terms['LOGGER']}){terms['MESSAGE']}"
+
+
+class HumanParser:
+    """Parses human entries. ``zone`` is that of the header's stamp, None for UTC; ``log_type`` the class of ``Log``."""
+
+    def __init__(self, zone: tzinfo | None = None, log_type: type[Log] = CompactLog) -> None:
+        self._zone = zone
+        self._log_type = log_type
+        self._recent: list[_Shape] = []
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._general: Callable[[str], re.Match[str] | None] | None = None
+        self._grammar: HumanGrammar | None = None
+        self._loggers: dict[str, str] = {}
+        self.slow_count = 0
+        """Lines of ours that the fast path left to the grammar."""
+
+    def parse(self, text: str) -> Parsed | Refused | None:
+        """The fields of one entry (its lines joined by \\n, no colours), why it was refused, or None: not ours."""
+        parsed = self.parse_fast(text)
+        if parsed is not None:
+            return parsed if not OWN_KEYS.isdisjoint(parsed.keys) else None
+        found = _OURS.match(text)
+        if found is None:
+            return None
+        head = text.find("\n")
+        if _OWN.search(text, found.end(), len(text) if head < 0 else head) is None:
+            return None
+        self.slow_count += 1
+        return self.parse_slow(text)
+
+    # -- fast ------------------------------------------------------------------------------
+
+    def parse_fast(self, text: str) -> Parsed | None:
+        """The fields by regular expression, or None where the line is left to the grammar."""
+        block: tuple[str, str] | None = None
+        end = text.find("\n")
+        if end >= 0:
+            if text[end - 4 : end] != " ...":
+                return None
+            block = self._split_block(text, end)
+            if block is None:
+                return None
+            text = text[: end - 4]
+        recent = self._recent
+        for at, shape in enumerate(recent):
+            found = shape.match(text)
+            if found is not None:
+                if at:
+                    recent.insert(0, recent.pop(at))
+                return self._from_shape(shape, found, block)
+        return self._learn(text, block)
+
+    def _from_shape(self, shape: _Shape, found: re.Match[str], block: tuple[str, str] | None) -> Parsed | None:
+        stamp, level, logger, *values = found.groups()
+        try:
+            out: list[JsonValue] = [
+                value if value[0] != '"' else value[1:-1] if "\\" not in value else unquote(value[1:-1])
+                for value in values
+            ]
+        except BadEscape:
+            return None
+        return self._finish(stamp, level, logger, shape.keys, out, block, shape.trace)
+
+    def _learn(self, text: str, block: tuple[str, str] | None) -> Parsed | None:
+        """Reads a line of a key sequence not among the recent ones, and remembers the sequence."""
+        if self._general is None:
+            terms = terminals()
+            field = f"{terms['KEY']}(?:{terms['BARE']}|{terms['QUOTED']})"
+            self._general = re.compile(f"{_header(terms)}((?:{field})*+)").fullmatch
+            self._each = re.compile(f"({terms['KEY']})({terms['BARE']}|{terms['QUOTED']})").findall
+        found = self._general(text)
+        if found is None:
+            return None
+        stamp, level, logger, body = found.groups()
+        pairs: list[tuple[str, str]] = self._each(body)
+        try:
+            keys = tuple(_key(written) for written, _ in pairs)
+            if len(set(keys)) != len(keys):
+                return None  # a key twice: the grammar's way keeps both
+            values: list[JsonValue] = [value if value[0] != '"' else unquote(value[1:-1]) for _, value in pairs]
+        except BadEscape:
+            return None
+        written = [written for written, _ in pairs]
+        if all(name.startswith("  ") for name in written):
+            shape = self._shapes.get(keys)
+            if shape is None and len(self._shapes) < SHAPES_MAX_COUNT:
+                shape = self._shapes[keys] = _Shape(keys, [name[2:] for name in written], terminals())
+            if shape is not None:
+                self._recent = [shape, *(other for other in self._recent if other is not shape)][:4]
+        return self._finish(stamp, level, logger, keys, values, block, "trace" in keys or "span" in keys)
+
+    @staticmethod
+    def _split_block(text: str, end: int) -> tuple[str, str] | None:
+        """The key and the value of the many-line field that begins after ``end``."""
+        found = _block_key()(text, end)
+        if found is None or found.end() >= len(text):
+            return None
+        written = found[0][5:].rstrip(" ")
+        try:
+            return _key("  " + written), _dedent(text[found.end() :], written)
+        except BadEscape:
+            return None
+
+    # -- by the grammar --------------------------------------------------------------------
+
+    def parse_slow(self, text: str) -> Parsed | Refused:
+        """The fields by the grammar, or what it refused and where."""
+        if self._grammar is None:
+            self._grammar = HumanGrammar()
+        tree = self._grammar.tree(text)
+        if isinstance(tree, Refused):
+            return tree
+        stamp, level, logger, _, *rest = tree.children
+        keys: list[str] = []
+        values: list[JsonValue] = []
+        beside: dict[str, JsonValue] = {}
+        block: tuple[str, str] | None = None
+        for branch in rest:
+            try:
+                if branch.data == "many_line":
+                    _, block_key, block_text = branch.children
+                    written = str(block_key)[5:].rstrip(" ")
+                    block = _key("  " + written), _dedent(str(block_text), written)
+                    continue
+                key_token, token = branch.children
+                key = _key(str(key_token))
+                value = str(token) if token.type == "BARE" else unquote(str(token)[1:-1])
+            except BadEscape as error:
+                token = branch.children[-1]
+                return Refused("this is no escape of a quoted value", (token.start_pos or 0) + 1 + error.at)
+            if key in keys:
+                if values[keys.index(key)] != value:
+                    beside[key] = value
+                continue
+            keys.append(key)
+            values.append(value)
+        parsed = self._finish(
+            str(stamp), str(level)[2:-1], str(logger), tuple(keys), values, block, "trace" in keys or "span" in keys
+        )
+        if parsed is None:
+            return Refused("this is not a time of the calendar", 0)
+        parsed.beside.update(beside)
+        return parsed
+
+    # -- both ------------------------------------------------------------------------------
+
+    def _finish(
+        self,
+        stamp: str,
+        level: str,
+        logger: str,
+        keys: tuple[str, ...],
+        values: list[JsonValue],
+        block: tuple[str, str] | None,
+        traced: bool,
+    ) -> Parsed | None:
+        time = canonical_header(stamp, self._zone)
+        if time is None:
+            return None
+        beside: dict[str, JsonValue] = {}
+        if block is not None:
+            if block[0] in keys:
+                beside[block[0]] = block[1]
+            else:
+                keys = (*keys, block[0])
+                values.append(block[1])
+        trace = span = None
+        if traced:
+            kept = [(key, value) for key, value in zip(keys, values, strict=True) if key not in ("trace", "span")]
+            for key, value in zip(keys, values, strict=True):
+                if key == "trace" and len(value) == 32 and _NOT_A_HEX_ID(value):
+                    trace = value
+                elif key == "span" and len(value) == 16 and _NOT_A_HEX_ID(value):
+                    span = value
+                elif key in ("trace", "span"):
+                    # Loggers before v3 print the address of a function here: no id, so it stays text.
+                    beside[key] = value
+            keys = tuple(key for key, _ in kept)
+            values = [value for _, value in kept]
+        name = logger.strip()[:-1]
+        log = self._log_type(time, LEVELS.get(level, level), name, "human", None, None, trace, span)
+        return Parsed(keys, values, log, True, beside)
+
+
+def _key(written: str) -> str:
+    """A field's name from ``  name=``, ``  name`` or ``  "quoted name"=``."""
+    name = written.lstrip(" ")
+    if name.endswith("="):
+        name = name[:-1]
+    return unquote(name[1:-1]) if name.startswith('"') else name
+
+
+def _dedent(text: str, written: str) -> str:
+    """A many-line value without the blanks that its lines stand behind: 4 + key + 2, empty lines none."""
+    first, *rest = text.split("\n")
+    indent = " " * (4 + len(written) - 1 + 2)
+    return "\n".join([first, *(line.removeprefix(indent) for line in rest)])
+
+
+_block_matcher: list[Callable[[str, int], re.Match[str] | None]] = []
+
+
+def _block_key() -> Callable[[str, int], re.Match[str] | None]:
+    if not _block_matcher:
+        _block_matcher.append(re.compile(terminals()["BLOCK_KEY"]).match)
+    return _block_matcher[0]

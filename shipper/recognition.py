@@ -1,0 +1,110 @@
+"""One whole entry in, a verdict out: a record, a malformed entry, or None for what is not ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from shipper.framing.chain import Entry
+from shipper.normalisation import Normaliser, Unusable
+from shipper.parsing.human import HumanParser
+from shipper.parsing.jsonline import JsonParser
+from shipper.parsing.result import Parsed, Refused
+from shipper.record import CompactLog, CompactRecord, CompactSource, Log, Malformed, Record, Source
+from shipper.text import decode, strip_colours
+from shipper.timestamp import canonical, canonical_header
+
+FORMATS = ("auto", "json", "human", "stackdriver")
+
+_coloured_key = re.compile(r"\n    (?:\x1b\[[0-9;]*m)*+([^\s=\x1b]+|\"(?:[^\"\\\n\x1b]|\\.)*+\")(?:\x1b\[[0-9;]*m)*+=(?:\x1b\[[0-9;]*m)*+")
+_stamp = re.compile(rb'(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})|"ts"\s*+:\s*+"([^"\\]{1,64})"')
+
+
+class Recogniser:
+    """Tells what an entry is. ``compact`` chooses the class of the records, ``format`` restricts what is read."""
+
+    def __init__(self, source: Source, *, format: str = "auto", tz: str = "UTC", compact: bool = True) -> None:
+        log_type = CompactLog if compact else Log
+        self._source_type: type[Source] = CompactSource if compact else Source
+        self._source = source
+        self._format = format
+        self._json = JsonParser(log_type)
+        self.human = HumanParser(None if tz == "UTC" else ZoneInfo(tz), log_type)
+        self.normaliser = Normaliser(CompactRecord if compact else Record)
+        self._reads_json = format in ("auto", "json", "stackdriver")
+        self._reads_human = format in ("auto", "human")
+
+    def source(self, entry: Entry) -> Source:
+        """Where the entry was read."""
+        own = self._source
+        meta = {**own.meta, **entry.meta} if entry.meta else own.meta
+        return self._source_type(own.host, own.input, own.path, entry.offset, entry.cursor, meta)
+
+    def verdict(self, entry: Entry) -> Record | Malformed | None:
+        """The record of an entry, why it can't be one, or None: not ours."""
+        raw = entry.raw
+        text = ""
+        parsed: Parsed | Refused | None
+        if raw[:1] == b"{":
+            parsed = self._json.parse(raw) if self._reads_json else None
+        elif self._reads_human:
+            text = decode(raw)
+            parsed = self.human.parse(_uncoloured(text) if "\x1b" in text else text)
+        else:
+            parsed = None
+        if parsed is None:
+            if entry.lost is not None:
+                return self.malformed(entry, entry.lost, 0)
+            return None
+        if isinstance(parsed, Refused):
+            return self.malformed(entry, parsed.reason, _byte_at(text, parsed.at) if text else parsed.at)
+        if self._format not in ("auto", parsed.log.format):
+            return None
+        try:
+            return self.normaliser.build(parsed, self.source(entry))
+        except Unusable as error:
+            return self.malformed(entry, error.reason, max(0, raw.find(error.key.encode())))
+
+    def malformed(self, entry: Entry, reason: str, at: int) -> Malformed:
+        """The entry as one that can't be a record; ``at`` is the 0-based byte in its text."""
+        return Malformed(entry.raw, reason, entry.line, at + 1, self.source(entry), entry.length, _time(entry.raw))
+
+
+def _uncoloured(text: str) -> str:
+    """An entry without what the sink painted: its first line, and the key of its many-line field.
+
+    The text of a many-line field is left alone: what stands there is the value's own.
+    """
+    end = text.find("\n")
+    if end < 0:
+        return strip_colours(text)
+    found = _coloured_key.match(text, end)
+    if found is None:
+        return strip_colours(text[:end]) + text[end:]
+    return f"{strip_colours(text[:end])}\n    {found[1]}={text[found.end() :]}"
+
+
+def _byte_at(text: str, at: int) -> int:
+    """The byte place in the raw entry of a character place in its uncoloured text."""
+    if "\x1b" in text:
+        passed = 0
+        for found in re.finditer(r"\x1b\[[0-9;:]*m", text):
+            if found.start() - passed > at:
+                break
+            passed += found.end() - found.start()
+        at += passed
+    return len(text[:at].encode("utf-8", "surrogatepass"))
+
+
+def _time(raw: bytes) -> str | None:
+    """The stamp of an entry that can't be a record, if it has one."""
+    found = _stamp.search(raw, 0, 512)
+    if found is None:
+        return None
+    if found[1] is not None:
+        return canonical(decode(found[1]))
+    return canonical_header(decode(found[0]))
+
+
+Verdict = Callable[[Entry], Record | Malformed | None]
