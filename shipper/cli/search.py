@@ -1,0 +1,63 @@
+"""The command ``search``: asks the local index for connections, or for single events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from shipper.cli import question
+from shipper.cli.output import FORMATS, write_answer
+from shipper.cli.talk import say
+
+LIMIT = 100
+
+
+@click.command(cls=question.QuestionCommand)
+@click.argument("words", metavar="[QUERY]...", nargs=-1)
+@click.option("--since", metavar="TIME", help="From this time on: 2h, 3d, yesterday, 2025-07-03 or RFC 3339.")
+@click.option("--until", metavar="TIME", help="Up to this time, in the same forms.")
+@click.option("--limit", type=click.IntRange(0), default=LIMIT, show_default=True, help="Most rows; 0: no limit.")
+@click.option(
+    "--sort", metavar="COLUMN", default="-time", show_default=True, help="Order; a minus before it: descending."
+)
+@click.option("--events", is_flag=True, help="Single events rather than connections.")
+@click.option(
+    "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="raw: the original lines."
+)
+@click.option(
+    "--index", type=click.Path(path_type=Path), help="The index to ask; default: index.db in the state folder."
+)
+@click.option("-c", "--config", type=click.Path(path_type=Path), help="The configuration file.")
+def command(
+    words: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    limit: int,
+    sort: str,
+    events: bool,
+    output: str,
+    index: Path | None,
+    config: Path | None,
+) -> int:
+    """Search the local index.
+
+    QUERY is the filter language of Coder's dashboard, and more: type:ssh workspace:dev,test -username:bob
+    ip:10.0.0.0/8 code:>=400 "free text" /regex/. Times are UTC. Exits 1 when nothing is found.
+    """
+    now_ns = question.now()
+    filter_ = question.read_query(words, now_ns)
+    since_ns = question.read_bound("--since", since, now_ns)
+    until_ns = question.read_bound("--until", until, now_ns)
+    reader = question.open_index(index, config)
+    try:
+        answer = reader.search(
+            filter_, events=events, limit=limit, sort=sort, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns
+        )
+        write_answer(answer, reader, output, events)
+        question.say_beside(answer)
+        if not answer.rows and output == "table":
+            say("nothing found")
+        return 0 if answer.rows else 1
+    finally:
+        reader.close()

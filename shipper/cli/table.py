@@ -1,0 +1,142 @@
+"""The table: events and connections as lines for people, in which no character of the log can do anything.
+
+On a terminal the table fits its width, with colour unless NO_COLOR is set; into a pipe it is plain and whole.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+
+import click
+from msgspec import UNSET
+
+from shipper.index import Connection
+from shipper.record import Record
+
+Row = Record | Connection
+Column = tuple[str, Callable[[Row], str]]
+
+PLAIN_ROWS_TOGETHER = 1000
+"""Rows that are measured before the first is written; longer answers are aligned piece by piece."""
+PLAIN_WIDTH_MAX = 60
+_BAD_CODE = 400
+
+
+def visible(text: str) -> str:
+    """``text`` with every character that is not plainly printed as an escape: ``\\n``, ``\\x1b``, ``\\u202e``."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def visible_lines(text: str) -> str:
+    """As ``visible``, but lines stay lines."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def write_table(rows: Iterable[Row], events: bool) -> None:
+    """Write the table to stdout."""
+    columns = EVENT_COLUMNS if events else CONNECTION_COLUMNS
+    if sys.stdout.isatty():
+        _write_rich(rows, columns)
+    else:
+        for line in plain_lines(rows, columns):
+            click.echo(line)
+
+
+def plain_lines(rows: Iterable[Row], columns: Sequence[Column], header: bool = True) -> Iterator[str]:
+    """The table as aligned lines without any decoration."""
+    walk = iter(rows)
+    while piece := [[read(row) for _, read in columns] for row in islice(walk, PLAIN_ROWS_TOGETHER)]:
+        if header:
+            piece.insert(0, [title for title, _ in columns])
+            header = False
+        widths = [min(PLAIN_WIDTH_MAX, max(map(len, cells))) for cells in zip(*piece, strict=True)]
+        for cells in piece:
+            yield "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def event_line(record: Record, colour: bool) -> str:
+    """One event as a line of fixed columns, for an answer that has no end."""
+    cells = [read(record) for _, read in EVENT_COLUMNS]
+    line = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, _EVENT_WIDTHS, strict=True)).rstrip()
+    if not colour:
+        return line
+    bad = record.code is not None and record.code >= _BAD_CODE
+    return click.style(line, fg="red" if bad else None, dim=record.status == "disconnected")
+
+
+def _write_rich(rows: Iterable[Row], columns: Sequence[Column]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for title, _ in columns:
+        # Of a narrow terminal's width the time and the kind keep theirs.
+        table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=None)
+    for row in rows:
+        bad = row.code is not None and row.code >= _BAD_CODE
+        open_ = isinstance(row, Connection) and row.state == "ongoing"
+        style = "red" if bad else "green" if open_ else ""
+        table.add_row(*(Text(read(row)) for _, read in columns), style=style)
+    Console(highlight=False, emoji=False, markup=False).print(table)
+
+
+def _clock(text: str | None) -> str:
+    """A canonical time to the second."""
+    return "" if text is None else f"{text[:10]} {text[11:19]}"
+
+
+def _duration(row: Row) -> str:
+    if not isinstance(row, Connection):
+        return ""
+    if row.duration_seconds is None:
+        return "" if row.state == "point" else row.state
+    minutes, seconds = divmod(int(row.duration_seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{seconds:02d}s" if minutes else f"{seconds}s"
+
+
+def _name(row: Row, key: str) -> str | None:
+    return None if row.names is UNSET else row.names.get(key)
+
+
+def _workspace(row: Row) -> str:
+    owner = _name(row, "workspace_owner")
+    name = row.workspace_name or row.workspace_id or ""
+    return visible(f"{owner}/{name}" if owner else name)
+
+
+def _user(row: Row) -> str:
+    return visible(_name(row, "user") or row.user_id or "")
+
+
+def _detail(row: Row) -> str:
+    return visible("  ".join(text for text in (row.slug_or_port, row.disconnect_reason) if text))
+
+
+_SHARED: tuple[Column, ...] = (
+    ("TYPE", lambda row: visible(row.type or "")),
+    ("WORKSPACE", _workspace),
+    ("AGENT", lambda row: visible(row.agent_name or "")),
+    ("USER", _user),
+    ("IP", lambda row: visible(row.ip or "")),
+    ("CODE", lambda row: "" if row.code is None else str(row.code)),
+    ("DETAIL", _detail),
+)
+CONNECTION_COLUMNS: tuple[Column, ...] = (
+    ("CONNECTED (UTC)", lambda row: _clock(row.connect_time if isinstance(row, Connection) else row.time)),
+    ("LASTED", _duration),
+    *_SHARED,
+)
+EVENT_COLUMNS: tuple[Column, ...] = (
+    ("TIME (UTC)", lambda row: _clock(row.time if isinstance(row, Record) else row.connect_time)),
+    ("STATUS", lambda row: visible(row.status if isinstance(row, Record) else row.state)),
+    *_SHARED,
+)
+_EVENT_WIDTHS = (19, 12, 15, 20, 8, 16, 15, 4, 0)

@@ -1,0 +1,275 @@
+"""The condition: a filter as an SQL expression on ``events`` or ``connections``, with its parameters.
+
+Text is looked for among the words, each kept once, and rows are compared by the words' ids: a substring or
+a regular expression is tried on thousands of texts, not on millions of rows.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import sqlite3
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from shipper import timestamp
+from shipper.index.schema import COLUMNS, ONGOING, POINT, STATE_NAMES, UNKNOWN
+from shipper.index.sql import GET_FACT, LAST_GAP, WORDS_ALL, WORDS_CONTAINING, WORDS_OF_COLUMN
+from shipper.index.word import pack_id
+from shipper.query.filter import (
+    Addresses,
+    Contains,
+    Filter,
+    FreeText,
+    Ids,
+    Methods,
+    Moment,
+    Names,
+    Numbers,
+    Pattern,
+    State,
+    Status,
+    Term,
+    Text,
+    Types,
+)
+from shipper.query.kind import kinds
+from shipper.query.parse import unknown_value
+from shipper.query.value import compile_regex, read_uuid
+
+KNOWN_VALUES_MAX = 1000
+EVENTS, CONNECTIONS = "events", "connections"
+
+_FOLD = "coalesce(fold, text)"
+_TEXT_COLUMNS = {
+    "app": ("app",),
+    "workspace": ("workspace_name", "workspace"),
+    "agent": ("agent_name", "agent"),
+    "slug": ("slug",),
+}
+_NAME_COLUMNS = {
+    "organization": ("name_organization", "organization"),
+    "workspace_owner": ("name_owner", "owner"),
+    "workspace_owner_email": (None, "owner"),
+    "username": ("name_user", "user"),
+    "user_email": ("name_email", "user"),
+}
+_match_id_start = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]){0,24}").fullmatch
+_NOTHING = "0"
+
+
+class Condition(Struct):
+    """An expression with its parameters; ``notes`` are sentences that belong to the answer."""
+
+    text: str
+    parameters: list[object]
+    notes: list[str]
+
+
+class Compiler:
+    """Makes conditions for one target, ``events`` or ``connections``, of one database at one moment."""
+
+    def __init__(self, database: sqlite3.Connection, target: str, now_ns: int) -> None:
+        self._database = database
+        self._target = target
+        self._now_ns = now_ns
+        self._parameters: list[object] = []
+        self._notes: list[str] = []
+        gap = database.execute(LAST_GAP).fetchone()[0]
+        self._gap_ns: int | None = gap
+
+    def compile(self, filter_: Filter, since_ns: int | None, until_ns: int | None) -> Condition:
+        """The condition of a filter and a range of time, both ends belonging to it.
+
+        Raises QueryError for a type or method that is neither known nor present.
+        """
+        self._parameters, self._notes = [], []
+        parts = [self._term(term) for term in filter_.terms]
+        for bound, operator in ((since_ns, ">="), (until_ns, "<=")):
+            if bound is not None:
+                parts.append(f"{self._time} {operator} {self._put(_clamp(bound))}")
+        return Condition(" AND ".join(parts) or "1", self._parameters, list(dict.fromkeys(self._notes)))
+
+    @property
+    def _time(self) -> str:
+        return "time_ns" if self._target == EVENTS else "connect_ns"
+
+    def _put(self, value: object) -> str:
+        self._parameters.append(value)
+        return "?"
+
+    def _term(self, term: Term) -> str:
+        text = _COMPILERS[type(term)](self, term)
+        return f"({text}) IS NOT TRUE" if term.negated else f"({text})"
+
+    def _any(self, parts: list[str]) -> str:
+        return " OR ".join(parts) or _NOTHING
+
+    def _list(self, values: object) -> str:
+        return f"(SELECT value FROM json_each({self._put(json.dumps(values))}))"  # noqa: S608  # own names
+
+    def _equals(self, column: str, values: tuple[str, ...], fold: str = _FOLD) -> str:
+        return f"{column} IN (SELECT id FROM words WHERE {fold} IN {self._list(values)})"  # noqa: S608  # own names
+
+    def _words(self, found: list[tuple[int, int]]) -> list[str]:
+        """For each column that uses one of the words (id, uses): that it holds one."""
+        parts = []
+        for bit, column in enumerate(COLUMNS):
+            ids = [word for word, uses in found if uses >> bit & 1]
+            if ids:
+                parts.append(f"{column} IN {self._list(ids)}")
+        return parts
+
+    def _of_connection(self, text: str) -> str:
+        """A condition on connections, asked of the target."""
+        if self._target == CONNECTIONS:
+            return text
+        return f"connection IN (SELECT id FROM connections WHERE {text})"  # noqa: S608  # own names
+
+    def _of_event(self, text: str) -> str:
+        if self._target == EVENTS:
+            return text
+        return f"id IN (SELECT connection FROM events WHERE {text})"  # noqa: S608  # own names
+
+    def free_text(self, term: FreeText) -> str:
+        parts = self._words(self._database.execute(WORDS_CONTAINING, (term.text,)).fetchall())
+        if _match_id_start(term.text):
+            digits = term.text.replace("-", "")
+            low, high = bytes.fromhex(f"{digits:0<32}"), bytes.fromhex(f"{digits:f<32}")
+            parts.append(self._of_event(f"event BETWEEN {self._put(low)} AND {self._put(high)}"))
+            parts.append(self._of_connection(f"connection_id BETWEEN {self._put(low)} AND {self._put(high)}"))
+        packed = pack_id(term.text)
+        parts.append(f"session = {self._put(packed)}")
+        if isinstance(packed, bytes):
+            parts.append(self._of_event(f"request = {self._put(packed)}"))
+        return self._any(parts)
+
+    def pattern(self, term: Pattern) -> str:
+        search = compile_regex(term.regex).search
+        rows = self._database.execute(WORDS_ALL)
+        return self._any(self._words([(word, uses) for word, uses, text in rows if search(text)]))
+
+    def text(self, term: Text) -> str:
+        name, *id_column = _TEXT_COLUMNS[term.key]
+        fold = f"replace({_FOLD}, '-', '_')" if term.key == "app" else _FOLD
+        parts = [self._equals(name, term.values, fold)]
+        ids = tuple(uuid for value in term.values if (uuid := read_uuid(value)))
+        parts += [self._equals(column, ids) for column in id_column if ids]
+        return self._any(parts)
+
+    def contains(self, term: Contains) -> str:
+        bit = 1 << COLUMNS.index("reason")
+        found = [
+            word
+            for value in term.values
+            for word, uses in self._database.execute(WORDS_CONTAINING, (value,))
+            if uses & bit
+        ]
+        return f"reason IN {self._list(found)}"
+
+    def ids(self, term: Ids) -> str:
+        if term.key == "workspace_id":
+            return self._equals("workspace", term.values)
+        marks = ", ".join(self._put(pack_id(value)) for value in term.values)
+        return self._of_connection(f"connection_id IN ({marks})")
+
+    def names(self, term: Names) -> str:
+        name_column, id_column = _NAME_COLUMNS[term.key]
+        named = self._database.execute(GET_FACT, ("named",)).fetchone() is not None
+        if "me" in term.values and term.key in ("workspace_owner", "username"):
+            self._notes.append(f'{term.key}:me finds nothing here: who "me" is, only Coder knows')
+        values = tuple(
+            value for value in term.values if value != "me" or term.key not in ("workspace_owner", "username")
+        )
+        if any(read_uuid(value) is None for value in values) and (not named or name_column is None):
+            self._notes.append(f"names are not known yet: {term.key}: matches ids only")
+        columns = [column for column in (name_column, id_column) if column is not None]
+        return self._any([self._equals(column, values) for column in columns])
+
+    def _present(self, column: str) -> tuple[str, ...]:
+        rows = self._database.execute(WORDS_OF_COLUMN, (1 << COLUMNS.index(column), KNOWN_VALUES_MAX))
+        return tuple(row[0] for row in rows)
+
+    def types(self, term: Types) -> str:
+        table = kinds()
+        known = tuple(dict.fromkeys((*table.types, *table.families)))
+        self._check("type", term.values, known)
+        parts = [self._equals("type", tuple(one for value in term.values for one in table.family(value)))]
+        if "ssh" in term.values:
+            foreign = self._equals("type", table.foreign_apps())
+            ssh = self._equals("method", ("ssh",))
+            # The order of the two is the order of their parameters.
+            parts.append(f"(({foreign}) IS NOT TRUE AND {ssh})")
+        return self._any(parts)
+
+    def methods(self, term: Methods) -> str:
+        self._check("method", term.values, kinds().methods)
+        return self._equals("method", term.values)
+
+    def _check(self, key: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
+        if all(value in known for value in values):
+            return
+        present = self._present(key)
+        for value in values:
+            if value not in known and value not in present:
+                raise unknown_value(key, value, (*known, *present))
+
+    def addresses(self, term: Addresses) -> str:
+        parts = []
+        for text in term.networks:
+            network = ipaddress.ip_network(text)
+            low, high = network.network_address.packed, network.broadcast_address.packed
+            parts.append(f"length(packed) = {len(low)} AND packed BETWEEN {self._put(low)} AND {self._put(high)}")
+        return f"ip IN (SELECT id FROM words WHERE {self._any(parts)})"  # noqa: S608  # own names
+
+    def numbers(self, term: Numbers) -> str:
+        parts = []
+        for one in term.comparisons:
+            value = _clamp(one.value)
+            if term.key == "code":
+                parts.append(f"code {_OPERATORS[one.operator]} {self._put(value)}")
+            else:
+                # One that goes on has lasted until now.
+                lasted = f"coalesce(duration_ns, CASE WHEN state = {ONGOING} THEN {self._put(self._now_ns)} - connect_ns END)"
+                parts.append(self._of_connection(f"{lasted} {_OPERATORS[one.operator]} {self._put(value)}"))
+        return self._any(parts)
+
+    def moment(self, term: Moment) -> str:
+        return f"{self._time} {'>=' if term.key == 'connected_after' else '<='} {self._put(_clamp(term.ns))}"
+
+    def status(self, term: Status) -> str:
+        parts = [f"disconnect_ns IS {'NULL' if value == 'ongoing' else 'NOT NULL'}" for value in term.values]
+        return self._of_connection(f"state <> {POINT} AND ({self._any(parts)})")
+
+    def state(self, term: State) -> str:
+        states = [STATE_NAMES.index(value) for value in term.values]
+        if self._gap_ns is None:
+            return self._of_connection(f"state IN {self._list(states)}")
+        after_gap = (
+            f"CASE WHEN state = {ONGOING} AND connect_ns <= {self._put(self._gap_ns)} THEN {UNKNOWN} ELSE state END"
+        )
+        return self._of_connection(f"{after_gap} IN {self._list(states)}")
+
+
+def _clamp(value: int) -> int:
+    return max(timestamp.NS_MIN, min(timestamp.NS_MAX, value))
+
+
+_OPERATORS = {"=": "=", ">": ">", ">=": ">=", "<": "<", "<=": "<="}
+_COMPILERS: dict[type[Term], Callable[..., str]] = {
+    FreeText: Compiler.free_text,
+    Pattern: Compiler.pattern,
+    Text: Compiler.text,
+    Contains: Compiler.contains,
+    Ids: Compiler.ids,
+    Names: Compiler.names,
+    Types: Compiler.types,
+    Methods: Compiler.methods,
+    Addresses: Compiler.addresses,
+    Numbers: Compiler.numbers,
+    Moment: Compiler.moment,
+    Status: Compiler.status,
+    State: Compiler.state,
+}

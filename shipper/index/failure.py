@@ -1,0 +1,35 @@
+"""Failures: SQLite's errors as errors of connlog's tree, by SQLite's own code."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shipper.errors import StateBusy, StateDamaged, StateError, StateFull
+
+_PRIMARY_CODE = 0xFF
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise StateFull, StateBusy, StateDamaged or StateError for an error of the database at ``path``."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
+        if code == sqlite3.SQLITE_FULL:
+            raise StateFull(f"{path}: no room on the disk; make room, it goes on by itself") from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StateBusy(f"{path}: another process holds the index; try again") from error
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise damaged(path, str(error)) from error
+        raise StateError(f"{path}: {error}") from error
+
+
+def damaged(path: Path, what: str) -> StateDamaged:
+    """The error for an index whose content is not sound."""
+    return StateDamaged(
+        f"{path}: the index is damaged ({what}); move it away and it is built anew from what is shipped"
+    )

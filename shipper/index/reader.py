@@ -1,0 +1,256 @@
+"""The reader: answers questions from the index, beside a running daemon or without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from msgspec import Struct
+
+from shipper import timestamp
+from shipper.errors import UsageError
+from shipper.index import sql
+from shipper.index.block import BlockCache, BlockCodec, original_at, record_at
+from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
+from shipper.index.connection import Connection, build_connection
+from shipper.index.failure import damaged, translated
+from shipper.index.store import open_reader
+from shipper.index.word import pack_id
+from shipper.query.filter import Filter, Moment
+from shipper.record import Record
+
+_WORD_SORTS = {
+    "type": "type",
+    "method": "method",
+    "app": "app",
+    "organization_id": "organization",
+    "workspace_owner_id": "owner",
+    "workspace_id": "workspace",
+    "workspace_name": "workspace_name",
+    "workspace": "workspace_name",
+    "agent_name": "agent_name",
+    "agent": "agent_name",
+    "user_id": "user",
+    "ip": "ip",
+    "user_agent": "user_agent",
+    "slug_or_port": "slug",
+    "slug": "slug",
+    "disconnect_reason": "reason",
+    "reason": "reason",
+    "username": "name_user",
+    "workspace_owner": "name_owner",
+    "organization": "name_organization",
+}
+_CONNECTION_SORTS = {
+    "connect_time": "connect_ns",
+    "disconnect_time": "disconnect_ns",
+    "duration_seconds": "duration_ns",
+    "duration": "duration_ns",
+    "state": "state",
+}
+
+
+class Rows(Sequence[Record | Connection]):
+    """The rows of an answer in order, read from the index only as they are walked; valid until the next search."""
+
+    def __init__(self, reader: IndexReader, ids: Sequence[int], events: bool) -> None:
+        self._reader, self._ids, self._events = reader, ids, events
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[Record | Connection]:
+        return (self._reader.row(number, self._events) for number in self._ids)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # both overloads of Sequence in one
+        if isinstance(index, slice):
+            return Rows(self._reader, self._ids[index], self._events)
+        return self._reader.row(self._ids[index], self._events)
+
+
+class Answer(Struct, frozen=True):
+    """What a search gave: ``cut`` where the limit left rows out; ``gaps`` and ``quarantined`` count what is
+    known to be missing from the range of time asked for; ``notes`` are sentences for the one who asked."""
+
+    rows: Rows
+    cut: bool
+    notes: tuple[str, ...]
+    gaps: int
+    quarantined: int
+
+
+class IndexReader:
+    """The index opened for reading only. For one thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StateError where there is no index at ``path`` or it can't be read, StateNewer, StateDamaged."""
+        self._path = path
+        self._cache = BlockCache()
+        self._database = open_reader(path)
+        self._identity = self._look()
+        with translated(path):
+            self._codec = BlockCodec(self._database.execute(sql.GET_DICTIONARIES).fetchone()[1])
+
+    def search(
+        self,
+        filter_: Filter,
+        *,
+        events: bool,
+        limit: int,
+        sort: str,
+        since_ns: int | None,
+        until_ns: int | None,
+        now_ns: int,
+    ) -> Answer:
+        """The events or connections that meet ``filter_``, with a time from ``since_ns`` to ``until_ns``, both included.
+
+        ``limit`` 0: all. ``sort``: ``time``, or another column, a minus before it for descending; rows
+        without a value come last. Raises UsageError for an unknown column, QueryError for an unknown type.
+        """
+        target = EVENTS if events else CONNECTIONS
+        order = _order(sort, events)
+        with translated(self._path):
+            self._begin()
+            condition = Compiler(self._database, target, now_ns).compile(filter_, since_ns, until_ns)
+            statement = sql.select_rows(target, condition.text, order)
+            bound = limit + 1 if limit else -1
+            ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, bound))]
+            low, high = _range(filter_, since_ns, until_ns)
+            gaps = self._count(sql.COUNT_GAPS, low, high)
+            quarantined = self._count(sql.COUNT_NOTICES, low, high)
+        cut = 0 < limit < len(ids)
+        return Answer(Rows(self, ids[:limit] if cut else ids, events), cut, tuple(condition.notes), gaps, quarantined)
+
+    def latest(self, filter_: Filter, *, count: int, now_ns: int) -> tuple[Rows, int, tuple[str, ...]]:
+        """The last ``count`` events stored that meet ``filter_``, oldest first, the place to follow from, and notes."""
+        with translated(self._path):
+            self._begin()
+            last = int(self._database.execute(sql.LAST_EVENT).fetchone()[0])
+            condition = Compiler(self._database, EVENTS, now_ns).compile(filter_, None, None)
+            statement = sql.select_rows(EVENTS, condition.text, "id DESC")
+            ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, count))]
+        return Rows(self, ids[::-1], True), last, tuple(condition.notes)
+
+    def after(self, filter_: Filter, place: int, *, limit: int, now_ns: int) -> tuple[Rows, int]:
+        """At most ``limit`` events stored after ``place`` that meet ``filter_``, and the place to follow from."""
+        self._refresh()
+        with translated(self._path):
+            self._begin()
+            last = int(self._database.execute(sql.LAST_EVENT).fetchone()[0])
+            if last < place:
+                place = 0  # another index lies there now
+            condition = Compiler(self._database, EVENTS, now_ns).compile(filter_, None, None)
+            statement = sql.select_rows(EVENTS, f"{condition.text} AND id > ?", "id")
+            ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, place, limit))]
+        return Rows(self, ids, True), ids[-1] if len(ids) == limit else last
+
+    def row(self, number: int, events: bool) -> Record | Connection:
+        """One row of an answer, by its number in the index."""
+        with translated(self._path):
+            if events:
+                block, place = self._database.execute(sql.EVENT_PLACE, (number,)).fetchone()
+                return self._record(block, place)
+            places = self._database.execute(sql.CONNECTION_PLACES, (number,)).fetchall()
+            gap_ns = self._database.execute(sql.LAST_GAP).fetchone()[0]
+        return build_connection([self._record(block, place) for block, place in places], gap_ns)
+
+    def record(self, event_id: str) -> Record | None:
+        """The record of an event by its id, or None."""
+        found = self._find(event_id)
+        return None if found is None else self._record(*found)
+
+    def original(self, event_id: str) -> bytes | None:
+        """The entry as it was read, wrappers taken off, by the event's id, or None."""
+        found = self._find(event_id)
+        if found is None:
+            return None
+        try:
+            return original_at(self._block(found[0]), found[1])
+        except ValueError as error:
+            raise damaged(self._path, f"block {found[0]}: {error}") from error
+
+    def close(self) -> None:
+        """Close it; rows of its answers can't be read any more."""
+        self._database.close()
+
+    def _begin(self) -> None:
+        """A new view of the database: all that one answer says is of one moment."""
+        if self._database.in_transaction:
+            self._database.execute("COMMIT")
+        self._database.execute("BEGIN")
+
+    def _refresh(self) -> None:
+        """Open anew where another file lies there now, or a writer came to one that was read as it lay."""
+        if self._look() != self._identity:
+            fresh = open_reader(self._path)
+            self._database.close()
+            self._database = fresh
+            self._identity = self._look()
+            self._cache.clear()
+
+    def _look(self) -> tuple[int, int, bool]:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return self._identity
+        return found.st_dev, found.st_ino, self._path.with_name(self._path.name + "-wal").exists()
+
+    def _count(self, statement: str, low: int, high: int) -> int:
+        return int(self._database.execute(statement, (low, high)).fetchone()[0])
+
+    def _find(self, event_id: str) -> tuple[int, int] | None:
+        with translated(self._path):
+            found: tuple[int, int] | None = self._database.execute(sql.FIND_EVENT, (pack_id(event_id),)).fetchone()
+        return found
+
+    def _block(self, number: int) -> list[bytes]:
+        items = self._cache.get(number)
+        if items is None:
+            with translated(self._path):
+                row = self._database.execute(sql.GET_BLOCK, (number,)).fetchone()
+            if row is None:
+                raise damaged(self._path, f"block {number} is missing")
+            try:
+                items = self._codec.unpack(row[0])
+            except ValueError as error:
+                raise damaged(self._path, f"block {number}: {error}") from error
+            self._cache.put(number, items)
+        return items
+
+    def _record(self, block: int, place: int) -> Record:
+        try:
+            return record_at(self._block(block), place)
+        except ValueError as error:
+            raise damaged(self._path, f"block {block}: {error}") from error
+
+
+def _order(sort: str, events: bool) -> str:
+    """The order as SQL, from own names only."""
+    name = sort.removeprefix("-")
+    direction = "DESC" if sort.startswith("-") else "ASC"
+    time = "time_ns" if events else "connect_ns"
+    known = {"time": time, "code": "code", **({} if events else _CONNECTION_SORTS)}
+    if name in ("time", "connect_time") and name in known:
+        return f"{time} {direction}, id {direction}"
+    if name in known:
+        return f"{known[name]} {direction} NULLS LAST, {time} DESC, id DESC"
+    if name in _WORD_SORTS:
+        word = f"(SELECT coalesce(fold, text) FROM words WHERE words.id = {_WORD_SORTS[name]})"  # noqa: S608  # own names
+        return f"{word} {direction} NULLS LAST, {time} DESC, id DESC"
+    near = get_close_matches(name, [*known, *_WORD_SORTS], n=1)
+    hint = f'did you mean "{near[0]}"?' if near else "known are " + ", ".join([*known, *_WORD_SORTS])
+    raise UsageError(f'can\'t sort by "{name}"; {hint}')
+
+
+def _range(filter_: Filter, since_ns: int | None, until_ns: int | None) -> tuple[int, int]:
+    """The range of time that a question is about."""
+    low = timestamp.NS_MIN if since_ns is None else since_ns
+    high = timestamp.NS_MAX if until_ns is None else until_ns
+    for term in filter_.terms:
+        if isinstance(term, Moment) and not term.negated:
+            if term.key == "connected_after":
+                low = max(low, term.ns)
+            else:
+                high = min(high, term.ns)
+    return low, high

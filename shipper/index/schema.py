@@ -1,0 +1,68 @@
+"""The schema of the index, as numbered migrations: never edited once released, only added to.
+
+``PRAGMA user_version`` counts the migrations that were applied.
+"""
+
+from __future__ import annotations
+
+_FIRST = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+-- What blocks were compressed with; a block names its dictionary inside.
+CREATE TABLE dictionaries (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+
+-- Whole records and their original lines, compressed together; one block was stored at one time.
+CREATE TABLE blocks (id INTEGER PRIMARY KEY, stored_ns INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE INDEX blocks_by_age ON blocks (stored_ns);
+
+-- Each text once. fold: lower case, null where that is the text itself. packed: the bytes of an address.
+-- uses: bit n is set where column n of events has it. used_ns: to the day, when it was last used.
+CREATE TABLE words (
+    id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, fold TEXT, packed BLOB,
+    uses INTEGER NOT NULL, used_ns INTEGER NOT NULL
+);
+
+CREATE TABLE connections (
+    id INTEGER PRIMARY KEY, connection_id BLOB, connect_ns INTEGER NOT NULL, disconnect_ns INTEGER,
+    duration_ns INTEGER, state INTEGER NOT NULL, code INTEGER, session BLOB, {columns}
+);
+CREATE INDEX connections_by_time ON connections (connect_ns);
+CREATE INDEX connections_by_key ON connections (connection_id) WHERE connection_id IS NOT NULL;
+
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY, event BLOB NOT NULL, time_ns INTEGER NOT NULL, ended INTEGER NOT NULL,
+    block INTEGER NOT NULL, place INTEGER NOT NULL, connection INTEGER NOT NULL,
+    code INTEGER, session BLOB, request BLOB, {columns}
+);
+CREATE UNIQUE INDEX events_by_event ON events (event);
+CREATE INDEX events_by_time ON events (time_ns);
+CREATE INDEX events_by_connection ON events (connection);
+CREATE INDEX events_by_block ON events (block);
+
+CREATE TABLE gaps (
+    id INTEGER PRIMARY KEY, stored_ns INTEGER NOT NULL, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+
+-- That a line could not be read, where, and what kind of reason; never the line itself.
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY, stored_ns INTEGER NOT NULL, time_ns INTEGER, host TEXT, path TEXT, offset INTEGER,
+    line INTEGER, "column" INTEGER, kind TEXT NOT NULL
+);
+"""
+
+_FIRST_COLUMNS = (
+    "type", "method", "app", "organization", "owner", "workspace", "workspace_name", "agent_name", "agent",
+    "user", "ip", "user_agent", "slug", "reason", "name_user", "name_email", "name_owner",
+    "name_organization", "name_template", "extra",
+)  # fmt: skip
+
+MIGRATIONS: tuple[str, ...] = (_FIRST.format(columns=", ".join(f"{name} INTEGER" for name in _FIRST_COLUMNS)),)
+"""Migration n (from 0) brings version n to n + 1."""
+
+COLUMNS = _FIRST_COLUMNS
+"""Columns of ``events`` and ``connections`` that hold ids of words, in the order of the bits of ``words.uses``."""
+
+ONGOING, COMPLETED, UNKNOWN, POINT = range(4)
+"""Values of ``connections.state``."""
+STATE_NAMES = ("ongoing", "completed", "unknown", "point")

@@ -1,0 +1,125 @@
+"""The store: the index's database file, opened for the one writer or for a reader."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from shipper.errors import StateError, StateNewer
+from shipper.index.block import PRIMER
+from shipper.index.failure import translated
+from shipper.index.schema import MIGRATIONS
+from shipper.index.sql import ADD_DICTIONARY
+
+FILE_MODE = 0o640
+BUSY_TIMEOUT_SECONDS = 5.0
+WRITER_CACHE_KIB = 32_768
+READER_CACHE_KIB = 65_536
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The database for writing, made or brought to the newest version; transactions are begun by the caller.
+
+    Raises StateNewer, leaving the file as it is, where a newer connlog wrote it, and other StateErrors.
+    """
+    try:
+        # Made by us first: SQLite would take the umask, and gives -wal and -shm the mode of this file.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}; the index can't be written there") from error
+    with translated(path):
+        # One thread uses it at a time, but not always the one that opened it.
+        database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            version = _check_version(database, path)
+            if version < len(MIGRATIONS):
+                path.chmod(FILE_MODE)
+            # FULL: once the cursor has moved, the journal may forget what it gave.
+            for pragma in (
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                f"cache_size = -{WRITER_CACHE_KIB}",
+                "journal_size_limit = 67108864",
+            ):
+                database.execute(f"PRAGMA {pragma}").fetchall()
+            _migrate(database)
+        except BaseException:
+            database.close()
+            raise
+    return database
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """The database for reading only, while the writer runs or after it.
+
+    Raises StateError where there is no index yet, or it can't be read.
+    """
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except FileNotFoundError as error:
+        raise StateError(
+            f"{path}: there is no index yet; start 'connlog run' to fill it, or name another with --index"
+        ) from error
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}; ask as a member of the group that owns the index") from error
+    address = path.absolute().as_uri() + "?mode=ro"
+    with translated(path):
+        wal = path.with_name(path.name + "-wal")
+        # A reader of a WAL database has to make -shm, which it can't in a folder it may not write;
+        # without a -wal nobody writes, and the file can be read as it lies.
+        if not os.access(path.parent, os.W_OK) and not wal.exists():
+            address += "&immutable=1"
+        database = sqlite3.connect(
+            address, uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            database.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+            _check_ready(database, path)
+        except BaseException:
+            database.close()
+            raise
+    return database
+
+
+def _check_version(database: sqlite3.Connection, path: Path) -> int:
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise StateNewer(
+            f"{path}: the index has version {version}, this connlog knows {len(MIGRATIONS)}; "
+            "install the newer connlog again, or move the index away to build it anew"
+        )
+    return version
+
+
+def _check_ready(database: sqlite3.Connection, path: Path) -> None:
+    if _check_version(database, path) < len(MIGRATIONS):
+        raise StateError(f"{path}: the index is not ready yet; start 'connlog run', which brings it up to date")
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        version = int(database.execute("PRAGMA user_version").fetchone()[0])
+        for number in range(version, len(MIGRATIONS)):
+            for statement in _statements(MIGRATIONS[number]):
+                database.execute(statement)
+            if number == 0:
+                database.execute(ADD_DICTIONARY, (1, PRIMER))
+            database.execute(f"PRAGMA user_version = {number + 1}")
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> list[str]:
+    """The statements of a migration. ``executescript`` would commit before the first."""
+    statements, pending = [], ""
+    for line in script.splitlines():
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements
