@@ -1,0 +1,88 @@
+"""The shape of the project: modules stay readable, locks are sound, the unit is hardened."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from shipper.cli.check import command as check
+from shipper.resource import data_path, read_data
+
+ROOT = Path(__file__).parents[2]
+LINES_MAX = 400
+MODULES = sorted(
+    path.relative_to(ROOT) for folder in ("shipper", "demo", "bench") for path in (ROOT / folder).rglob("*.py")
+)
+LOCKS = {"requirements.lock": False, "requirements-dev.lock": True}
+HARDENING = {
+    "User": "connlog",
+    "StateDirectory": "connlog",
+    "StateDirectoryMode": "0750",
+    "CapabilityBoundingSet": "",
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6",
+}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_a_module_is_short_and_says_what_it_promises(module: Path) -> None:
+    text = (ROOT / module).read_text()
+    assert len(text.splitlines()) <= LINES_MAX
+    docstring = ast.get_docstring(ast.parse(text))
+    assert docstring is not None
+    assert re.match(r".+?[.:]", docstring, re.DOTALL)
+    assert not {"utils", "helpers", "common"} & set(module.with_suffix("").parts)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_pins_every_dependency_by_hash_and_names_no_host(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    pins = dict(re.findall(r"^([a-z0-9.-]+)==(\S+) \\$", text, re.MULTILINE))
+    assert len(pins) == len(re.findall(r"^[a-z]", text, re.MULTILINE))
+    assert len(re.findall(r"^    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) >= len(pins)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + (project["optional-dependencies"]["dev"] if LOCKS[name] else [])
+    for requirement in map(Requirement, wanted):
+        assert pins[requirement.name] in requirement.specifier, f"{requirement}: run 'make lock'"
+
+
+def test_both_locks_pin_the_same_versions() -> None:
+    """So that what is tested is what is installed."""
+    run, dev = (set(re.findall(r"^(\S+==\S+)", (ROOT / name).read_text(), re.MULTILINE)) for name in LOCKS)
+    assert run <= dev
+
+
+@pytest.mark.parametrize("name", ["config/connlog.toml", "systemd/connlog.service", "grammars/human.lark"])
+def test_data_files_are_found(name: str) -> None:
+    assert data_path(name).is_file()
+    assert read_data(name)
+
+
+def test_the_unit_is_hardened_and_checks_the_configuration_first() -> None:
+    unit = configparser.RawConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string(read_data("systemd/connlog.service"))
+    assert {name: unit["Service"].get(name) for name in HARDENING} == HARDENING
+    assert unit["Service"]["ExecStartPre"].endswith(f"connlog {check.name}")
+    if shutil.which("systemd-analyze"):
+        verified = subprocess.run(
+            ["systemd-analyze", "verify", data_path("systemd/connlog.service")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert verified.returncode == 0, verified.stderr
