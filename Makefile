@@ -56,8 +56,9 @@ docs: $(STAMP) ## write config/connlog.toml and docs/configuration.md from the c
 	$(BIN)/python -m shipper.config.document
 
 .PHONY: docs-check
-docs-check: $(STAMP) ## are they what the code says?
+docs-check: $(STAMP) ## do they and the pages say what the code does?
 	$(BIN)/python -m shipper.config.document --check
+	$(BIN)/python -m pytest --quiet tests/docs
 
 .PHONY: lock
 lock: $(STAMP) ## renew the lock files from pyproject.toml
