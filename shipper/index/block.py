@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 import zstandard
+from msgspec.structs import replace
 
 from shipper.record import Record, decode_record, encode_record
 
@@ -78,11 +79,13 @@ class BlockCache:
     def __init__(self) -> None:
         self._blocks: OrderedDict[int, list[bytes]] = OrderedDict()
 
-    def get(self, block: int) -> list[bytes] | None:
-        found = self._blocks.get(block)
-        if found is not None:
-            self._blocks.move_to_end(block)
-        return found
+    def holding(self, event: int) -> tuple[int, list[bytes]] | None:
+        """The block that holds ``event``: the number of its first event, and its items."""
+        for block, items in reversed(self._blocks.items()):
+            if block <= event < block + len(items) // 2:
+                self._blocks.move_to_end(block)
+                return block, items
+        return None
 
     def put(self, block: int, items: list[bytes]) -> None:
         self._blocks[block] = items
@@ -98,7 +101,8 @@ def group_blocks(records: Sequence[Record], originals: Sequence[bytes]) -> list[
     blocks: list[list[bytes]] = []
     size = BLOCK_BYTES_MAX + 1
     for record, original in zip(records, originals, strict=True):
-        encoded = encode_record(record)
+        # The row beside the block has these ids: random as they are, they would take as much again.
+        encoded = encode_record(replace(record, id="", connection_id=None))
         length = len(encoded) + len(original)
         if size + length > BLOCK_BYTES_MAX or len(blocks[-1]) >= 2 * BLOCK_EVENTS_MAX:
             blocks.append([])
@@ -108,10 +112,13 @@ def group_blocks(records: Sequence[Record], originals: Sequence[bytes]) -> list[
     return blocks
 
 
-def record_at(items: Sequence[bytes], place: int) -> Record:
-    """The record at ``place`` (from 0) of a block; raises ValueError where there is none."""
+def record_at(items: Sequence[bytes], place: int, id_: str, connection_id: str | None) -> Record:
+    """The record at ``place`` (from 0) of a block, with the ids that it was packed without.
+
+    Raises ValueError where there is none.
+    """
     try:
-        return decode_record(items[2 * place])
+        return replace(decode_record(items[2 * place]), id=id_, connection_id=connection_id)
     except (IndexError, msgspec.MsgspecError) as error:
         raise ValueError(str(error)) from error
 

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from shipper import timestamp
-from shipper.index.schema import COLUMNS, ONGOING, POINT, STATE_NAMES, UNKNOWN
+from shipper.index.schema import COLUMNS, ONGOING, POINT, SHAPE_COLUMNS, STATE_NAMES, UNKNOWN
 from shipper.index.sql import GET_FACT, LAST_GAP, WORDS_ALL, WORDS_CONTAINING, WORDS_OF_COLUMN
-from shipper.index.word import pack_id
+from shipper.index.word import pack_id, request_number
 from shipper.query.filter import (
     Addresses,
     Contains,
@@ -111,7 +111,7 @@ class Compiler:
         return f"(SELECT value FROM json_each({self._put(json.dumps(values))}))"  # noqa: S608  # own names
 
     def _equals(self, column: str, values: tuple[str, ...], fold: str = _FOLD) -> str:
-        return f"{column} IN (SELECT id FROM words WHERE {fold} IN {self._list(values)})"  # noqa: S608  # own names
+        return _holds(column, f"(SELECT id FROM words WHERE {fold} IN {self._list(values)})")  # noqa: S608  # own names
 
     def _words(self, found: list[tuple[int, int]]) -> list[str]:
         """For each column that uses one of the words (id, uses): that it holds one."""
@@ -119,7 +119,7 @@ class Compiler:
         for bit, column in enumerate(COLUMNS):
             ids = [word for word, uses in found if uses >> bit & 1]
             if ids:
-                parts.append(f"{column} IN {self._list(ids)}")
+                parts.append(_holds(column, self._list(ids)))
         return parts
 
     def _of_connection(self, text: str) -> str:
@@ -140,10 +140,9 @@ class Compiler:
             low, high = bytes.fromhex(f"{digits:0<32}"), bytes.fromhex(f"{digits:f<32}")
             parts.append(self._of_event(f"event BETWEEN {self._put(low)} AND {self._put(high)}"))
             parts.append(self._of_connection(f"connection_id BETWEEN {self._put(low)} AND {self._put(high)}"))
-        packed = pack_id(term.text)
-        parts.append(f"session = {self._put(packed)}")
-        if isinstance(packed, bytes):
-            parts.append(self._of_event(f"request = {self._put(packed)}"))
+        parts.append(f"session = {self._put(pack_id(term.text))}")
+        if isinstance(pack_id(term.text), bytes):
+            parts.append(self._of_event(f"request = {self._put(request_number(term.text))}"))
         return self._any(parts)
 
     def pattern(self, term: Pattern) -> str:
@@ -251,6 +250,13 @@ class Compiler:
             f"CASE WHEN state = {ONGOING} AND connect_ns <= {self._put(self._gap_ns)} THEN {UNKNOWN} ELSE state END"
         )
         return self._of_connection(f"{after_gap} IN {self._list(states)}")
+
+
+def _holds(column: str, words: str) -> str:
+    """That a column of words holds one of a list in SQL."""
+    if column in SHAPE_COLUMNS:
+        return f"shape IN (SELECT id FROM shapes WHERE {column} IN {words})"  # noqa: S608  # own names
+    return f"{column} IN {words}"
 
 
 def _clamp(value: int) -> int:

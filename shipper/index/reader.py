@@ -15,8 +15,9 @@ from shipper.index.block import BlockCache, BlockCodec, original_at, record_at
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
 from shipper.index.connection import Connection, build_connection
 from shipper.index.failure import damaged, translated
+from shipper.index.schema import SHAPE_COLUMNS
 from shipper.index.store import open_reader
-from shipper.index.word import pack_id
+from shipper.index.word import pack_id, unpack_id
 from shipper.query.filter import Filter, Moment
 from shipper.record import Record
 
@@ -149,26 +150,26 @@ class IndexReader:
         """One row of an answer, by its number in the index."""
         with translated(self._path):
             if events:
-                block, place = self._database.execute(sql.EVENT_PLACE, (number,)).fetchone()
-                return self._record(block, place)
-            places = self._database.execute(sql.CONNECTION_PLACES, (number,)).fetchall()
+                return self._record(number)
+            numbers = [row[0] for row in self._database.execute(sql.EVENTS_OF_CONNECTION, (number,))]
             gap_ns = self._database.execute(sql.LAST_GAP).fetchone()[0]
-        return build_connection([self._record(block, place) for block, place in places], gap_ns)
+        return build_connection([self._record(event) for event in numbers], gap_ns)
 
     def record(self, event_id: str) -> Record | None:
         """The record of an event by its id, or None."""
         found = self._find(event_id)
-        return None if found is None else self._record(*found)
+        return None if found is None else self._record(found)
 
     def original(self, event_id: str) -> bytes | None:
         """The entry as it was read, wrappers taken off, by the event's id, or None."""
         found = self._find(event_id)
         if found is None:
             return None
+        block, items = self._block(found)
         try:
-            return original_at(self._block(found[0]), found[1])
+            return original_at(items, found - block)
         except ValueError as error:
-            raise damaged(self._path, f"block {found[0]}: {error}") from error
+            raise damaged(self._path, f"block {block}: {error}") from error
 
     def close(self) -> None:
         """Close it; rows of its answers can't be read any more."""
@@ -199,28 +200,35 @@ class IndexReader:
     def _count(self, statement: str, low: int, high: int) -> int:
         return int(self._database.execute(statement, (low, high)).fetchone()[0])
 
-    def _find(self, event_id: str) -> tuple[int, int] | None:
+    def _find(self, event_id: str) -> int | None:
         with translated(self._path):
-            found: tuple[int, int] | None = self._database.execute(sql.FIND_EVENT, (pack_id(event_id),)).fetchone()
-        return found
+            found = self._database.execute(sql.FIND_EVENT, (pack_id(event_id),)).fetchone()
+        return None if found is None else int(found[0])
 
-    def _block(self, number: int) -> list[bytes]:
-        items = self._cache.get(number)
-        if items is None:
-            with translated(self._path):
-                row = self._database.execute(sql.GET_BLOCK, (number,)).fetchone()
-            if row is None:
-                raise damaged(self._path, f"block {number} is missing")
-            try:
-                items = self._codec.unpack(row[0])
-            except ValueError as error:
-                raise damaged(self._path, f"block {number}: {error}") from error
-            self._cache.put(number, items)
-        return items
-
-    def _record(self, block: int, place: int) -> Record:
+    def _block(self, event: int) -> tuple[int, list[bytes]]:
+        """The block that holds an event: the number of its first event, and its items."""
+        known = self._cache.holding(event)
+        if known is not None:
+            return known
+        with translated(self._path):
+            row = self._database.execute(sql.BLOCK_OF_EVENT, (event,)).fetchone()
+        if row is None:
+            raise damaged(self._path, f"the block of event {event} is missing")
         try:
-            return record_at(self._block(block), place)
+            items = self._codec.unpack(row[1])
+        except ValueError as error:
+            raise damaged(self._path, f"block {row[0]}: {error}") from error
+        self._cache.put(row[0], items)
+        return row[0], items
+
+    def _record(self, event: int) -> Record:
+        with translated(self._path):
+            ids = self._database.execute(sql.EVENT_IDS, (event,)).fetchone()
+        if ids is None:
+            raise damaged(self._path, f"event {event} is missing")
+        block, items = self._block(event)
+        try:
+            return record_at(items, event - block, unpack_id(ids[0]) or "", unpack_id(ids[1]))
         except ValueError as error:
             raise damaged(self._path, f"block {block}: {error}") from error
 
@@ -236,7 +244,10 @@ def _order(sort: str, events: bool) -> str:
     if name in known:
         return f"{known[name]} {direction} NULLS LAST, {time} DESC, id DESC"
     if name in _WORD_SORTS:
-        word = f"(SELECT coalesce(fold, text) FROM words WHERE words.id = {_WORD_SORTS[name]})"  # noqa: S608  # own names
+        column = _WORD_SORTS[name]
+        if column in SHAPE_COLUMNS:
+            column = f"(SELECT {column} FROM shapes WHERE shapes.id = shape)"  # noqa: S608  # own names
+        word = f"(SELECT coalesce(fold, text) FROM words WHERE words.id = {column})"  # noqa: S608  # own names
         return f"{word} {direction} NULLS LAST, {time} DESC, id DESC"
     near = get_close_matches(name, [*known, *_WORD_SORTS], n=1)
     hint = f'did you mean "{near[0]}"?' if near else "known are " + ", ".join([*known, *_WORD_SORTS])

@@ -12,7 +12,10 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
 CREATE TABLE dictionaries (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 
 -- Whole records and their original lines, compressed together; one block was stored at one time.
-CREATE TABLE blocks (id INTEGER PRIMARY KEY, stored_ns INTEGER NOT NULL, data BLOB NOT NULL);
+-- A block has the id of its first event; the others follow it.
+CREATE TABLE blocks (
+    id INTEGER PRIMARY KEY, events INTEGER NOT NULL, stored_ns INTEGER NOT NULL, data BLOB NOT NULL
+);
 CREATE INDEX blocks_by_age ON blocks (stored_ns);
 
 -- Each text once. fold: lower case, null where that is the text itself. packed: the bytes of an address.
@@ -22,22 +25,24 @@ CREATE TABLE words (
     uses INTEGER NOT NULL, used_ns INTEGER NOT NULL
 );
 
+-- Words that go together in many rows: what was connected to, and how. key: their ids, packed.
+CREATE TABLE shapes (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, used_ns INTEGER NOT NULL, {shape_columns});
+
 CREATE TABLE connections (
     id INTEGER PRIMARY KEY, connection_id BLOB, connect_ns INTEGER NOT NULL, disconnect_ns INTEGER,
-    duration_ns INTEGER, state INTEGER NOT NULL, code INTEGER, session BLOB, {columns}
+    duration_ns INTEGER, state INTEGER NOT NULL, code INTEGER, session BLOB, shape INTEGER NOT NULL, {row_columns}
 );
 CREATE INDEX connections_by_time ON connections (connect_ns);
 CREATE INDEX connections_by_key ON connections (connection_id) WHERE connection_id IS NOT NULL;
 
+-- request: 48 bits of the request's id, to find it by.
 CREATE TABLE events (
     id INTEGER PRIMARY KEY, event BLOB NOT NULL, time_ns INTEGER NOT NULL, ended INTEGER NOT NULL,
-    block INTEGER NOT NULL, place INTEGER NOT NULL, connection INTEGER NOT NULL,
-    code INTEGER, session BLOB, request BLOB, {columns}
+    connection INTEGER NOT NULL, request INTEGER, code INTEGER, session BLOB, shape INTEGER NOT NULL, {row_columns}
 );
 CREATE UNIQUE INDEX events_by_event ON events (event);
 CREATE INDEX events_by_time ON events (time_ns);
 CREATE INDEX events_by_connection ON events (connection);
-CREATE INDEX events_by_block ON events (block);
 
 CREATE TABLE gaps (
     id INTEGER PRIMARY KEY, stored_ns INTEGER NOT NULL, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
@@ -51,17 +56,26 @@ CREATE TABLE quarantine (
 );
 """
 
-_FIRST_COLUMNS = (
+_FIRST_SHAPE_COLUMNS = (
     "type", "method", "app", "organization", "owner", "workspace", "workspace_name", "agent_name", "agent",
-    "user", "ip", "user_agent", "slug", "reason", "name_user", "name_email", "name_owner",
-    "name_organization", "name_template", "extra",
+    "name_owner", "name_organization", "name_template",
 )  # fmt: skip
+_FIRST_ROW_COLUMNS = ("user", "ip", "user_agent", "slug", "reason", "name_user", "name_email", "extra")
 
-MIGRATIONS: tuple[str, ...] = (_FIRST.format(columns=", ".join(f"{name} INTEGER" for name in _FIRST_COLUMNS)),)
+MIGRATIONS: tuple[str, ...] = (
+    _FIRST.format(
+        shape_columns=", ".join(f"{name} INTEGER" for name in _FIRST_SHAPE_COLUMNS),
+        row_columns=", ".join(f"{name} INTEGER" for name in _FIRST_ROW_COLUMNS),
+    ),
+)
 """Migration n (from 0) brings version n to n + 1."""
 
-COLUMNS = _FIRST_COLUMNS
-"""Columns of ``events`` and ``connections`` that hold ids of words, in the order of the bits of ``words.uses``."""
+SHAPE_COLUMNS = _FIRST_SHAPE_COLUMNS
+"""Columns of ``shapes`` that hold ids of words."""
+ROW_COLUMNS = _FIRST_ROW_COLUMNS
+"""Columns of ``events`` and ``connections`` that hold ids of words."""
+COLUMNS = (*SHAPE_COLUMNS, *ROW_COLUMNS)
+"""All of them, in the order of the bits of ``words.uses``."""
 
 ONGOING, COMPLETED, UNKNOWN, POINT = range(4)
 """Values of ``connections.state``."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from shipper.index.schema import COLUMNS
+from shipper.index.schema import ROW_COLUMNS, SHAPE_COLUMNS
 
-_columns = ", ".join(COLUMNS)
-_marks = ", ".join("?" * len(COLUMNS))
+_shape_columns = ", ".join(SHAPE_COLUMNS)
+_row_columns = ", ".join(ROW_COLUMNS)
+_shape_marks = ", ".join("?" * len(SHAPE_COLUMNS))
+_row_marks = ", ".join("?" * len(ROW_COLUMNS))
 
 # ---- facts, dictionaries -----------------------------------------------------------------------
 
@@ -19,20 +21,29 @@ GET_DICTIONARIES = "SELECT id, data FROM dictionaries ORDER BY id"
 HAS_EVENT = "SELECT 1 FROM events WHERE event = ?"
 LAST_EVENT = "SELECT coalesce(max(id), 0) FROM events"
 LAST_CONNECTION = "SELECT coalesce(max(id), 0) FROM connections"
-LAST_BLOCK = "SELECT coalesce(max(id), 0) FROM blocks"
-ADD_BLOCK = "INSERT INTO blocks (id, stored_ns, data) VALUES (?, ?, ?)"
+ADD_BLOCK = "INSERT INTO blocks (id, events, stored_ns, data) VALUES (?, ?, ?, ?)"
 ADD_EVENT = (
-    "INSERT INTO events (id, event, time_ns, ended, block, place, connection, request, code, session, "
-    f"{_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_marks})"  # noqa: S608  # own names
+    "INSERT INTO events (id, event, time_ns, ended, connection, request, code, session, shape, "  # noqa: S608  # own names only
+    f"{_row_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_row_marks})"
 )
 PUT_CONNECTION = (
-    "INSERT OR REPLACE INTO connections (id, connection_id, connect_ns, disconnect_ns, duration_ns, state, "
-    f"code, session, {_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, {_marks})"  # noqa: S608  # own names
+    "INSERT OR REPLACE INTO connections (id, connection_id, connect_ns, disconnect_ns, duration_ns, state, "  # noqa: S608  # own names only
+    f"code, session, shape, {_row_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_row_marks})"
 )
 DROP_CONNECTION = "DELETE FROM connections WHERE id = ?"
-FIND_CONNECTION = "SELECT id FROM connections WHERE connection_id = ? AND workspace IS ? AND agent_name IS ?"
-PARTS_OF_CONNECTION = f"SELECT ended, time_ns, event, code, session, {_columns} FROM events WHERE connection = ?"  # noqa: S608
+FIND_CONNECTION = (
+    "SELECT connections.id FROM connections JOIN shapes ON shapes.id = shape "
+    "WHERE connection_id = ? AND workspace IS ? AND agent_name IS ?"
+)
+PARTS_OF_CONNECTION = (
+    f"SELECT ended, time_ns, event, code, session, {_shape_columns}, {_row_columns} "  # noqa: S608  # own names only
+    "FROM events JOIN shapes ON shapes.id = shape WHERE connection = ?"
+)
 CONNECTION_KEY = "SELECT connection_id FROM connections WHERE id = ?"
+
+FIND_SHAPE = "SELECT id, used_ns FROM shapes WHERE key = ?"
+ADD_SHAPE = f"INSERT INTO shapes (key, used_ns, {_shape_columns}) VALUES (?, ?, {_shape_marks})"  # noqa: S608  # own names only
+MARK_SHAPE = "UPDATE shapes SET used_ns = max(used_ns, ?) WHERE id = ?"
 
 FIND_WORD = "SELECT id, uses, used_ns FROM words WHERE text = ?"
 ADD_WORD = "INSERT INTO words (text, fold, packed, uses, used_ns) VALUES (?, ?, ?, ?, ?)"
@@ -43,20 +54,23 @@ ADD_NOTICE = 'INSERT INTO quarantine (stored_ns, time_ns, host, path, offset, li
 
 # ---- expiry ------------------------------------------------------------------------------------
 
-OLD_BLOCKS = "SELECT id FROM blocks WHERE stored_ns < ? ORDER BY stored_ns LIMIT ?"
-CONNECTIONS_OF_BLOCK = "SELECT DISTINCT connection FROM events WHERE block = ?"
-DROP_EVENTS_OF_BLOCK = "DELETE FROM events WHERE block = ?"
+OLD_BLOCKS = "SELECT id, id + events - 1 FROM blocks WHERE stored_ns < ? ORDER BY stored_ns LIMIT ?"
+CONNECTIONS_OF_BLOCK = "SELECT DISTINCT connection FROM events WHERE id BETWEEN ? AND ?"
+DROP_EVENTS_OF_BLOCK = "DELETE FROM events WHERE id BETWEEN ? AND ?"
 DROP_BLOCK = "DELETE FROM blocks WHERE id = ?"
 DROP_GAPS = "DELETE FROM gaps WHERE stored_ns < ?"
 DROP_NOTICES = "DELETE FROM quarantine WHERE stored_ns < ?"
+DROP_SHAPES = "DELETE FROM shapes WHERE used_ns < ?"
 DROP_WORDS = "DELETE FROM words WHERE used_ns < ?"
 
 # ---- reading -----------------------------------------------------------------------------------
 
-FIND_EVENT = "SELECT block, place FROM events WHERE event = ?"
-EVENT_PLACE = "SELECT block, place FROM events WHERE id = ?"
-CONNECTION_PLACES = "SELECT block, place FROM events WHERE connection = ? ORDER BY id"
-GET_BLOCK = "SELECT data FROM blocks WHERE id = ?"
+FIND_EVENT = "SELECT id FROM events WHERE event = ?"
+EVENTS_OF_CONNECTION = "SELECT id FROM events WHERE connection = ? ORDER BY id"
+EVENT_IDS = (
+    "SELECT event, connection_id FROM events JOIN connections ON connections.id = connection WHERE events.id = ?"
+)
+BLOCK_OF_EVENT = "SELECT id, data FROM blocks WHERE id <= ? ORDER BY id DESC LIMIT 1"
 LAST_GAP = "SELECT max(to_ns) FROM gaps"
 COUNT_GAPS = "SELECT count(*) FROM gaps WHERE to_ns >= ? AND from_ns <= ?"
 COUNT_NOTICES = "SELECT count(*) FROM quarantine WHERE coalesce(time_ns, stored_ns) BETWEEN ? AND ?"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import sqlite3
+from hashlib import blake2b
 
+import msgspec
 from msgspec import UNSET, Struct
 
-from shipper.index.connection import WEB
-from shipper.index.schema import COLUMNS
-from shipper.index.sql import ADD_WORD, FIND_WORD, MARK_WORD
+from shipper.index.connection import WEB, Cell
+from shipper.index.schema import COLUMNS, SHAPE_COLUMNS
+from shipper.index.sql import ADD_SHAPE, ADD_WORD, FIND_SHAPE, FIND_WORD, MARK_SHAPE, MARK_WORD
 from shipper.record import Record
 
 WORDS_CACHED_MAX = 65_536
@@ -17,11 +19,12 @@ WORD_CHARACTERS_MAX = 2048
 """What is searched of one text; the record itself is kept whole."""
 DAY_NS = 86_400_000_000_000
 """How exact ``words.used_ns`` is: a word in daily use is written once a day."""
+_SHAPE_WIDTH = len(SHAPE_COLUMNS)
 _IP_BIT = 1 << COLUMNS.index("ip")
 
 
 class _Known(Struct):
-    """A word as it stands in the database, within the transaction."""
+    """A word or a shape as it stands in the database, within the transaction."""
 
     id: int
     uses: int
@@ -34,12 +37,14 @@ class Words:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._known: dict[str, _Known] = {}
+        self._shapes: dict[tuple[Cell, ...], _Known] = {}
         self.web_ids = frozenset[int]()
         self.forget()
 
     def forget(self) -> None:
         """Drop what is remembered of the database's words."""
         self._known.clear()
+        self._shapes.clear()
         rows = (self._database.execute(FIND_WORD, (text,)).fetchone() for text in WEB)
         self.web_ids = frozenset(row[0] for row in rows if row is not None)
 
@@ -59,6 +64,28 @@ class Words:
                 ids.append(word.id)
             bit <<= 1
         return tuple(ids)
+
+    def fold_shape(self, ids: tuple[Cell, ...], stored_ns: int) -> tuple[Cell, ...]:
+        """The ids of all columns as they stand in a row: one shape, and the ids of the row's own columns."""
+        key = ids[:_SHAPE_WIDTH]
+        shape = self._shapes.get(key)
+        if shape is None or stored_ns - shape.used_ns > DAY_NS:
+            shape = self._mark_shape(key, stored_ns)
+        return (shape.id, *ids[_SHAPE_WIDTH:])
+
+    def _mark_shape(self, key: tuple[Cell, ...], stored_ns: int) -> _Known:
+        packed = msgspec.msgpack.encode(key)
+        row = self._database.execute(FIND_SHAPE, (packed,)).fetchone()
+        if row is None:
+            added = self._database.execute(ADD_SHAPE, (packed, stored_ns, *key)).lastrowid
+            shape = _Known(int(added or 0), 0, stored_ns)
+        else:
+            shape = _Known(row[0], 0, max(row[1], stored_ns))
+            self._database.execute(MARK_SHAPE, (stored_ns, shape.id))
+        if len(self._shapes) >= WORDS_CACHED_MAX:
+            self._shapes.clear()
+        self._shapes[key] = shape
+        return shape
 
     def _mark(self, text: str, bit: int, stored_ns: int) -> _Known:
         """Note in the database that ``text`` is used in the column of ``bit`` now."""
@@ -93,6 +120,9 @@ def texts_of(record: Record) -> tuple[str | None, ...]:
         record.workspace_name,
         record.agent_name,
         record.agent_id,
+        names.get("workspace_owner"),
+        names.get("organization"),
+        names.get("template"),
         record.user_id,
         record.ip,
         record.user_agent,
@@ -100,9 +130,6 @@ def texts_of(record: Record) -> tuple[str | None, ...]:
         record.disconnect_reason,
         names.get("user"),
         names.get("user_email"),
-        names.get("workspace_owner"),
-        names.get("organization"),
-        names.get("template"),
         "\n".join(extra) or None,
     )
 
@@ -126,3 +153,20 @@ def pack_id(text: str | None) -> bytes | str | None:
         except ValueError:
             pass
     return text.lower()
+
+
+def unpack_id(packed: bytes | str | None) -> str | None:
+    """The text of an id that ``pack_id`` packed: a UUID in its canonical form."""
+    if not isinstance(packed, bytes):
+        return packed
+    digits = packed.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def request_number(text: str | None) -> int | None:
+    """48 bits of a request's id: of a UUID the first, of other text a hash's."""
+    packed = pack_id(text)
+    if packed is None:
+        return None
+    bits = packed if isinstance(packed, bytes) else blake2b(packed.encode(), digest_size=6).digest()
+    return int.from_bytes(bits[:6], "big")

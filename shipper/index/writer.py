@@ -17,7 +17,7 @@ from shipper.index.connection import Cell, Part, merge_cells, part, span
 from shipper.index.failure import translated
 from shipper.index.schema import COLUMNS
 from shipper.index.store import open_writer
-from shipper.index.word import DAY_NS, Words, pack_id, texts_of
+from shipper.index.word import DAY_NS, Words, pack_id, request_number, texts_of
 from shipper.record import Gap, Malformed, Record
 
 REASON_MAX_CHARACTERS = 80
@@ -27,7 +27,7 @@ EXPIRE_BLOCKS_MAX = 64
 _WORKSPACE = 2 + COLUMNS.index("workspace")
 _AGENT_NAME = 2 + COLUMNS.index("agent_name")
 _TYPE, _METHOD = 2 + COLUMNS.index("type"), 2 + COLUMNS.index("method")
-_NAMES = slice(2 + COLUMNS.index("name_user"), 2 + COLUMNS.index("extra"))
+_NAMES = [2 + COLUMNS.index(column) for column in COLUMNS if column.startswith("name_")]
 
 Key = tuple[Cell, Cell, Cell]
 
@@ -91,13 +91,14 @@ class IndexWriter:
         deleted = 0
         while True:
             with self._transaction():
-                blocks = [row[0] for row in self._database.execute(sql.OLD_BLOCKS, (before, EXPIRE_BLOCKS_MAX))]
-                for block in blocks:
-                    deleted += self._drop_block(block)
+                blocks = self._database.execute(sql.OLD_BLOCKS, (before, EXPIRE_BLOCKS_MAX)).fetchall()
+                for first, last in blocks:
+                    deleted += self._drop_block(first, last, now_ns)
                 if len(blocks) < EXPIRE_BLOCKS_MAX:
                     self._database.execute(sql.DROP_GAPS, (before,))
                     self._database.execute(sql.DROP_NOTICES, (before,))
                     if deleted:
+                        self._database.execute(sql.DROP_SHAPES, (before - DAY_NS,))
                         self._database.execute(sql.DROP_WORDS, (before - DAY_NS,))
             if len(blocks) < EXPIRE_BLOCKS_MAX:
                 break
@@ -110,7 +111,6 @@ class IndexWriter:
         try:
             with translated(self._path):
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                self._database.execute("PRAGMA optimize").fetchall()
         except sqlite3.ProgrammingError:
             return
         finally:
@@ -150,40 +150,33 @@ class IndexWriter:
     def _add_events(self, new: Sequence[tuple[Record, bytes]], stored_ns: int) -> None:
         if not new:
             return
-        blocks = group_blocks([one for one, _ in new], [original for _, original in new])
-        first_block = self._last(sql.LAST_BLOCK) + 1
-        packed = [(number, stored_ns, self._codec.pack(items)) for number, items in enumerate(blocks, first_block)]
-        places = [
-            (number, place)
-            for (number, *_), items in zip(packed, blocks, strict=True)
-            for place in range(len(items) // 2)
-        ]
-        event_id = self._last(sql.LAST_EVENT)
+        first = self._last(sql.LAST_EVENT) + 1
+        self._add_blocks(new, first, stored_ns)
         connection_id = self._last(sql.LAST_CONNECTION)
         rows: list[tuple[object, ...]] = []
         points: list[tuple[object, ...]] = []
         paired: dict[Key, list[int]] = {}
         parts: list[Part] = []
         named = False
-        for (record, _), (block, place) in zip(new, places, strict=True):
-            event_id += 1
+        for event_id, (record, _) in enumerate(new, first):
             cells: tuple[Cell, ...] = (
                 record.code,
                 pack_id(record.client_session_id),
                 *self._words.ids(texts_of(record), stored_ns),
             )
-            named = named or any(cells[_NAMES])
+            named = named or any(cells[column] is not None for column in _NAMES)
             ended = record.status == "disconnected"
             one = part(ended, timestamp.to_ns(record.time), _id_bytes(record.id), cells)
             if record.connection_id is None:
                 connection_id += 1
-                points.append(self._connection_row(connection_id, None, [one]))
+                points.append(self._connection_row(connection_id, None, [one], stored_ns))
             else:
                 key: Key = (pack_id(record.connection_id), cells[_WORKSPACE], cells[_AGENT_NAME])
                 paired.setdefault(key, []).append(len(rows))
             parts.append(one)
-            request = pack_id(record.request_id)
-            rows.append((event_id, one.id, one.time_ns, ended, block, place, connection_id, request, *cells))
+            folded = self._words.fold_shape(cells[2:], stored_ns)
+            request = request_number(record.request_id)
+            rows.append((event_id, one.id, one.time_ns, ended, connection_id, request, *cells[:2], *folded))
         for identity, members in paired.items():
             found = self._database.execute(sql.FIND_CONNECTION, identity).fetchone()
             together = [parts[member] for member in members]
@@ -193,24 +186,30 @@ class IndexWriter:
             else:
                 number = found[0]
                 together += self._parts(number)
-            points.append(self._connection_row(number, identity[0], sorted(together)))
+            points.append(self._connection_row(number, identity[0], sorted(together), stored_ns))
             for member in members:
                 row = rows[member]
-                rows[member] = (*row[:6], number, *row[7:])
-        self._database.executemany(sql.ADD_BLOCK, packed)
+                rows[member] = (*row[:4], number, *row[5:])
         self._database.executemany(sql.ADD_EVENT, rows)
         self._database.executemany(sql.PUT_CONNECTION, points)
         if named:
             self._database.execute(sql.SET_FACT, ("named", 1))
 
+    def _add_blocks(self, new: Sequence[tuple[Record, bytes]], first: int, stored_ns: int) -> None:
+        for items in group_blocks([record for record, _ in new], [original for _, original in new]):
+            events = len(items) // 2
+            self._database.execute(sql.ADD_BLOCK, (first, events, stored_ns, self._codec.pack(items)))
+            first += events
+
     def _parts(self, connection: int) -> list[Part]:
         rows = self._database.execute(sql.PARTS_OF_CONNECTION, (connection,))
         return [part(bool(ended), time_ns, event, tuple(cells)) for ended, time_ns, event, *cells in rows]
 
-    def _connection_row(self, number: int, key: Cell, parts: Sequence[Part]) -> tuple[object, ...]:
+    def _connection_row(self, number: int, key: Cell, parts: Sequence[Part], stored_ns: int) -> tuple[object, ...]:
         cells = merge_cells(parts)
         web = cells[_TYPE] in self._words.web_ids or cells[_METHOD] in self._words.web_ids
-        return (number, key, *span(parts, web, key is not None), *cells)
+        folded = self._words.fold_shape(cells[2:], stored_ns)
+        return (number, key, *span(parts, web, key is not None), *cells[:2], *folded)
 
     def _add_notices(self, gaps: Sequence[Gap], malformed: Sequence[Malformed], stored_ns: int) -> None:
         for gap in gaps:
@@ -224,16 +223,16 @@ class IndexWriter:
             place = (one.source.host, one.source.path, one.source.offset, one.line, one.column)
             self._database.execute(sql.ADD_NOTICE, (stored_ns, time_ns, *place, kind))
 
-    def _drop_block(self, block: int) -> int:
+    def _drop_block(self, first: int, last: int, now_ns: int) -> int:
         """Delete a block and its events; connections keep what their other events say."""
-        touched = [row[0] for row in self._database.execute(sql.CONNECTIONS_OF_BLOCK, (block,))]
-        deleted = self._database.execute(sql.DROP_EVENTS_OF_BLOCK, (block,)).rowcount
-        self._database.execute(sql.DROP_BLOCK, (block,))
+        touched = [row[0] for row in self._database.execute(sql.CONNECTIONS_OF_BLOCK, (first, last))]
+        deleted = self._database.execute(sql.DROP_EVENTS_OF_BLOCK, (first, last)).rowcount
+        self._database.execute(sql.DROP_BLOCK, (first,))
         for number in touched:
             parts = sorted(self._parts(number))
             if parts:
                 key = self._database.execute(sql.CONNECTION_KEY, (number,)).fetchone()[0]
-                self._database.execute(sql.PUT_CONNECTION, self._connection_row(number, key, parts))
+                self._database.execute(sql.PUT_CONNECTION, self._connection_row(number, key, parts, now_ns))
             else:
                 self._database.execute(sql.DROP_CONNECTION, (number,))
         return deleted
