@@ -13,13 +13,11 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from shipper.framing.chain import NEEDLE, Chain, Entry, announces_more, opens_block
+from shipper.framing.chain import NEEDLE, PRETTY_MAX_BYTES, Chain, Entry, announces_more, opens_block
 from shipper.framing.wrapper import WRAPPERS, Piece, Unwrap, recognise
 from shipper.recognition import Recogniser
 from shipper.record import Malformed, Record, Source
 
-PRETTY_MAX_BYTES = 131_072
-"""Bytes of one JSON document over many lines; a longer one is taken line by line."""
 CHAINS_MAX_COUNT = 256
 """Streams inside one wrapped source that may hold something back at the same time."""
 LINE_MAX_BYTES = 1_048_576
@@ -59,7 +57,8 @@ class Extractor:
     ``offset`` and ``line`` say where the next bytes begin, ``carry`` what an earlier extractor of the same
     source held back; all three are this object's own attributes at any moment, and one built from them goes
     on exactly there. ``wrapper`` is ``auto``, ``none`` or a name of ``framing.wrapper.WRAPPERS``. A line of
-    more than ``line_max_bytes`` is malformed if it is ours, and is kept in part.
+    more than ``line_max_bytes`` is malformed if it is ours, and is kept in part. Without ``scan`` every line is
+    looked at, one by one: slower, and equal in result.
     """
 
     def __init__(
@@ -74,10 +73,12 @@ class Extractor:
         offset: int = 0,
         line: int = 1,
         carry: bytes = b"",
+        scan: bool = True,
     ) -> None:
         self._recogniser = Recogniser(source, format=format, tz=tz, compact=compact)
         self._verdict = self._recogniser.verdict
         self._auto = wrapper == "auto"
+        self._scan = scan
         self._line_max_bytes = line_max_bytes
         self.offset = offset
         self.line = line
@@ -137,7 +138,7 @@ class Extractor:
         if end:
             if self.offset == 0 and data.startswith(b"\xef\xbb\xbf"):
                 at = self._advance(data, 0, 3)
-            if self._mode or (self._auto and recognise(_first_line(data, at)) is not None):
+            if self._mode or not self._scan or (self._auto and recognise(_first_line(data, at)) is not None):
                 at = self._wrapped(data, at, end)
             else:
                 at = self._bare(data, at, end, flush=flush, final=final)
@@ -358,12 +359,13 @@ class Extractor:
         """Takes one whole line of coderd's output."""
         text = entry.raw
         if chain.lines:
-            if chain.goes_on(text, loose=self._mode == "prefix"):
+            if chain.goes_on(text, self._line_max_bytes, loose=self._mode == "prefix"):
                 return
-            self._finish(chain.close())
+            self._close(chain)
         if text.startswith(b"    "):
             if NEEDLE in text:
                 self._yield.lookalikes += 1
+            self._seen(entry, None)
             return  # a continuation line of an entry that is not ours
         loose = self._mode == "prefix"
         if text[:1] != b"{" and ((NEEDLE in text and announces_more(text)) or (loose and opens_block(text))):
@@ -373,21 +375,29 @@ class Extractor:
         else:
             self._finish(entry)
 
+    def _close(self, chain: Chain) -> None:
+        entry, blank_lines = chain.close()
+        self._finish(entry)
+        self._yield.not_ours += blank_lines
+
     def _finish(self, entry: Entry) -> None:
-        """The verdict on one unwrapped entry, kept if it is ours."""
+        """The verdict on one whole entry, kept if it is ours."""
+        verdict: Record | Malformed | None = None
         if entry.length > self._line_max_bytes or len(entry.raw) > self._line_max_bytes:
-            if self._overlong(entry) is None:
-                self._yield.not_ours += 1
-            return
-        if NEEDLE not in entry.raw and entry.lost is None:
-            self._yield.not_ours += 1
-            return
-        entry.raw = _without_cr(entry.raw)
-        verdict = self._verdict(entry)
+            verdict = self._overlong(entry)
+        elif NEEDLE in entry.raw or entry.lost is not None:
+            entry.raw = _without_cr(entry.raw)
+            verdict = self._verdict(entry)
+            self._keep(verdict, entry.raw)
+            if verdict is None:
+                self._yield.lookalikes += 1
         if verdict is None:
-            self._yield.not_ours += 1
-            self._yield.lookalikes += 1
-        self._keep(verdict, entry.raw)
+            raw = entry.raw
+            self._yield.not_ours += 1 if raw.find(b"\n") < 0 else _entries(raw + b"\n", 0, len(raw) + 1)
+        self._seen(entry, verdict)
+
+    def _seen(self, entry: Entry, verdict: Record | Malformed | None) -> None:
+        """Called for each entry that is looked at on its own; here for those who want to watch."""
 
     def _drop_idle_chain(self) -> None:
         """Makes room: a chain that holds nothing goes; where all do, the oldest is taken as it is."""
@@ -410,7 +420,7 @@ class Extractor:
             chain.partial, chain.partial_offset = b"", -1
             self._logical(chain, entry)
         if chain.lines and (final or (len(chain.lines) > 1 and not chain.json)):
-            self._finish(chain.close())
+            self._close(chain)
 
 
 def _without_cr(raw: bytes) -> bytes:

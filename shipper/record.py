@@ -129,5 +129,8 @@ _decoder = msgspec.json.Decoder(Record)
 encode_record = _encoder.encode
 """One record as JSON bytes, full or compact by its class, without a newline."""
 
+encode_records = _encoder.encode_lines
+"""Records as NDJSON bytes."""
+
 decode_record = _decoder.decode
 """JSON bytes of either form as a ``Record``; raises msgspec.DecodeError."""

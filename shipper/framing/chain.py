@@ -13,8 +13,8 @@ from msgspec import Struct
 from shipper.text import strip_colours
 
 NEEDLE = b"connection_log"
-ENTRY_LINES_MAX_COUNT = 10_000
-"""Lines of one entry; a longer one is closed there."""
+PRETTY_MAX_BYTES = 131_072
+"""Bytes of one JSON document over many lines; a longer one is taken line by line."""
 
 _block_key = re.compile(rb"[^\s=\"]{1,64}= ?")
 _header_time = re.compile(rb"(?:\x1b\[[0-9;]*m)*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[")
@@ -62,18 +62,17 @@ class Chain(Struct):
         self.size = len(text)
         self.offset, self.line, self.cursor, self.meta = entry.offset, entry.line, entry.cursor, entry.meta
 
-    def goes_on(self, text: bytes, *, loose: bool) -> bool:
-        """Whether ``text`` belongs to the open entry; then it was taken. ``loose``: the stream may have lost
-        the blanks that mark continuation lines."""
-        if len(self.lines) >= ENTRY_LINES_MAX_COUNT:
-            return False
+    def goes_on(self, text: bytes, max_bytes: int, *, loose: bool) -> bool:
+        """Whether ``text`` belongs to the open entry; then it was taken, and kept up to ``max_bytes``.
+        ``loose``: the stream may have lost the blanks that mark continuation lines."""
         if self.json:
-            if self.lines[-1][:1] == b"}" or text[:1] not in (b"}", b" ", b"\t"):
+            if self.size > PRETTY_MAX_BYTES or self.lines[-1][:1] == b"}" or text[:1] not in (b"}", b" ", b"\t"):
                 return False
-        elif not text.startswith(b"    ") and text.strip(b"\r"):
+        elif not text.startswith(b"    ") and text not in (b"", b"\r"):
             if not loose or not self._without_indent(text):
                 return False
-        self.lines.append(text)
+        if self.size <= max_bytes:
+            self.lines.append(text)
         self.size += len(text) + 1
         return True
 
@@ -87,19 +86,21 @@ class Chain(Struct):
         own, other = _header_time.match(self.lines[0]), _header_time.match(text)
         return other is None or (own is not None and other[1] < own[1])
 
-    def close(self) -> Entry:
-        """The open entry, whole; the chain is free again."""
+    def close(self) -> tuple[Entry, int]:
+        """The open entry, whole, and how many empty lines stood behind it; the chain is free again."""
         lines = self.lines
+        count = len(lines)
         if not self.json:
-            while len(lines) > 1 and not lines[-1].strip():
-                lines.pop()
+            while len(lines) > 1 and lines[-1] in (b"", b"\r"):
+                self.size -= len(lines.pop()) + 1
+        blank_lines = count - len(lines)
         if self.lost_indent and len(lines) > 1:
             found = _block_key.match(lines[1])
             indent = b" " * (4 + (len(found[0].rstrip()) - 1 if found else 0) + 2)
             lines = [lines[0], b"    " + lines[1], *(indent + line if line else line for line in lines[2:])]
         entry = Entry(b"\n".join(lines), self.offset, self.line, self.size, self.cursor, self.meta)
         self.lines = []
-        return entry
+        return entry, blank_lines
 
 
 def announces_more(text: bytes) -> bool:

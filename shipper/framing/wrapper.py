@@ -92,7 +92,8 @@ def _journald(line: bytes) -> Piece | None:
     lost = None
     if text is None:
         lost = "journald gave no MESSAGE: without --all, journalctl leaves out a text of 4096 bytes and more"
-    return Piece(text or b"", stream, joint, cursor if type(cursor) is str else None, meta, lost)
+        return Piece(line, stream, None, cursor if type(cursor) is str else None, meta, lost)
+    return Piece(text, stream, joint, cursor if type(cursor) is str else None, meta)
 
 
 def _message(value: JsonValue) -> bytes | None:

@@ -74,11 +74,16 @@ def label_text(entry: dict[str, Any], label: str) -> str:
 
 
 def _place(error: UnexpectedInput, text: str) -> tuple[_Key, int]:
-    """What was expected and what stood there, as a key; and where, 0-based."""
+    """What was expected and what kind of thing stood there, as a key; and where, 0-based."""
     expected = getattr(error, "allowed", None) or getattr(error, "expected", None) or ()
     token = getattr(error, "token", None)
     at = error.pos_in_stream
     if at is None or at < 0 or (token is not None and token.type == "$END"):
         at = len(text)
-    found = "end" if at >= len(text) else "line end" if text[at] == "\n" else "text"
+    if at >= len(text):
+        found = "end"
+    elif text.startswith(" ...", at):
+        found = " ..."
+    else:
+        found = text[at] if text[at] in '\n" =' else "text"
     return (frozenset(str(name) for name in expected), found), at

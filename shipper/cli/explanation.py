@@ -1,0 +1,125 @@
+"""The explanation: for each entry of a log what it was taken for, field by field, or why it was refused."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import click
+import orjson
+from msgspec import to_builtins
+
+from shipper.alias import KEYS, OWN_KEYS
+from shipper.cli.talk import printable
+from shipper.extraction import Extractor
+from shipper.framing.chain import NEEDLE, Entry
+from shipper.record import Malformed, Record, Source
+from shipper.resource import read_data
+from shipper.text import decode, strip_colours
+
+_VALUE_MAX_CHARACTERS = 300
+_LINE_MAX_CHARACTERS = 120
+_header = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[\w+\]  ?(?P<logger>[^\s:]+): (?P<message>.*?)(?:  |$| \.\.\.$)")
+
+
+class Explainer(Extractor):
+    """An extractor that looks at every entry on its own and prints what it makes of it."""
+
+    def __init__(self, source: Source, *, format: str, wrapper: str, tz: str) -> None:
+        super().__init__(source, format=format, wrapper=wrapper, tz=tz, compact=False, scan=False)
+        self._name = source.path or "<stdin>"
+        self._format = format
+
+    def _seen(self, entry: Entry, verdict: Record | Malformed | None) -> None:
+        last = entry.line + entry.raw.count(b"\n")
+        place = f"{printable(self._name)}:{entry.line}" + (f"-{last}" if last > entry.line else "")
+        wrapper = self._mode or "no wrapper"
+        if isinstance(verdict, Record):
+            click.echo(f"{place}: event, {verdict.log.format}, {wrapper}, {era(verdict, entry.raw)}")
+            for line in _fields(verdict, entry.raw):
+                click.echo(f"    {line}")
+        elif isinstance(verdict, Malformed):
+            from shipper.cli.parse import complaint
+
+            click.echo(f"{complaint(verdict, self._name)}\n    malformed: it is kept whole, and counted ({wrapper})")
+        else:
+            click.echo(f"{place}: not ours, {wrapper}: {why_not(entry.raw, self._format)}")
+
+
+def why_not(raw: bytes, form: str = "auto") -> str:
+    """Why an entry is not a connection event, in plain words."""
+    if raw.startswith(b"    "):
+        return "it stands behind blanks, so it continues the entry above"
+    if NEEDLE not in raw:
+        return "it does not mention connection_log"
+    if raw[:1] == b"{":
+        try:
+            top = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return "it is broken JSON, and does not begin as an event does"
+        message = top.get("msg", top.get("message"))
+        if message != "connection_log":
+            return f"its message is {_short(repr(message))}, not 'connection_log'"
+        fields = top.get("fields", top)
+        if not isinstance(fields, dict) or OWN_KEYS.isdisjoint(fields):
+            return "none of an event's own keys is on it"
+        names = top.get("logger_names") or [(top.get("logging.googleapis.com/operation") or {}).get("producer")]
+        if names[0] != "coderd":
+            return f"its logger is {_short(repr('.'.join(map(str, names))))}, not coderd"
+        return f"only {form} entries are asked for"
+    line = strip_colours(decode(raw)).partition("\n")[0]
+    found = _header.match(line)
+    if found is None:
+        return "it has no header of coderd's logger (time, level, logger: message)"
+    if found["message"] != "connection_log":
+        return f"its message is {_short(repr(found['message']))}, not 'connection_log'"
+    if found["logger"] != "coderd" and not found["logger"].startswith("coderd."):
+        return f"its logger is {_short(repr(found['logger']))}, not coderd"
+    if form not in ("auto", "human"):
+        return f"only {form} entries are asked for"
+    return "none of an event's own keys is on it"
+
+
+def era(record: Record, raw: bytes) -> str:
+    """Which coderd and which logger an event's shape points to."""
+    text = decode(raw)
+    names = {name for names in KEYS.values() for name in names if re.search(rf'(?:^|[ "])"?{name}"?(?:=|\s*:)', text)}
+    words = [entry["say"] for entry in _eras()["keys"] if names.issuperset(entry["has"])][:1]
+    for entry in _eras()["logger"]:
+        found = re.search(rf'(?:^|[ "]){entry["key"]}"?(?:=|\s*:\s*)"([^"]{{0,64}})"', text)
+        value = found[1] if found else ""
+        if value and value.startswith(entry.get("starts", "")) and entry.get("contains", "") in value:
+            words.append(entry["say"])
+    return ", ".join(words) or "version unknown"
+
+
+@cache
+def _eras() -> dict[str, Any]:
+    return tomllib.loads(read_data("grammars/eras.toml"))
+
+
+def _fields(record: Record, raw: bytes) -> Iterator[str]:
+    """Each key of the record that has a value, with the name that the line has for it."""
+    known = to_builtins(record)
+    for key, value in known.items():
+        if key in ("log", "extra"):
+            for inner, inner_value in value.items():
+                if inner_value is not None:
+                    yield f"{key + '.' + printable(inner):<22} {_show(inner_value)}"
+        elif key != "source" and value is not None:
+            names = [name for name in KEYS.get(key, ()) if name.encode() in raw]
+            hint = f"   ({names[0]})" if names else ""
+            yield f"{key:<22} {_show(value)}{hint}"
+
+
+def _show(value: object) -> str:
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return _short(printable(text).replace("\n", "\\n"), _VALUE_MAX_CHARACTERS)
+
+
+def _short(text: str, limit: int = _LINE_MAX_CHARACTERS) -> str:
+    text = printable(text)
+    return text if len(text) <= limit else text[:limit] + "…"

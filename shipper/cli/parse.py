@@ -1,0 +1,104 @@
+"""``connlog parse``: reads whole logs and prints their connection events as NDJSON, in order."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+from zoneinfo import ZoneInfo
+
+import click
+
+from shipper.cli.talk import printable, say
+from shipper.compression import EXPANDED_MAX_BYTES, read_pieces
+from shipper.config.quantity import parse_size
+from shipper.errors import InputError, UsageError
+from shipper.extraction import Extractor, Yield
+from shipper.framing.wrapper import WRAPPERS
+from shipper.recognition import FORMATS
+from shipper.record import Malformed, Source, encode_records
+from shipper.text import decode
+
+BAD_NEWS = 1
+_EXCERPT_BEFORE, _EXCERPT_AFTER = 60, 20
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True, help="Read only this form.")
+@click.option(
+    "--wrapper",
+    type=click.Choice(("auto", "none", *WRAPPERS)),
+    default="auto",
+    show_default=True,
+    help="What carries the lines.",
+)
+@click.option("--tz", default="UTC", show_default=True, metavar="ZONE", help="Zone of stamps that show none.")
+@click.option("--explain", is_flag=True, help="Show for each entry what it was taken for, and why.")
+@click.option("--expand-max", metavar="SIZE", help="Most that one compressed file may expand to.  [default: 64GiB]")
+def command(paths: tuple[str, ...], form: str, wrapper: str, tz: str, explain: bool, expand_max: str | None) -> int:
+    """Read logs and print their connection events as NDJSON.
+
+    Reads standard input without a PATH, or for "-". Files ending in .gz, .zst, .bz2 or .xz are read as such.
+    Entries that are malformed go to stderr as PATH:LINE:COLUMN: reason, with the place marked.
+
+    Exit codes: 0 done, 1 some entries were malformed, 4 a file could not be read.
+    """
+    try:
+        ZoneInfo(tz)
+    except (ValueError, OSError) as error:
+        raise UsageError(f"--tz {printable(tz)}: no such time zone; give one like Europe/Berlin") from error
+    try:
+        limit = parse_size(expand_max) if expand_max else EXPANDED_MAX_BYTES
+    except ValueError as error:
+        raise UsageError(f"--expand-max: {error}") from error
+    code = 0
+    for path in paths or ("-",):
+        name = "<stdin>" if path == "-" else path
+        source = Source(socket.gethostname(), "stdin" if path == "-" else "file", None if path == "-" else path)
+        if explain:
+            from shipper.cli.explanation import Explainer
+
+            extractor: Extractor = Explainer(source, format=form, wrapper=wrapper, tz=tz)
+        else:
+            extractor = Extractor(source, format=form, wrapper=wrapper, tz=tz, compact=False)
+        try:
+            for piece in read_pieces(path, expanded_max_bytes=limit):
+                code = max(code, _print(extractor.feed(piece), name, explain))
+        except InputError as error:
+            say(str(error))
+            code = error.exit_code
+        code = max(code, _print(extractor.flush(final=True), name, explain))
+    return code
+
+
+def _print(result: Yield, name: str, explain: bool) -> int:
+    if explain:
+        return BAD_NEWS if result.malformed else 0
+    if result.records:
+        lines = encode_records(result.records)
+        sys.stdout.buffer.write(_controls(lines) if sys.stdout.isatty() else lines)
+        sys.stdout.buffer.flush()
+    if result.malformed:
+        sys.stdout.flush()
+        for entry in result.malformed:
+            click.echo(complaint(entry, name), err=True)
+        return BAD_NEWS
+    return 0
+
+
+def complaint(entry: Malformed, name: str) -> str:
+    """``PATH:LINE:COLUMN: reason`` and below it the part of the entry at fault, the place marked."""
+    at = entry.column - 1
+    start = max(0, at - _EXCERPT_BEFORE)
+    before = printable(decode(entry.raw[start:at])).replace("\n", "\\n")
+    after = printable(decode(entry.raw[at : at + _EXCERPT_AFTER])).replace("\n", "\\n")
+    lead = "…" if start else ""
+    tail = "…" if at + _EXCERPT_AFTER < len(entry.raw) else ""
+    mark = " " * (len(lead) + len(before)) + "^"
+    return f"{printable(name)}:{entry.line}:{entry.column}: {printable(entry.reason)}\n    {lead}{before}{after}{tail}\n    {mark}"
+
+
+def _controls(lines: bytes) -> bytes:
+    """JSON lines with DEL and the C1 controls as escapes; JSON itself escapes the others."""
+    return re.sub(rb"\x7f|\xc2[\x80-\x9f]", lambda found: b"\\u%04x" % ord(found[0].decode()), lines)
