@@ -1,0 +1,1 @@
+"""Inputs: bytes of sources that others write, followed without losing or doubling any."""

@@ -1,0 +1,138 @@
+"""Content: the bytes of one opened file by their offset, plain or unpacked, whatever its name has become."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import stat
+import zlib
+from pathlib import Path
+from typing import Protocol
+
+import zstandard
+
+from shipper.errors import InputError
+
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
+
+
+class Content(Protocol):
+    """The bytes of one file. ``growing`` says whether more may come after its end."""
+
+    growing: bool
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """Up to ``length`` bytes from ``offset``; fewer only at the end. Raises InputError."""
+
+    def stat(self) -> os.stat_result:
+        """The file's own status. Raises InputError."""
+
+    def close(self) -> None:
+        """Give the handle back."""
+
+
+class _Reader(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class PlainContent:
+    """A file as it is."""
+
+    growing = True
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        try:
+            # Without O_NONBLOCK a named pipe in the folder would hold the reader for ever.
+            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        except OSError as error:
+            raise InputError(f"{path}: can't be opened: {error.strerror}; check its owner and mode") from error
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            os.close(self._fd)
+            raise InputError(f"{path}: not a regular file, left alone")
+
+    def pread(self, offset: int, length: int) -> bytes:
+        try:
+            return os.pread(self._fd, length, offset)
+        except OSError as error:
+            raise InputError(f"{self._path}: can't be read: {error.strerror}") from error
+
+    def stat(self) -> os.stat_result:
+        try:
+            return os.fstat(self._fd)
+        except OSError as error:
+            raise InputError(f"{self._path}: can't be looked at: {error.strerror}") from error
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class UnpackedContent:
+    """What a compressed file holds. Reading forwards is cheap; going back unpacks again from the start."""
+
+    growing = False
+
+    def __init__(self, path: str, kind: str) -> None:
+        self._path = path
+        self._kind = kind
+        self._at = 0
+        try:
+            self._file = Path(path).open("rb")  # noqa: SIM115 - open for as long as this object
+        except OSError as error:
+            raise InputError(f"{path}: can't be opened: {error.strerror}; check its owner and mode") from error
+        self._stream = self._unpack()
+
+    def pread(self, offset: int, length: int) -> bytes:
+        try:
+            if offset < self._at:
+                self._file.seek(0)
+                self._stream, self._at = self._unpack(), 0
+            while self._at < offset:
+                skipped = len(self._stream.read(min(offset - self._at, 1 << 20)))
+                if not skipped:
+                    return b""
+                self._at += skipped
+            parts: list[bytes] = []
+            while length > 0 and (part := self._stream.read(length)):
+                parts.append(part)
+                self._at += len(part)
+                length -= len(part)
+            return b"".join(parts)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+            raise InputError(f"{self._path}: can't be unpacked: {error}; it may be still being written") from error
+
+    def stat(self) -> os.stat_result:
+        return os.fstat(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _unpack(self) -> _Reader:
+        if self._kind == "gzip":
+            return gzip.GzipFile(fileobj=self._file, mode="rb")
+        if self._kind == "bzip2":
+            return bz2.BZ2File(self._file)
+        if self._kind == "xz":
+            return lzma.LZMAFile(self._file)
+        return zstandard.ZstdDecompressor().stream_reader(self._file, read_across_frames=True, closefd=False)
+
+
+def compression(head: bytes) -> str | None:
+    """The name of the compression whose magic bytes ``head`` begins with, or None."""
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def open_content(path: str) -> Content:
+    """The content of the file at ``path``, unpacked where it is compressed. Raises InputError."""
+    plain = PlainContent(path)
+    try:
+        kind = compression(plain.pread(0, 8))
+    except InputError:
+        plain.close()
+        raise
+    if kind is None:
+        return plain
+    plain.close()
+    return UnpackedContent(path, kind)

@@ -1,0 +1,100 @@
+"""Discovery: which files the patterns of the configuration name now, each once however it is reached."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+from msgspec import Struct
+
+from shipper.config import FileInput
+
+
+class Found(Struct, frozen=True):
+    """A file as it was found. ``mtime_ns`` is Unix time; ``watch`` is the input whose pattern names it first."""
+
+    path: str
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    watch: FileInput
+
+    @property
+    def inode_key(self) -> tuple[int, int]:
+        """What is one file as long as somebody holds it open."""
+        return self.device, self.inode
+
+
+def discover(watches: Sequence[FileInput]) -> tuple[dict[tuple[int, int], Found], dict[str, str]]:
+    """The regular files that the patterns name, by inode, and what can't be looked at: path to reason."""
+    found: dict[tuple[int, int], Found] = {}
+    troubles: dict[str, str] = {}
+    for watch in watches:
+        for pattern in watch.paths:
+            empty = True
+            for path in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - patterns may be absolute
+                empty = False
+                if _excluded(path, watch.exclude):
+                    continue
+                one = look(path, watch, troubles)
+                if one is not None:
+                    found.setdefault(one.inode_key, one)
+            if empty:
+                _explain(pattern, troubles)
+    return found, troubles
+
+
+def look(path: str, watch: FileInput, troubles: dict[str, str]) -> Found | None:
+    """The regular file at ``path``, or None."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        troubles[path] = f"{path}: can't be looked at: {error.strerror}; check the folder's owner and mode"
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return Found(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, watch)
+
+
+def names_in(folder: str) -> list[str] | None:
+    """The names in a folder, or None where it can't be listed."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names are wanted, not paths
+    except OSError:
+        return None
+
+
+def base_folders(watches: Sequence[FileInput]) -> Iterator[str]:
+    """For each pattern the folder before its first wildcard."""
+    for watch in watches:
+        for pattern in watch.paths:
+            yield base_folder(pattern)
+
+
+def base_folder(pattern: str) -> str:
+    """The part of a pattern that names one folder."""
+    folder = Path(pattern).parent if not glob.has_magic(pattern) else Path(pattern)
+    while glob.has_magic(str(folder)):
+        folder = folder.parent
+    return str(folder)
+
+
+def _explain(pattern: str, troubles: dict[str, str]) -> None:
+    """A pattern that names nothing may do so because its folder is missing or closed to us."""
+    folder = base_folder(pattern)
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        troubles[folder] = f"{folder}: no file of {pattern} can be found: {error.strerror}; check the folder"
+
+
+def _excluded(path: str, patterns: Sequence[str]) -> bool:
+    name = path.rpartition("/")[2]
+    return any(fnmatch(path if "/" in pattern else name, pattern) for pattern in patterns)

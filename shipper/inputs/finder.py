@@ -1,0 +1,263 @@
+"""The finder: decides for every file that is found whether it is known, a copy, or new, and for every
+known one that is not found where it went.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from shipper.config import FileInput
+from shipper.errors import InputError
+from shipper.inputs import loss
+from shipper.inputs.content import Content, PlainContent, compression, open_content
+from shipper.inputs.discovery import Found, discover
+from shipper.inputs.identity import Known, is_copy
+from shipper.inputs.roster import Roster
+from shipper.inputs.search import Sibling, find_holder, later_ones, siblings_of
+from shipper.inputs.tail import MakeExtractor, Tail
+from shipper.journal import Position
+from shipper.journal.position import HEAD_MAX_BYTES
+from shipper.record import Gap
+
+MISSING_FOLDER_SECONDS = 60.0
+"""How long a file is waited for whose folder can't be listed: it may be mounted again."""
+DONE_KEPT_NS = 24 * 3600 * 1_000_000_000
+"""How long the position of a file is remembered that was rotated away and read to its end, or lost."""
+KNOWN_MAX_COUNT = 20_000
+
+
+class Changes(Struct):
+    """What a scan found out that the journal must know."""
+
+    positions: list[Position] = []
+    forget: list[str] = []
+    gaps: list[Gap] = []
+
+
+class Finder:
+    """Keeps ``roster`` in step with the file system. ``troubles`` holds what can't be read now, by path."""
+
+    def __init__(
+        self,
+        watches: Sequence[FileInput],
+        positions: Iterable[Position],
+        make_extractor: MakeExtractor,
+        *,
+        fresh: bool,
+        host: str,
+        grace_seconds: float,
+    ) -> None:
+        self.roster = Roster()
+        self.troubles: dict[str, str] = {}
+        self._watches = watches
+        self._make_extractor = make_extractor
+        self._known = Known(positions)
+        self._host = host
+        self._grace_seconds = grace_seconds
+        self._first = fresh
+        self._missing_since: dict[str, float] = {}
+        self._judged: dict[str, Found] = {}
+        """Files that are not to be read, as they were when that was decided."""
+        self._copies: dict[str, str] = {}
+        """Of these the copies of a followed file: path to key."""
+
+    def scan(self, now: float) -> Changes:
+        """Look for files once. Raises nothing: what can't be read is in ``troubles``."""
+        changes = Changes()
+        found, self.troubles = discover(self._watches)
+        left = self._note_absent(found, now)
+        fresh = [one for one in found.values() if self.roster.at(one.device, one.inode) is None]
+        self._judged = {one.path: one for one in fresh if self._judged.get(one.path) == one}
+        self._copies = {path: key for path, key in self._copies.items() if path in self._judged}
+        for one in sorted(fresh, key=lambda one: (one.mtime_ns, one.path)):
+            if one.path not in self._judged:
+                self._meet(one, now)
+        for tail in left:
+            self._adopt_between(tail.stream, tail.path, tail.mtime_ns, tail.watch, now)
+        self._seek(found, now, changes)
+        self._expire(changes)
+        self._first = False
+        return changes
+
+    def let_go(self, position: Position) -> None:
+        """Remember a file that is no longer followed, to know it again by its content."""
+        self._known.add(position)
+
+    def replace(self, tail: Tail, position: Position, now: float) -> Tail | None:
+        """A followed file was truncated: follow it anew, and before it the copy of what it held, if one is found."""
+        stream, path, watch = tail.stream, tail.path, tail.watch
+        copies = [Sibling(p, 0, 0, 0) for p, key in self._copies.items() if key == tail.key]
+        found = find_holder(position, copies + (siblings_of(path) or []), self._is_followed)
+        content, tail.content = tail.content, None
+        away_since = tail.away_since
+        self.roster.remove(tail)
+        assert content is not None
+        anew = Tail(content, path, watch, self._make_extractor, now, stream=stream)
+        anew.away_since = away_since
+        self.roster.add(anew)
+        if found is None:
+            return None
+        return self._follow_away(found[1], found[0].path, watch, now, position)
+
+    # ---- deciding ------------------------------------------------------------------------------
+
+    def _note_absent(self, found: dict[tuple[int, int], Found], now: float) -> list[Tail]:
+        """Update where followed files are; returns those that no pattern names any more since this scan."""
+        left: list[Tail] = []
+        for tail in self.roster:
+            one = found.get((tail.device, tail.inode))
+            if one is not None:
+                if one.path != tail.path:
+                    tail.path, tail.dirty = one.path, True
+                if tail.away_since is not None:
+                    tail.away_since = None
+                    self.roster.resort(tail)
+            elif tail.away_since is None:
+                tail.away_since = now
+                self.roster.resort(tail)
+                left.append(tail)
+        return left
+
+    def _meet(self, one: Found, now: float) -> None:
+        """A file that is not followed: go on with it if it is known, leave it if it is a copy, else it is new."""
+        try:
+            content: Content = PlainContent(one.path)
+        except InputError as error:
+            self.troubles[one.path] = str(error)
+            return
+        try:
+            if not self._settle(one, content, now):
+                content.close()
+        except InputError as error:
+            content.close()
+            self.troubles[one.path] = str(error)
+
+    def _settle(self, one: Found, content: Content, now: float) -> bool:
+        """Whether the file is followed from now on."""
+        status = content.stat()
+        if (status.st_dev, status.st_ino) != one.inode_key:
+            return False  # replaced since it was found; the next scan sees it
+        if compression(content.pread(0, 8)) is not None:
+            self._judged[one.path] = one
+            return False
+        position = self._known.match(content.pread, one.device, one.inode)
+        if position is not None:
+            self._resume(content, one.path, one.watch, now, position)
+            return True
+        original = self._original(content, status.st_size)
+        if original is not None:
+            self._judged[one.path] = one
+            self._copies[one.path] = original.key
+            return False
+        at_end = self._first and one.watch.read_from == "end"
+        start = status.st_size if at_end else 0
+        tail = Tail(content, one.path, one.watch, self._make_extractor, now, start=start)
+        tail.dirty = at_end
+        self.roster.add(tail)
+        return True
+
+    def _original(self, content: Content, size: int) -> Tail | None:
+        first = content.pread(0, HEAD_MAX_BYTES)
+        for tail in self.roster:
+            if tail.content is None or not tail.begins(first[tail.head_at :]):
+                continue
+            if is_copy(size, content.pread, tail.fed, tail.head_at, tail.content.pread):
+                return tail
+        return None
+
+    def _resume(self, content: Content, path: str, watch: FileInput, now: float, position: Position) -> Tail:
+        tail = Tail(content, path, watch, self._make_extractor, now, position=position)
+        tail.dirty = True
+        self._known.remove(position.key)
+        self._missing_since.pop(position.key, None)
+        self.roster.add(tail)
+        return tail
+
+    def _follow_away(self, content: Content, path: str, watch: FileInput, now: float, position: Position) -> Tail:
+        """Read the rest of a rotated file, before the current one."""
+        tail = self._resume(content, path, watch, now, position)
+        tail.away_since = now
+        status = content.stat()
+        tail.mtime_ns = status.st_mtime_ns
+        if content.growing:
+            tail.size = status.st_size
+        self.roster.resort(tail)
+        return tail
+
+    # ---- where known files went ----------------------------------------------------------------
+
+    def _seek(self, found: dict[tuple[int, int], Found], now: float, changes: Changes) -> None:
+        at_path = {one.path: one for one in found.values()}
+        for position in self._known.all():
+            if position.done or position.lost:
+                continue
+            first_look = position.key not in self._missing_since
+            since = self._missing_since.setdefault(position.key, now)
+            siblings = siblings_of(position.path)
+            watch = self._watch_of(position, at_path)
+            one = at_path.get(position.path)
+            same_inode = one is not None and one.inode_key == (position.device, position.inode)
+            if one is not None and one.path in self.troubles:
+                continue  # it may be the very file, once it can be read again
+            holder = find_holder(position, siblings or [], self._is_followed)
+            if holder is not None:
+                tail = self._follow_away(holder[1], holder[0].path, watch, now, position)
+                if same_inode:
+                    changes.gaps.append(loss.truncated(position, position.offset, tail.size, self._host))
+            if first_look or holder is not None:
+                self._adopt_between(position.stream, position.path, position.mtime_ns, watch, now)
+            if holder is None and now - since >= (
+                self._grace_seconds if siblings is not None else MISSING_FOLDER_SECONDS
+            ):
+                kept = loss.truncated(position, position.offset, 0, self._host) if same_inode else None
+                changes.gaps.append(kept or loss.vanished(position, self._host))
+                self._missing_since.pop(position.key, None)
+                gone = msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns())
+                self._known.add(gone)
+                changes.positions.append(gone)
+
+    def _adopt_between(self, stream: str, path: str, mtime_ns: int, watch: FileInput, now: float) -> None:
+        """Read whole what was made and rotated away while nobody looked."""
+        siblings = siblings_of(path) or []
+        for sibling in later_ones(path, siblings, mtime_ns):
+            if self._is_followed(sibling) or sibling.path in self._judged:
+                continue
+            try:
+                content = open_content(sibling.path)
+            except InputError:
+                continue
+            try:
+                known = self._known.match(content.pread, sibling.device, sibling.inode)
+                fresh = known is None and self._original(content, content.stat().st_size) is None
+                if not fresh or not content.pread(0, 1):
+                    content.close()
+                    continue
+            except InputError:
+                content.close()
+                continue
+            tail = Tail(content, sibling.path, watch, self._make_extractor, now, stream=stream)
+            tail.away_since, tail.mtime_ns = now, sibling.mtime_ns
+            tail.size = content.stat().st_size if content.growing else 0
+            self.roster.add(tail)
+
+    def _watch_of(self, position: Position, at_path: dict[str, Found]) -> FileInput:
+        one = at_path.get(position.path) or at_path.get(position.stream)
+        return one.watch if one is not None else self._watches[0]
+
+    def _is_followed(self, sibling: Sibling) -> bool:
+        return self.roster.at(sibling.device, sibling.inode) is not None
+
+    def _expire(self, changes: Changes) -> None:
+        """Positions of files that are gone don't stay for ever, nor without bound."""
+        over = [p for p in self._known.all() if p.done or p.lost]
+        over.sort(key=lambda p: p.seen_ns)
+        oldest_ns = time.time_ns() - DONE_KEPT_NS
+        surplus = len(self._known) - KNOWN_MAX_COUNT
+        for number, position in enumerate(over):
+            if position.seen_ns < oldest_ns or number < surplus:
+                self._known.remove(position.key)
+                changes.forget.append(position.key)

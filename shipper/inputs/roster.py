@@ -1,0 +1,59 @@
+"""The roster: every file being followed, by stream in the order in which it is to be read, and by inode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shipper.inputs.tail import Tail
+
+
+class Roster:
+    """Live tails. In a stream, files that were rotated away come before the current one, oldest first."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, list[Tail]] = {}
+        self._by_inode: dict[tuple[int, int], Tail] = {}
+        self._first = 0
+
+    def __len__(self) -> int:
+        return len(self._by_inode)
+
+    def __iter__(self) -> Iterator[Tail]:
+        return iter([tail for queue in self._streams.values() for tail in queue])
+
+    def at(self, device: int, inode: int) -> Tail | None:
+        """The tail of the file with this inode."""
+        return self._by_inode.get((device, inode))
+
+    def add(self, tail: Tail) -> None:
+        """Follow one more file."""
+        queue = self._streams.setdefault(tail.stream, [])
+        queue.append(tail)
+        queue.sort(key=_age)
+        self._by_inode[tail.device, tail.inode] = tail
+
+    def remove(self, tail: Tail) -> None:
+        """Follow it no longer; its handle is given back."""
+        tail.close()
+        queue = self._streams[tail.stream]
+        queue.remove(tail)
+        if not queue:
+            del self._streams[tail.stream]
+        if self._by_inode.get((tail.device, tail.inode)) is tail:
+            del self._by_inode[tail.device, tail.inode]
+
+    def resort(self, tail: Tail) -> None:
+        """Put a tail that was rotated away before those that are not."""
+        self._streams[tail.stream].sort(key=_age)
+
+    def turns(self) -> list[list[Tail]]:
+        """The queues of all streams, each time beginning with another one, so that none waits for ever."""
+        queues = [list(queue) for queue in self._streams.values()]
+        if not queues:
+            return []
+        self._first = (self._first + 1) % len(queues)
+        return queues[self._first :] + queues[: self._first]
+
+
+def _age(tail: Tail) -> tuple[bool, int]:
+    return tail.away_since is None, tail.mtime_ns

@@ -1,0 +1,78 @@
+"""The search: looks beside a log for the file that holds what a position was read from, and for those after it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from shipper.errors import InputError
+from shipper.inputs.content import Content, open_content
+from shipper.inputs.discovery import names_in
+from shipper.inputs.identity import holds
+from shipper.inputs.sibling import is_numbered, is_sibling
+from shipper.journal import Position
+
+SIBLINGS_MAX_COUNT = 4096
+"""Of more files beside a log only the newest are looked at."""
+
+
+class Sibling(Struct, frozen=True):
+    """A file beside a log that may be its rotated copy."""
+
+    path: str
+    device: int
+    inode: int
+    mtime_ns: int
+
+
+def siblings_of(path: str) -> list[Sibling] | None:
+    """The files beside ``path`` that its rotation may have made, oldest first; None if the folder can't be listed."""
+    folder, _, name = path.rpartition("/")
+    names = names_in(folder or "/")
+    if names is None:
+        return None
+    found: list[Sibling] = []
+    for other in names:
+        if not is_sibling(name, other):
+            continue
+        full = f"{folder}/{other}"
+        try:
+            status = os.stat(full)
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            found.append(Sibling(full, status.st_dev, status.st_ino, status.st_mtime_ns))
+    found.sort(key=lambda sibling: (sibling.mtime_ns, sibling.path))
+    return found[-SIBLINGS_MAX_COUNT:]
+
+
+def find_holder(
+    position: Position, siblings: list[Sibling], taken: Callable[[Sibling], bool]
+) -> tuple[Sibling, Content] | None:
+    """The sibling whose content ``position`` was read from, opened. One with its inode is tried first."""
+    hint = (position.device, position.inode)
+    for sibling in sorted(siblings, key=lambda s: (s.device, s.inode) != hint):
+        if taken(sibling):
+            continue
+        try:
+            content = open_content(sibling.path)
+        except InputError:
+            continue
+        try:
+            if holds(position, content.pread):
+                return sibling, content
+        except InputError:
+            # Half written, as a copy being compressed is: another look follows while the position is missing.
+            content.close()
+            continue
+        content.close()
+    return None
+
+
+def later_ones(path: str, siblings: list[Sibling], mtime_ns: int) -> list[Sibling]:
+    """Rotated files of ``path`` that were written to after ``mtime_ns``: made and rotated while nobody looked."""
+    name = path.rpartition("/")[2]
+    return [s for s in siblings if s.mtime_ns >= mtime_ns and is_numbered(name, s.path.rpartition("/")[2])]

@@ -1,0 +1,34 @@
+"""Siblings: which names beside a log file may be its rotated copies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+_COMPRESSED = re.compile(r"(?:\.(?:gz|bz2|xz|zst|zstd|Z))\Z")
+_ROTATED = re.compile(r"[-._]?(?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
+
+
+def is_sibling(name: str, other: str) -> bool:
+    """Whether ``other`` may come from a rotation of ``name``, by any naming: same stem or same beginning."""
+    if name == other:
+        return False
+    stem, ending = PurePath(name).stem, PurePath(name).suffix
+    return other.startswith((f"{name}.", f"{name}-", f"{name}_")) or (
+        other.startswith((f"{stem}-", f"{stem}.", f"{stem}_")) and _COMPRESSED.sub("", other).endswith(ending)
+    )
+
+
+def is_numbered(name: str, other: str) -> bool:
+    """Whether ``other`` is ``name`` with nothing added but a number or a time: ``f.1``, ``f-20260901.log``, ….
+
+    Only such files are read without having been known before; ``f-agent.log`` is another log.
+    """
+    if name == other:
+        return False
+    plain = _COMPRESSED.sub("", other)
+    stem, ending = PurePath(name).stem, PurePath(name).suffix
+    if plain.startswith(name) and _ROTATED.match(plain[len(name) :]):
+        return True
+    middle = plain[len(stem) : len(plain) - len(ending)]
+    return bool(ending) and plain.startswith(stem) and plain.endswith(ending) and _ROTATED.match(middle) is not None

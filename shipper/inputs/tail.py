@@ -1,0 +1,185 @@
+"""The tail: one file being followed. It is built from a position and gives one back at any time.
+
+The handle is expendable, the position is not: every byte is read together with the bytes before it,
+so that a file that was truncated and has grown again is never taken for its continuation.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Protocol
+
+from shipper.config import FileInput
+from shipper.extraction import Yield
+from shipper.inputs.content import Content
+from shipper.journal import Position
+from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
+
+
+class Extractor(Protocol):
+    """What turns the bytes of one stream into records; see ``shipper.extraction``."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def carry(self) -> bytes: ...
+    @property
+    def waiting(self) -> bool: ...
+    def feed(self, data: bytes) -> Yield: ...
+    def flush(self, final: bool = False) -> Yield: ...
+
+
+class MakeExtractor(Protocol):
+    """Builds an extractor for one file from what a position holds."""
+
+    def __call__(self, path: str, watch: FileInput, offset: int, line: int, carry: bytes) -> Extractor: ...
+
+
+class Truncated(Exception):
+    """The bytes that were read are no longer there."""
+
+
+class Tail:
+    """One file being followed; not for use by two threads.
+
+    ``away_since`` (monotonic seconds) says since when no pattern names the file; ``grown_at`` when it last grew.
+    """
+
+    def __init__(
+        self,
+        content: Content,
+        path: str,
+        watch: FileInput,
+        make_extractor: MakeExtractor,
+        now: float,
+        *,
+        position: Position | None = None,
+        stream: str | None = None,
+        start: int = 0,
+    ) -> None:
+        self.content: Content | None = content
+        self.watch = watch
+        self._make_extractor = make_extractor
+        status = content.stat()
+        self.device, self.inode = status.st_dev, status.st_ino
+        self.size, self.mtime_ns = start, 0
+        self.path = path
+        self.grown_at = now
+        self.away_since: float | None = None
+        self.flushed = True
+        self.dirty = False
+        self.stream: str
+        if position is None:
+            self.key = uuid.uuid4().hex
+            self.stream = stream or path
+            self.head_at, self.fed = 0, start
+            self._extractor = make_extractor(path, watch, start, 1, b"")
+        else:
+            self.key, self.stream = position.key, position.stream
+            self.head_at, self.fed = position.head_at, position.offset
+            self._extractor = make_extractor(path, watch, position.offset, position.line, position.carry)
+            self.flushed = not self._extractor.waiting
+        at = self.head_at
+        self._head = content.pread(at, min(HEAD_MAX_BYTES, self.fed - at)) if self.fed > at else b""
+        overlap = min(MARKER_MAX_BYTES, self.fed - at)
+        self._recent = content.pread(self.fed - overlap, overlap) if overlap > 0 else b""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an entry or a part of a line is held back."""
+        return self._extractor.waiting
+
+    def begins(self, data: bytes) -> bool:
+        """Whether the file's first bytes may be those of ``data``, as far as both are known."""
+        return bool(self._head) and self._head[: len(data)] == data[: len(self._head)]
+
+    @property
+    def lag_bytes(self) -> int:
+        """Bytes of the file that are not read yet, as of the last look."""
+        return max(0, self.size - self.fed)
+
+    def look(self) -> bool:
+        """Whether there may be something to read or to notice: the file has grown, shrunk or was written to."""
+        if self.content is None:
+            return False
+        if not self.content.growing:
+            return True
+        status = self.content.stat()
+        changed = status.st_size != self.fed or status.st_mtime_ns != self.mtime_ns
+        # A file that shrank keeps its old size here: it tells what the truncation destroyed.
+        if status.st_size >= self.fed:
+            self.size, self.mtime_ns = status.st_size, status.st_mtime_ns
+        return changed
+
+    def read(self, limit: int, now: float) -> Yield | None:
+        """What the next ``limit`` bytes give, or None at the end. Raises Truncated and InputError."""
+        assert self.content is not None
+        overlap = self._recent[-MARKER_MAX_BYTES:]
+        data = self.content.pread(self.fed - len(overlap), len(overlap) + limit)
+        if not data.startswith(overlap):
+            raise Truncated
+        data = data[len(overlap) :]
+        if not data:
+            return None
+        if self.fed == self.head_at:
+            data = self._skip_hole(data)
+            if not data:
+                return Yield()
+        if len(self._head) < HEAD_MAX_BYTES and self.fed == self.head_at + len(self._head):
+            self._head += data[: HEAD_MAX_BYTES - len(self._head)]
+        self.fed += len(data)
+        self.size = max(self.size, self.fed)
+        self.grown_at = now
+        self.flushed = False
+        self.dirty = True
+        got = self._extractor.feed(data)
+        keep = self.fed - self._extractor.offset + MARKER_MAX_BYTES
+        self._recent = (self._recent + data)[-keep:]
+        return got
+
+    def flush(self, final: bool = False) -> Yield:
+        """What was held back and is complete; with ``final`` all of it, because nothing more will come."""
+        self.flushed = True
+        self.dirty = True
+        return self._extractor.flush(final)
+
+    def position(self, *, done: bool = False) -> Position:
+        """The position now. A file of which nothing was read has an empty head and is not worth keeping."""
+        offset = self._extractor.offset
+        marker = self._recent[: len(self._recent) - (self.fed - offset)][-MARKER_MAX_BYTES:]
+        return Position(
+            key=self.key,
+            stream=self.stream,
+            path=self.path,
+            device=self.device,
+            inode=self.inode,
+            head_at=self.head_at,
+            head_length=len(self._head),
+            head=digest(self._head),
+            marker_length=len(marker),
+            marker=digest(marker),
+            offset=offset,
+            line=self._extractor.line,
+            carry=self._extractor.carry,
+            size=self.size,
+            mtime_ns=self.mtime_ns,
+            seen_ns=time.time_ns(),
+            done=done,
+        )
+
+    def close(self) -> None:
+        """Give the handle back; the position stays valid."""
+        if self.content is not None:
+            self.content.close()
+            self.content = None
+
+    def _skip_hole(self, data: bytes) -> bytes:
+        """Leave out NUL bytes at the start: what a writer without O_APPEND leaves after copytruncate."""
+        rest = data.lstrip(b"\0")
+        if len(rest) < len(data):
+            self.head_at = self.fed = self.fed + len(data) - len(rest)
+            self._extractor = self._make_extractor(self.path, self.watch, self.fed, 1, b"")
+        return rest

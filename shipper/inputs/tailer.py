@@ -1,0 +1,243 @@
+"""The tailer: follows every file of the configuration, one bounded turn at a time, and gives batches for the journal.
+
+A turn looks for files when it is time to, then reads what has grown: at most ``READ_MAX_BYTES`` of each
+file and ``TURN_MAX_BYTES`` of all. What a turn gives must be in the journal before the next one is asked
+for; a file is known for as long as it is followed by its open handle, and otherwise by content alone.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from shipper.config import FileInput
+from shipper.errors import InputError
+from shipper.extraction import Yield
+from shipper.inputs import loss
+from shipper.inputs.content import UnpackedContent
+from shipper.inputs.finder import Finder
+from shipper.inputs.tail import MakeExtractor, Tail, Truncated
+from shipper.journal import Batch, Piece, Position
+from shipper.record import Gap
+
+READ_MAX_BYTES = 1 << 20
+TURN_MAX_BYTES = 8 << 20
+GRACE_SECONDS = 10.0
+"""How long a file that was rotated away is kept open after it last grew: its writer may not have reopened yet."""
+IDLE_FLUSH_SECONDS = 0.5
+HOT_SECONDS = 5.0
+"""A file that grew within this time is looked at in every turn, the others only when files are looked for."""
+
+
+class FileState(Struct, frozen=True):
+    """One followed file for the status: ``lag_bytes`` are those not read yet."""
+
+    path: str
+    stream: str
+    offset: int
+    size: int
+    lag_bytes: int
+    state: str
+
+
+class Turn(Struct, frozen=True):
+    """What one turn gave. ``busy``: there is more to read at once; ``hot``: something grew a moment ago."""
+
+    batch: Batch
+    busy: bool
+    hot: bool
+
+
+class Tailer:
+    """Follows the files of ``watches`` from ``positions`` on. Not for use by two threads.
+
+    ``fresh`` says that this is the first start: only then ``read_from = "end"`` counts.
+    """
+
+    def __init__(
+        self,
+        watches: Sequence[FileInput],
+        positions: Iterable[Position],
+        make_extractor: MakeExtractor,
+        *,
+        fresh: bool = False,
+        host: str | None = None,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        self._host = host or socket.gethostname()
+        self._grace_seconds = grace_seconds
+        self._finder = Finder(
+            watches, positions, make_extractor, fresh=fresh, host=self._host, grace_seconds=grace_seconds
+        )
+        self._roster = self._finder.roster
+        self._poll_seconds = min((watch.poll_seconds for watch in watches), default=1.0)
+        self._next_scan = float("-inf")
+        self._pieces: dict[str, Piece] = {}
+        self._positions: dict[str, Position] = {}
+        self._forget: dict[str, None] = {}
+        self._gaps: list[Gap] = []
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What can't be read now: path to a message."""
+        return self._finder.troubles
+
+    def files(self) -> list[FileState]:
+        """Every followed file, as of the last look."""
+        return [
+            FileState(
+                t.path, t.stream, t.fed, t.size, t.lag_bytes, "rotated" if t.away_since is not None else "current"
+            )
+            for t in self._roster
+        ]
+
+    def turn(self, now: float, *, rescan: bool = False) -> Turn:
+        """Look for files if it is time to (or ``rescan`` asks), and read; ``now`` is in monotonic seconds."""
+        scanned = rescan or now >= self._next_scan
+        if scanned:
+            self._scan(now)
+        busy = self._read(now, everything=scanned)
+        hot = any(now - tail.grown_at < HOT_SECONDS for tail in self._roster)
+        return Turn(self._batch(), busy, hot)
+
+    def finish(self) -> Batch:
+        """Give what is complete and held back, and the positions, before the process ends; the handles are closed."""
+        for tail in self._roster:
+            if tail.waiting and not tail.flushed:
+                self._keep(tail, tail.flush())
+        batch = self._batch()
+        for tail in self._roster:
+            tail.close()
+        return batch
+
+    # ---- files come and go ---------------------------------------------------------------------
+
+    def _scan(self, now: float) -> None:
+        began = time.monotonic()
+        changes = self._finder.scan(now)
+        for position in changes.positions:
+            self._positions[position.key] = position
+            self._forget.pop(position.key, None)
+        for key in changes.forget:
+            self._drop_position(key)
+        self._gaps.extend(changes.gaps)
+        # Thousands of files: looking for them must not become the main thing.
+        self._next_scan = now + max(self._poll_seconds, 20 * (time.monotonic() - began))
+
+    # ---- reading -------------------------------------------------------------------------------
+
+    def _read(self, now: float, *, everything: bool) -> bool:
+        budget = TURN_MAX_BYTES
+        busy = False
+        for queue in self._roster.turns():
+            for tail in queue:
+                if not everything and now - tail.grown_at >= HOT_SECONDS and tail.lag_bytes == 0:
+                    continue
+                if budget <= 0:
+                    return True
+                before = tail.fed
+                at_end = self._read_one(tail, min(READ_MAX_BYTES, budget), now)
+                budget -= tail.fed - before
+                if not at_end:
+                    # The files after this one hold later lines.
+                    busy = True
+                    break
+        return busy
+
+    def _read_one(self, tail: Tail, limit: int, now: float) -> bool:
+        """Whether the end of the file was reached."""
+        try:
+            got = tail.read(limit, now) if tail.look() else None
+        except Truncated:
+            self._truncated(tail, now)
+            return False
+        except InputError as error:
+            self._failed(tail, str(error), now)
+            return True
+        if got is not None:
+            self._finder.troubles.pop(tail.path, None)
+            self._keep(tail, got)
+            return tail.lag_bytes == 0 and not isinstance(tail.content, UnpackedContent)
+        if tail.away_since is not None and (
+            isinstance(tail.content, UnpackedContent) or now - max(tail.away_since, tail.grown_at) > self._grace_seconds
+        ):
+            self._retire(tail)
+        elif tail.waiting and not tail.flushed and now - tail.grown_at >= IDLE_FLUSH_SECONDS:
+            self._keep(tail, tail.flush())
+        return True
+
+    def _truncated(self, tail: Tail, now: float) -> None:
+        """The file begins anew. A copy of what it held is read to its end first, if there is one."""
+        position = tail.position()
+        copy = self._finder.replace(tail, position, now)
+        if copy is None:
+            self._keep(tail, tail.flush(final=True))
+            self._drop_position(tail.key)
+        else:
+            self._positions[position.key] = copy.position()
+        self._gaps.append(loss.truncated(position, tail.fed, copy.size if copy is not None else 0, self._host))
+
+    def _failed(self, tail: Tail, message: str, now: float) -> None:
+        """A file that can't be read is let go of after a while, and met again by its content when it can."""
+        self._finder.troubles[tail.path] = message
+        if now - tail.grown_at > self._grace_seconds:
+            position = tail.position()
+            self._roster.remove(tail)
+            self._finder.let_go(position)
+
+    def _retire(self, tail: Tail) -> None:
+        """A file that was rotated away has been read to its end, for good."""
+        if tail.waiting:
+            self._keep(tail, tail.flush(final=True))
+        gone = _is_deleted(tail)
+        position = tail.position(done=True)
+        self._roster.remove(tail)
+        if gone or not position.head_length:
+            self._drop_position(tail.key)
+        else:
+            tail.dirty = False
+            self._positions[tail.key] = position
+            self._finder.let_go(position)
+
+    # ---- what the turn gives -------------------------------------------------------------------
+
+    def _keep(self, tail: Tail, got: Yield) -> None:
+        piece = self._pieces.get(tail.stream)
+        if piece is None:
+            piece = self._pieces[tail.stream] = Piece(tail.stream)
+        piece.records += got.records
+        piece.originals += got.originals
+        piece.malformed += got.malformed
+        piece.drift += got.drift
+        piece.entries += got.entries
+        piece.not_ours += got.not_ours
+        piece.lookalikes += got.lookalikes
+        piece.lines += got.lines
+        piece.bytes += got.bytes
+
+    def _drop_position(self, key: str) -> None:
+        self._positions.pop(key, None)
+        self._forget[key] = None
+
+    def _batch(self) -> Batch:
+        for tail in self._roster:
+            if tail.dirty:
+                tail.dirty = False
+                position = tail.position()
+                if position.head_length:
+                    self._positions[tail.key] = position
+        batch = Batch(
+            tuple(self._pieces.values()), tuple(self._positions.values()), tuple(self._forget), tuple(self._gaps)
+        )
+        self._pieces, self._positions, self._forget, self._gaps = {}, {}, {}, []
+        return batch
+
+
+def _is_deleted(tail: Tail) -> bool:
+    try:
+        return tail.content is None or tail.content.stat().st_nlink == 0
+    except InputError:
+        return False
