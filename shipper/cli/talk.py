@@ -9,10 +9,8 @@ import click
 
 
 def printable(text: str) -> str:
-    """The text with every character that a terminal might obey written as an escape; line ends stay."""
-    if text.replace("\n", "").isprintable():
-        return text
-    return "".join(c if c == "\n" or c.isprintable() else _escape(c) for c in text)
+    """The text on one line, every character that a terminal might obey, a line end too, written as an escape."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
 def _escape(character: str) -> str:
@@ -21,10 +19,10 @@ def _escape(character: str) -> str:
 
 
 def say(message: str) -> None:
-    """One message on stderr, behind the program's name."""
-    click.echo(f"connlog: {printable(message)}", err=True)
+    """A message on stderr, of one line or several, behind the program's name."""
+    click.echo("connlog: " + "\n".join(printable(line) for line in message.split("\n")), err=True)
 
 
 def warn(message: str) -> None:
-    """One warning on stderr: something to look at that didn't stop the command."""
-    say(f"warning: {message}")
+    """One warning on stderr, on one line: something to look at that didn't stop the command."""
+    click.echo(f"connlog: warning: {printable(message)}", err=True)
