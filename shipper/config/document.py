@@ -103,9 +103,8 @@ def _page_lines() -> Iterator[str]:
             yield f"| `{option.key}` | {default} | {option.kind.says} | {option.prose} |"
 
 
-def main(arguments: list[str]) -> int:
-    """Write both files in the checkout, or with ``--check`` compare them; returns the exit code."""
-    root = Path(__file__).resolve().parents[2]
+def main(arguments: list[str], root: Path = Path(__file__).resolve().parents[2]) -> int:
+    """Write both files in the checkout ``root``, or with ``--check`` compare them; returns the exit code."""
     stale = 0
     for path, text in ((root / "config/connlog.toml", shipped_file()), (root / "docs/configuration.md", page())):
         if path.is_file() and path.read_text(encoding="utf-8") == text:

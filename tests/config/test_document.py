@@ -9,7 +9,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import fields
 
-from shipper.config.document import page, shipped_file
+from shipper.config.document import main, page, shipped_file
 from shipper.config.load import parse_config
 from shipper.config.option import slots
 from shipper.config.settings import FileInput, IndexOutput, State
@@ -56,3 +56,14 @@ def test_the_problems_shown_on_the_page_are_what_is_said() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config(text, Path("c"), HOME)
     assert [problem.split(": ", 1)[1] for problem in caught.value.problems] == shown
+
+
+def test_stale_files_are_told_of_and_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("config", "docs"):
+        (tmp_path / name).mkdir()
+    assert main(["--check"], tmp_path) == 1
+    assert capsys.readouterr().err.count("is stale; run 'make docs'") == 2
+    assert main([], tmp_path) == 0
+    assert (tmp_path / "config/connlog.toml").read_text() == shipped_file()
+    assert main(["--check"], tmp_path) == 0
+    assert capsys.readouterr().err == ""

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.config import Config, FileInput, IndexOutput, State, load_config
+from shipper.config import Config, FileInput, IndexOutput, State, load, load_config
 from shipper.config.load import SYSTEM_FILE, default_state_dir, parse_config
 from shipper.errors import ConfigError
 
 HOME = {"HOME": "/home/someone"}
+
+INPUT = "[[input]]\ntype = 'file'\npaths = ['a']\n"
 
 
 def problems(text: str) -> list[str]:
@@ -133,6 +135,21 @@ listen = ""
         ('[state]\ndir = "\\u0000"', "2: state.dir: has a NUL character in it; remove it"),
         ('[state]\n"a\\u001bb" = 1', '2: state."a\\u001bb": is not known; known here: dir, journal_max'),
         ("[state]\njournal_max = '1KiB'", '2: state.journal_max: "1KiB" is out of bounds; write a size between 16MiB'),
+        ("[state]\njournal_max = 'big'", '2: state.journal_max: "big" is no size; write a number with B, KiB'),
+        (INPUT + "poll = 'soon'", '4: input[1].poll: "soon" is no duration; write a number with ms'),
+        (INPUT + "exclude = '*.gz'", '4: input[1].exclude: must be a list, not text; write it as ["*.gz"]'),
+        (
+            INPUT + "format = 'xml!'",
+            '4: input[1].format: "xml!" is not known; use "auto", "json", "human", "stackdriver"',
+        ),
+        (INPUT + "tz = '@'", '4: input[1].tz: "@" is no time zone known here; write a name such as "Europe/Berlin"'),
+        (INPUT + "tz = '../x'", '4: input[1].tz: "../x" is no time zone known here'),
+        (INPUT + "read_from = 2026-01-12", "4: input[1].read_from: must be text in quotes, not a date or time"),
+        ("[[input]]\ntype = 'file'\npaths = []", "3: input[1].paths: has 0 entries; write 1 to 1000"),
+        (
+            "[[output]]\ntype = 'index'\nretention = true",
+            "3: output[1].retention: must be text in quotes, not true or false",
+        ),
         ("[state]\ndir = 'x", "2: is not valid TOML at the end"),
         ("[state", "1: is not valid TOML"),
         ("a = 1\na = 2", "2: is not valid TOML"),
@@ -183,6 +200,17 @@ def test_the_named_file_goes_before_the_environment(tmp_path: Path) -> None:
     two.write_text("")
     assert load_config(one, HOME | {"CONNLOG_CONFIG": str(two)}).path == one
     assert load_config(None, HOME | {"CONNLOG_CONFIG": str(two)}).path == two
+
+
+def test_the_systems_file_is_read_where_nothing_else_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is then in /var/lib/connlog, so that a person's search asks the service's index."""
+    monkeypatch.setattr(load, "SYSTEM_FILE", tmp_path / "connlog.toml")
+    assert load_config(None, HOME) == parse_config("", None, HOME)
+    (tmp_path / "connlog.toml").write_text("[state]\njournal_max = '2GiB'")
+    assert load_config(None, HOME).state == State(dir=Path("/var/lib/connlog"), journal_max_bytes=2 << 30)
+    (tmp_path / "connlog.toml").write_text("nonsense")
+    with pytest.raises(ConfigError, match=r"connlog\.toml:1: is not valid TOML"):
+        load_config(None, HOME)
 
 
 @pytest.mark.parametrize(
