@@ -7,7 +7,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PYTEST_FLAGS ?=
 BIN := .venv/bin
-STAMP := .venv/.made-from-lock
+LOCKED := .venv/.locked
+STAMP := .venv/.installed
 
 .PHONY: help
 help: ## list the targets
@@ -16,10 +17,13 @@ help: ## list the targets
 .PHONY: venv
 venv: $(STAMP) ## make .venv from requirements-dev.lock
 
-$(STAMP): requirements-dev.lock pyproject.toml
+$(LOCKED): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("connlog needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+$(STAMP): $(LOCKED) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

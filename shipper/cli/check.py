@@ -6,20 +6,20 @@ such as a pattern that matches nothing yet, is a warning on stderr and exits 0.
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from shipper.cli.talk import printable, warn
 from shipper.config import Config, FileInput, load_config
 from shipper.config.quantity import duration_text, size_text
+from shipper.inputs.discovery import discover
 
-FILES_MAX = 10_000
-"""Most files looked at for one pattern."""
+CLOSED_MAX = 20
+"""Most unreadable files named for one pattern."""
 
 
 @click.command("check")
@@ -47,12 +47,10 @@ def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
     if not config.inputs:
         warnings.append("input: none is given, so nothing will be read; add an [[input]]")
     for number, source in enumerate(config.inputs, start=1):
-        found = 0
+        files = 0
         for place, pattern in enumerate(source.paths, start=1):
-            files = matching(pattern, source)
-            found += len(files)
-            warnings += file_warnings(f"input[{number}].paths[{place}]", pattern, files)
-        yield f"input[{number}]", f"{source.type} {' '.join(source.paths)}, {found} file{'' if found == 1 else 's'} now"
+            files += readable(f"input[{number}].paths[{place}]", replace(source, paths=(pattern,)), warnings)
+        yield f"input[{number}]", f"{source.type} {' '.join(source.paths)}, {files} file{'' if files == 1 else 's'} now"
     if not config.outputs:
         warnings.append("output: none is given, so events stay in the journal until it is full; add an [[output]]")
     for number, output in enumerate(config.outputs, start=1):
@@ -63,27 +61,18 @@ def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
         )
 
 
-def matching(pattern: str, source: FileInput) -> list[Path]:
-    """The files that a pattern matches now without the excluded ones, at most FILES_MAX."""
-    # Path.glob takes no absolute pattern, which is what configurations have.
-    names = glob.iglob(pattern, recursive=True)  # noqa: PTH207
-    found = (Path(name) for name in names if not os.path.isdir(name))  # noqa: PTH112  (False where it isn't permitted)
-    return list(islice((path for path in found if not _excluded(path, source)), FILES_MAX))
-
-
-def _excluded(path: Path, source: FileInput) -> bool:
-    return any(path.match(pattern) for pattern in source.exclude)
-
-
-def file_warnings(key: str, pattern: str, files: list[Path]) -> Iterator[str]:
-    """What stands in the way of reading the files of one pattern."""
-    if not files:
-        yield f"{key}: {pattern} matches no file now; files that appear later are picked up"
-    for path in files:
-        if not os.access(path, os.R_OK):
-            yield f"{key}: {path} may not be read by this user; add the user to the file's group, such as adm"
-        elif not path.is_file():
-            yield f"{key}: {path} is no regular file and will not be read"
+def readable(key: str, source: FileInput, warnings: list[str]) -> int:
+    """How many files the daemon would follow for one pattern now; what stands in the way goes to ``warnings``."""
+    found, troubles = discover([source])
+    warnings += [f"{key}: {trouble}" for trouble in troubles.values()]
+    if not found and not troubles:
+        warnings.append(f"{key}: {source.paths[0]} matches no file now; files that appear later are picked up")
+    closed = [one.path for one in found.values() if not os.access(one.path, os.R_OK)]
+    for path in closed[:CLOSED_MAX]:
+        warnings.append(f"{key}: {path} may not be read by this user; add the user to the file's group, such as adm")
+    if len(closed) > CLOSED_MAX:
+        warnings.append(f"{key}: nor may {len(closed) - CLOSED_MAX} more files")
+    return len(found) - len(closed)
 
 
 def state_warnings(folder: Path) -> Iterator[str]:

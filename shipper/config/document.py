@@ -16,6 +16,7 @@ from msgspec import NODEFAULT, Struct
 from shipper.config.option import slots
 from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, FileInput, IndexOutput, State
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 WIDTH = 100
 DEFAULT_STATE = State(dir=Path("~/.local/state/connlog"))
 _SECTIONS: tuple[tuple[str, Struct], ...] = (
@@ -103,7 +104,7 @@ def _page_lines() -> Iterator[str]:
             yield f"| `{option.key}` | {default} | {option.kind.says} | {option.prose} |"
 
 
-def main(arguments: list[str], root: Path = Path(__file__).resolve().parents[2]) -> int:
+def main(arguments: list[str], root: Path = CHECKOUT) -> int:
     """Write both files in the checkout ``root``, or with ``--check`` compare them; returns the exit code."""
     stale = 0
     for path, text in ((root / "config/connlog.toml", shipped_file()), (root / "docs/configuration.md", page())):

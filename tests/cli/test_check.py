@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from shipper.cli.check import file_warnings, state_warnings
+from shipper.cli.check import readable, state_warnings
 from shipper.cli.main import main
+from shipper.config import FileInput
 
 
 def write(folder: Path, text: str) -> str:
@@ -64,9 +65,12 @@ def test_what_may_be_meant_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFi
     captured = capsys.readouterr()
     assert captured.out.endswith("OK, 3 warnings\n")
     assert "\x1b" not in captured.out + captured.err
+    no, evil = f"{tmp_path}/no", f"{tmp_path}/evil\\x1b.log"
+    closed = "can be found: No such file or directory; check the folder"
+    later = "matches no file now; files that appear later are picked up"
     assert captured.err.splitlines() == [
-        f"connlog: warning: input[1].paths[1]: {tmp_path}/no/*.log matches no file now; files that appear later are picked up",
-        f"connlog: warning: input[1].paths[2]: {tmp_path}/evil\\x1b.log is no regular file and will not be read",
+        f"connlog: warning: input[1].paths[1]: {no}: no file of {no}/*.log {closed}",
+        f"connlog: warning: input[1].paths[2]: {evil} {later}",
         "connlog: warning: output: none is given, so events stay in the journal until it is full; add an [[output]]",
     ]
 
@@ -104,7 +108,8 @@ def _as_nobody(log: Path) -> str:
     if child == 0:
         if os.getuid() == 0:
             os.setresuid(65534, 65534, 65534)
-        said = [*file_warnings("paths", str(log), [log]), *state_warnings(log.parent / "state")]
+        said = list(state_warnings(log.parent / "state"))
+        readable("paths", FileInput(paths=(str(log),)), said)
         theirs.sendall("\n".join(said).encode())
         os._exit(0)
     theirs.close()
