@@ -58,15 +58,15 @@ def expected(truth: dict[str, Any], form: str) -> dict[str, Any]:
         fields[name] = truth.get("recoverable", {}).get(name, Lost)
     for name in truth.get("absent_in_log") or []:
         fields.pop(name, None)
-    record: dict[str, Any] = {key: None for key in FIELD_OF}
+    record: dict[str, Any] = dict.fromkeys(FIELD_OF)
     for key, names in FIELD_OF.items():
         for name in names:
             if name in fields:
                 value = fields[name]
-                record[key] = value if value not in ("",) else None
+                record[key] = value if value != "" else None
     record["id"] = fields["ID"]
     record["time"] = instant(fields["Time"])
-    status = fields.get("ConnectionStatus") or fields.get("ConnectionAction")
+    status: str = fields.get("ConnectionStatus") or fields["ConnectionAction"]
     record["status"] = {"connect": "connected", "disconnect": "disconnected"}.get(status, status)
     record["request_id"] = truth["request_id"]
     record["ip"] = address(fields.get("Ip", fields.get("IP")))
