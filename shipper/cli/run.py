@@ -1,0 +1,26 @@
+"""``connlog run``: the daemon in the foreground, its own log on stderr, until a signal ends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from shipper.config import load_config
+
+
+@click.command("run")
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The configuration file.")
+def command(path: Path | None) -> int:
+    """Run the daemon.
+
+    Reads every input into the journal and delivers it to every output. SIGTERM or SIGINT stop reading,
+    deliver what was read, and exit 0; a second one ends it at once, and nothing is lost by that.
+    """
+    config = load_config(path)
+    # Imported here: a configuration that is refused needs none of it.
+    from shipper.service.daemon import run_daemon
+    from shipper.service.diary import open_diary
+
+    open_diary()
+    return run_daemon(config)

@@ -1,0 +1,1 @@
+"""The service: the threads of the daemon, its lock, its status and its own log."""

@@ -1,0 +1,214 @@
+"""The daemon: holds a state folder, reads all inputs into the journal and delivers it to all outputs, until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from shipper import __version__
+from shipper.config import Config, FileInput, IndexOutput
+from shipper.errors import ConnlogError, StateError, StateNewer
+from shipper.extraction import Extractor
+from shipper.inputs.tailer import Tailer
+from shipper.inputs.wakeup import WakeUp
+from shipper.journal import Journal
+from shipper.outputs.delivery import Delivery, Target
+from shipper.outputs.local_index import LocalIndex
+from shipper.record import Source
+from shipper.service.lock import StateLock
+from shipper.service.reading import Reading
+from shipper.service.sending import Sending
+from shipper.service.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, StatusFile
+from shipper.timestamp import from_ns
+
+STATUS_SECONDS = 1.0
+DRAIN_SECONDS = 10.0
+"""How long outputs may take, after the last line was read, to deliver what is in the journal."""
+OPEN_FILES_MAX_COUNT = 65_536
+log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """One run of the service with ``config``. Raises ConnlogError where it can't start."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._folder = config.state.dir
+        self._host = socket.gethostname()
+        self._started = from_ns(time.time_ns())
+        self._state = "reading"
+        self._stop = threading.Event()
+        self._failed: str | None = None
+        self._make_folder()
+        self._lock = StateLock(self._folder)
+        self._journal = Journal(self._folder / "journal.db", max_bytes=config.state.journal_max_bytes)
+        self._status_file = StatusFile(self._folder)
+        deliveries = [self._delivery(output) for output in config.outputs]
+        for name in self._journal.keep_outputs({delivery.name for delivery in deliveries}):
+            log.warning("output %s is no longer configured; nothing is kept for it any more", name)
+        self._sendings = [Sending(delivery) for delivery in deliveries]
+        tailer = Tailer(
+            config.inputs, self._journal.positions(), self._extractor, fresh=self._journal.fresh, host=self._host
+        )
+        poll_seconds = min((watch.poll_seconds for watch in config.inputs), default=STATUS_SECONDS)
+        self._reading = Reading(tailer, self._journal, poll_seconds, self._appended)
+
+    def run(self) -> int:
+        """Work until SIGTERM or SIGINT, then drain; returns the exit code. A second signal ends the process at once."""
+        previous = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
+        wake_up = WakeUp(self._config.inputs, self._reading.wake)
+        reader = self._thread("reader", self._reading.run)
+        senders = [self._thread(f"output-{sending.name}", sending.run) for sending in self._sendings]
+        log.info("connlog %s reads into %s (process %d)", __version__, self._folder, os.getpid())
+        try:
+            for thread in (reader, *senders):
+                thread.start()
+            while not self._stop.wait(STATUS_SECONDS):
+                self._write_status()
+            self._state = "stopping"
+            self._write_status()
+            wake_up.close()
+            self._reading.stop()
+            reader.join()
+            for sending in self._sendings:
+                sending.stop(DRAIN_SECONDS)
+            for thread in senders:
+                thread.join(DRAIN_SECONDS)
+            self._state = "stopped"
+            self._write_status()
+            self._journal.close()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            self._lock.close()
+        if self._failed is not None:
+            log.error("stopped: %s", self._failed)
+            return ConnlogError.exit_code
+        log.info("stopped")
+        return 0
+
+    # ---- parts ---------------------------------------------------------------------------------
+
+    def _make_folder(self) -> None:
+        os.umask(0o027)
+        try:
+            self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"{self._folder}: can't be made: {error.strerror}; choose another state.dir") from error
+        # Every followed file is held open, so that its rotation loses nothing.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = OPEN_FILES_MAX_COUNT if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_MAX_COUNT)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+    def _delivery(self, output: IndexOutput) -> Delivery:
+        def open_target() -> Target:
+            return LocalIndex(self._folder / "index.db", output.retention_seconds)
+
+        delivery = Delivery(output.type, self._journal, open_target)
+        try:
+            delivery.open()
+        except StateNewer:
+            raise
+        except ConnlogError as error:
+            # The journal keeps what comes; the output's own thread tries on.
+            log.warning("output %s can't be opened yet: %s", output.type, error)
+        return delivery
+
+    def _extractor(self, path: str, watch: FileInput, offset: int, line: int, carry: bytes) -> Extractor:
+        return Extractor(
+            Source(host=self._host, input="file", path=path),
+            format=watch.format,
+            wrapper=watch.wrapper,
+            tz=watch.tz,
+            line_max_bytes=watch.line_max_bytes,
+            offset=offset,
+            line=line,
+            carry=carry,
+        )
+
+    def _thread(self, name: str, run: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                run()
+            except ConnlogError as error:
+                self._fail(str(error))
+            except Exception as error:
+                # The boundary of a worker: a thread that died unseen would leave a daemon that does nothing.
+                log.exception("the thread %s failed", name)
+                self._fail(f"the thread {name} failed: {error!r}; this is a fault of connlog, please report it")
+
+        return threading.Thread(target=guarded, name=name, daemon=True)
+
+    def _fail(self, message: str) -> None:
+        self._failed = message
+        self._stop.set()
+
+    def _appended(self) -> None:
+        for sending in self._sendings:
+            sending.wake()
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        if self._stop.is_set():
+            # Nothing is lost by that: what is not in the journal is read again.
+            os._exit(128 + number)
+        self._stop.set()
+
+    # ---- status --------------------------------------------------------------------------------
+
+    def _write_status(self) -> None:
+        try:
+            self._status_file.write(self._status())
+        except StateError as error:
+            log.warning("%s", error)
+
+    def _status(self) -> Status:
+        files = self._reading.files
+        worst = sorted(files, key=lambda file: (-file.lag_bytes, file.path))[:FILES_MAX_COUNT]
+        gaps_count, gaps = self._journal.gaps(GAPS_MAX_COUNT)
+        paused = self._reading.paused
+        return Status(
+            version=__version__,
+            pid=os.getpid(),
+            started=self._started,
+            updated=from_ns(time.time_ns()),
+            state="paused" if paused and self._state == "reading" else self._state,
+            paused=paused,
+            files=worst,
+            files_count=len(files),
+            lag_bytes=sum(file.lag_bytes for file in files),
+            troubles=dict(sorted(self._reading.troubles.items())[:FILES_MAX_COUNT]),
+            sources=self._journal.counters(),
+            journal=self._journal.depth(),
+            journal_max_bytes=self._config.state.journal_max_bytes,
+            outputs=self._output_states(),
+            gaps_count=gaps_count,
+            gaps=gaps,
+            quarantine_dropped=self._journal.dropped_quarantine(),
+            drift=[Drift(name, from_ns(first), count) for name, first, count in self._journal.drift()],
+        )
+
+    def _output_states(self) -> list[OutputStatus]:
+        states = {state.name: state for state in self._journal.outputs()}
+        found: list[OutputStatus] = []
+        for sending in self._sendings:
+            state = states[sending.name]
+            success_ns = sending.last_success_ns or state.advanced_ns
+            success = from_ns(success_ns) if success_ns is not None else None
+            found.append(OutputStatus(sending.name, state.cursor, state.pending, success, sending.last_error))
+        return found
+
+
+def run_daemon(config: Config) -> int:
+    """Run the service with ``config`` until it is told to stop; returns the exit code. Raises ConnlogError."""
+    return Daemon(config).run()
+
+
+__all__ = ["Daemon", "run_daemon"]

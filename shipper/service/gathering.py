@@ -1,0 +1,55 @@
+"""Gathering: joins the batches of several turns into one, until it is worth a transaction."""
+
+from __future__ import annotations
+
+from shipper.journal import Batch, Piece, Position
+from shipper.record import Gap
+
+HOLD_SECONDS = 1.0
+"""How long lines wait that hold no event of ours: their position alone is not worth a write to the disk."""
+HOLD_MAX_BYTES = 32 << 20
+
+
+class Gathering:
+    """What was read and is not in the journal yet. At most ``HOLD_MAX_BYTES`` and a turn more are gathered."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._pieces: list[Piece] = []
+        self._positions: dict[str, Position] = {}
+        self._forget: dict[str, None] = {}
+        self._gaps: list[Gap] = []
+        self._since: float | None = None
+        self._bytes = 0
+        self._urgent = False
+
+    def add(self, batch: Batch, now: float) -> None:
+        """Add what a turn gave."""
+        if batch.empty:
+            return
+        if self._since is None:
+            self._since = now
+        self._pieces.extend(batch.pieces)
+        for position in batch.positions:
+            self._positions[position.key] = position
+            self._forget.pop(position.key, None)
+        for key in batch.forget:
+            self._positions.pop(key, None)
+            self._forget[key] = None
+        self._gaps.extend(batch.gaps)
+        self._bytes += sum(piece.bytes for piece in batch.pieces)
+        self._urgent = self._urgent or bool(batch.gaps) or any(p.records or p.malformed for p in batch.pieces)
+
+    def due(self, now: float) -> bool:
+        """Whether it should be written now."""
+        if self._since is None:
+            return False
+        return self._urgent or self._bytes >= HOLD_MAX_BYTES or now - self._since >= HOLD_SECONDS
+
+    def take(self) -> Batch:
+        """All of it as one batch; nothing is left."""
+        batch = Batch(tuple(self._pieces), tuple(self._positions.values()), tuple(self._forget), tuple(self._gaps))
+        self._clear()
+        return batch

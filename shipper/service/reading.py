@@ -1,0 +1,99 @@
+"""Reading: the thread that reads all inputs into the journal, and pauses, loudly, when the journal has no room."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from shipper.errors import StateDamaged, StateError, StateNewer
+from shipper.inputs.tailer import FileState, Tailer
+from shipper.journal import Batch, Journal
+from shipper.service.gathering import Gathering
+
+HOT_POLL_SECONDS = 0.2
+RETRY_SECONDS = 1.0
+log = logging.getLogger(__name__)
+
+
+class Reading:
+    """The loop of the reader thread. Other threads may ask ``files``, ``troubles`` and ``paused``."""
+
+    def __init__(self, tailer: Tailer, journal: Journal, poll_seconds: float, appended: Callable[[], None]) -> None:
+        self._tailer = tailer
+        self._journal = journal
+        self._poll_seconds = poll_seconds
+        self._appended = appended
+        self._gathering = Gathering()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self.files: list[FileState] = []
+        self.troubles: dict[str, str] = {}
+        self.paused: str | None = None
+
+    def wake(self) -> None:
+        """Files came, went or were renamed: look now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Stop after the turn that is under way; what was read is written."""
+        self._stop.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Read until ``stop``. Raises StateDamaged and StateNewer; on other errors of the journal it waits."""
+        woken = False
+        while not self._stop.is_set():
+            now = time.monotonic()
+            turn = self._tailer.turn(now, rescan=woken)
+            woken = False
+            self._tell()
+            self._gathering.add(turn.batch, now)
+            if self._gathering.due(now):
+                self._write(self._gathering.take())
+            if not turn.busy:
+                woken = self._wake.wait(min(HOT_POLL_SECONDS, self._poll_seconds) if turn.hot else self._poll_seconds)
+                self._wake.clear()
+        self._gathering.add(self._tailer.finish(), time.monotonic())
+        self._write(self._gathering.take())
+        self.files = self._tailer.files()
+
+    def _write(self, batch: Batch) -> None:
+        """Append the batch, however long it takes; only a stop gives up, and then it is read again next time."""
+        while not batch.empty:
+            try:
+                appended = self._journal.append(batch)
+            except (StateDamaged, StateNewer):
+                raise
+            except StateError as error:
+                if self.paused is None:
+                    log.warning("reading pauses: %s", error)
+                self.paused = str(error)
+                if self._stop.is_set():
+                    log.warning("stopping with lines read that are not in the journal; they are read again next time")
+                    return
+                self._stop.wait(RETRY_SECONDS)
+                continue
+            if self.paused is not None:
+                log.info("reading goes on")
+                self.paused = None
+            if appended.malformed:
+                sources = sorted({piece.source for piece in batch.pieces if piece.malformed})
+                log.warning("%s: malformed entries were put into the quarantine", ", ".join(sources[:5]))
+            for gap in batch.gaps:
+                log.warning("gap (%s) in %s: %s", gap.gap, gap.source.path, gap.reason)
+            if appended.seq is not None:
+                self._appended()
+            return
+
+    def _tell(self) -> None:
+        self.files = self._tailer.files()
+        troubles = dict(self._tailer.troubles)
+        for path, message in troubles.items():
+            if path not in self.troubles:
+                log.warning("%s", message)
+        for path in self.troubles:
+            if path not in troubles:
+                log.info("%s: can be read again, or is gone", path)
+        self.troubles = troubles

@@ -1,0 +1,64 @@
+"""Sending: the thread of one output, which waits and tries again for as long as its target fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from shipper.errors import ConnlogError
+from shipper.outputs.delivery import Delivery
+
+BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS = 0.5, 30.0
+IDLE_SECONDS = 5.0
+log = logging.getLogger(__name__)
+
+
+class Sending:
+    """The loop of one output's thread. Other threads may ask ``last_error`` and ``last_success_ns``."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.name = delivery.name
+        self._delivery = delivery
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._deadline = float("inf")
+        self.last_error: str | None = None
+        self.last_success_ns: int | None = None
+
+    def wake(self) -> None:
+        """The journal has a new batch."""
+        self._wake.set()
+
+    def stop(self, drain_seconds: float) -> None:
+        """Deliver what is there, for at most so long, and end."""
+        self._deadline = time.monotonic() + drain_seconds
+        self._stop.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Deliver until ``stop``."""
+        backoff = BACKOFF_MIN_SECONDS
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    more = self._delivery.step(time.monotonic())
+                except ConnlogError as error:
+                    log.warning("output %s waits and will try again: %s", self.name, error)
+                    self.last_error = str(error)
+                    if self._stop.wait(backoff):
+                        return
+                    backoff = min(2 * backoff, BACKOFF_MAX_SECONDS)
+                    continue
+                if self.last_error is not None:
+                    log.info("output %s goes on", self.name)
+                self.last_error, backoff = None, BACKOFF_MIN_SECONDS
+                if more:
+                    self.last_success_ns = time.time_ns()
+                if self._stop.is_set() and (not more or time.monotonic() > self._deadline):
+                    return
+                if not more:
+                    self._wake.wait(IDLE_SECONDS)
+        finally:
+            self._delivery.close()

@@ -1,0 +1,84 @@
+"""The page of the status: the same facts for people, in columns of plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from shipper.service.status import Status
+from shipper.timestamp import from_ns
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def page(status: Status, *, running: bool, folder: str) -> Iterator[str]:
+    """The lines of the page, without escapes for a terminal; names in it may hold any character."""
+    state = status.state if running else "not running"
+    yield f"connlog {status.version}  {state}  process {status.pid}  state {folder}"
+    yield f"started {_moment(status.started)}  updated {_moment(status.updated)}"
+    if status.paused:
+        yield f"PAUSED: {status.paused}"
+    yield ""
+    yield "INPUTS"
+    files = [[f.path, f.state, _size(f.offset), _size(f.lag_bytes)] for f in status.files]
+    yield from _columns(["file", "", "read", "lag"], files, "no file is followed")
+    if status.files_count > len(status.files):
+        yield f"  and {status.files_count - len(status.files)} more"
+    for message in status.troubles.values():
+        yield f"  ! {message}"
+    yield ""
+    yield "ENTRIES"
+    rows = [
+        [source, *(str(n) for n in (c.entries, c.stored, c.duplicates, c.malformed, c.not_ours, c.lookalikes))]
+        for source, c in status.sources.items()
+    ]
+    heads = ["source", "entries", "stored", "duplicates", "malformed", "not ours", "look-alikes"]
+    yield from _columns(heads, rows, "none yet")
+    for source, counters in status.sources.items():
+        if not counters.conserved:
+            yield f"  ! {source}: entries are not the sum of stored, duplicates, malformed and not ours"
+    yield ""
+    oldest = "" if status.journal.oldest_ns is None else f", oldest {_moment(from_ns(status.journal.oldest_ns))}"
+    yield (
+        f"JOURNAL  {status.journal.events} events in {status.journal.batches} batches, "
+        f"{_size(status.journal.bytes)} of {_size(status.journal_max_bytes)}{oldest}"
+    )
+    yield ""
+    yield "OUTPUTS"
+    outputs = [[o.name, str(o.pending), _moment(o.last_success), o.last_error or ""] for o in status.outputs]
+    yield from _columns(["output", "pending", "last success", "last error"], outputs, "none is configured")
+    if status.gaps_count:
+        yield ""
+        yield f"GAPS  {status.gaps_count} in all, the newest:"
+        for gap in status.gaps[:5]:
+            yield f"  {_moment(gap.detected)}  {gap.gap}  {gap.source.path or ''}  {gap.reason}"
+    if status.drift:
+        yield ""
+        yield "NEW IN THE LOGS  " + ", ".join(drift.name for drift in status.drift[:20])
+
+
+def _columns(heads: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> Iterator[str]:
+    if not rows:
+        yield f"  {nothing}"
+        return
+    table = [heads, *rows]
+    widths = [max(len(row[at]) for row in table) for at in range(len(heads))]
+    for row in table:
+        cells = [_align(cell, width) for cell, width in zip(row, widths, strict=True)]
+        yield ("  " + "  ".join(cells)).rstrip()
+
+
+def _align(cell: str, width: int) -> str:
+    return cell.rjust(width) if cell[:1].isdigit() and "T" not in cell else cell.ljust(width)
+
+
+def _moment(text: str | None) -> str:
+    return "never" if text is None else f"{text[:10]} {text[11:19]}Z"
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in _UNITS:
+        if size < 1024 or unit == _UNITS[-1]:
+            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("the last unit takes every size")
