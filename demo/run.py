@@ -115,7 +115,7 @@ def tell(folder: Path, environment: dict[str, str], daemon_log: Path) -> None:
         wait(f"{events + more} events searchable", lambda: searchable(environment) == events + more, daemon)
         say(f"All {events + more} can be searched, {time.monotonic() - written:.1f} s after the last line was written.")
         show(environment, "search", "--limit", "12")
-        show(environment, "search", "workspace_name:frontend status:ongoing")
+        show(environment, "search", "workspace:frontend status:ongoing")
         show(environment, "status")
         stop(daemon)
     finally:
