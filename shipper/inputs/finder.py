@@ -15,7 +15,7 @@ from shipper.errors import InputError
 from shipper.inputs import loss
 from shipper.inputs.content import Content, PlainContent, compression, open_content
 from shipper.inputs.discovery import Found, discover
-from shipper.inputs.identity import Known, is_copy
+from shipper.inputs.identity import Known, holds, is_copy
 from shipper.inputs.roster import Roster
 from shipper.inputs.search import Sibling, find_holder, later_ones, siblings_of
 from shipper.inputs.tail import MakeExtractor, Tail
@@ -59,6 +59,8 @@ class Finder:
         self._host = host
         self._grace_seconds = grace_seconds
         self._first = fresh
+        self._changes = Changes()
+        self._found: dict[tuple[int, int], Found] = {}
         self._missing_since: dict[str, float] = {}
         self._judged: dict[str, Found] = {}
         """Files that are not to be read, as they were when that was decided."""
@@ -67,8 +69,9 @@ class Finder:
 
     def scan(self, now: float) -> Changes:
         """Look for files once. Raises nothing: what can't be read is in ``troubles``."""
-        changes = Changes()
+        changes = self._changes = Changes()
         found, self.troubles = discover(self._watches)
+        self._found = found
         left = self._note_absent(found, now)
         fresh = [one for one in found.values() if self.roster.at(one.device, one.inode) is None]
         self._judged = {one.path: one for one in fresh if self._judged.get(one.path) == one}
@@ -111,6 +114,7 @@ class Finder:
         for tail in self.roster:
             one = found.get((tail.device, tail.inode))
             if one is not None:
+                tail.age_ns = one.mtime_ns
                 if one.path != tail.path:
                     tail.path, tail.dirty = one.path, True
                 if tail.away_since is not None:
@@ -146,7 +150,12 @@ class Finder:
             return False
         position = self._known.match(content.pread, one.device, one.inode)
         if position is not None:
-            self._resume(content, one.path, one.watch, now, position)
+            tail = self._resume(content, one.path, one.watch, now, position)
+            if one.inode_key != (position.device, position.inode) and (position.device, position.inode) in self._found:
+                # The file itself is still there, but what it held is here: a copy, and then a truncation.
+                self._changes.gaps.append(loss.truncated(position, position.offset, status.st_size, self._host))
+                tail.age_ns = 0
+                self.roster.resort(tail)
             return True
         original = self._original(content, status.st_size)
         if original is not None:
@@ -165,7 +174,10 @@ class Finder:
         for tail in self.roster:
             if tail.content is None or not tail.begins(first[tail.head_at :]):
                 continue
-            if is_copy(size, content.pread, tail.fed, tail.head_at, tail.content.pread):
+            # The second: a file that was truncated a moment ago no longer holds what its copy holds.
+            if is_copy(size, content.pread, tail.fed, tail.head_at, tail.content.pread) or holds(
+                tail.position(), content.pread
+            ):
                 return tail
         return None
 
@@ -182,7 +194,6 @@ class Finder:
         tail = self._resume(content, path, watch, now, position)
         tail.away_since = now
         status = content.stat()
-        tail.mtime_ns = status.st_mtime_ns
         if content.growing:
             tail.size = status.st_size
         self.roster.resort(tail)
@@ -240,7 +251,7 @@ class Finder:
                 content.close()
                 continue
             tail = Tail(content, sibling.path, watch, self._make_extractor, now, stream=stream)
-            tail.away_since, tail.mtime_ns = now, sibling.mtime_ns
+            tail.away_since = now
             tail.size = content.stat().st_size if content.growing else 0
             self.roster.add(tail)
 

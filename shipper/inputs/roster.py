@@ -56,4 +56,4 @@ class Roster:
 
 
 def _age(tail: Tail) -> tuple[bool, int]:
-    return tail.away_since is None, tail.mtime_ns
+    return tail.away_since is None, tail.age_ns

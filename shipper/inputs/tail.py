@@ -45,7 +45,8 @@ class Truncated(Exception):
 class Tail:
     """One file being followed; not for use by two threads.
 
-    ``away_since`` (monotonic seconds) says since when no pattern names the file; ``grown_at`` when it last grew.
+    ``away_since`` (monotonic seconds) says since when no pattern names the file; ``grown_at`` when it last grew;
+    ``age_ns`` orders the files of a stream.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Tail:
         status = content.stat()
         self.device, self.inode = status.st_dev, status.st_ino
         self.size, self.mtime_ns = start, 0
+        self.age_ns = status.st_mtime_ns
         self.path = path
         self.grown_at = now
         self.away_since: float | None = None
@@ -112,6 +114,7 @@ class Tail:
         # A file that shrank keeps its old size here: it tells what the truncation destroyed.
         if status.st_size >= self.fed:
             self.size, self.mtime_ns = status.st_size, status.st_mtime_ns
+            self.age_ns = status.st_mtime_ns
         return changed
 
     def read(self, limit: int, now: float) -> Yield | None:

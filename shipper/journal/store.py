@@ -103,9 +103,10 @@ class Journal:
             self.append(Batch(gaps=(saved.gap(),)))
 
     def _prepare(self, saved: Salvage | None) -> None:
-        self.fresh = self._db.execute(sql.GET_META, ("last_seq",)).fetchone() is None and saved is None
+        known = self._db.execute(sql.GET_META, ("last_seq",)).fetchone() is not None
+        self.fresh = not known and saved is None
         """Whether this is the first start on this state folder."""
-        if self._db.execute(sql.GET_META, ("last_seq",)).fetchone() is not None:
+        if known:
             return
         with transaction(self._db):
             base = (self._now_ns() // 1_000_000_000) << _SEQ_SHIFT
@@ -181,7 +182,8 @@ class Journal:
             if cursor is None:
                 cursor = known
             elif cursor > self._last_seq:
-                by = cursor
+                first = self._db.execute(sql.FIRST_SEQ).fetchone()[0]
+                by = cursor + 1 - (first if first is not None else self._last_seq + 1)
                 self._db.execute(sql.MOVE_BATCHES, (by,))
                 self._db.execute(sql.TURN_BATCHES)
                 self._db.execute(sql.MOVE_OUTPUTS, (by,))
