@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from shipper import errors
 from shipper.cli.main import COMMANDS, INTERRUPTED
 from shipper.config.load import parse_config
+from shipper.query import parse_query
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -45,6 +47,13 @@ def test_commands_and_their_options_in_examples_exist(page: Path) -> None:
                 continue
             known = {option for parameter in command_of(words[1]).params for option in parameter.opts}
             assert {word for word in words[2:] if word.startswith("-")} <= known, line
+
+
+def test_questions_in_examples_are_understood() -> None:
+    asked = re.findall(r"^connlog (?:search|tail) '([^']+)'", "".join(blocks(README, "sh")), re.MULTILINE)
+    assert asked
+    for question in asked:
+        assert parse_query(question, time.time_ns())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
