@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +45,7 @@ class IndexWriter:
         """Raises StateNewer, StateBusy, StateDamaged, StateFull or StateError."""
         self._path = path
         self._retention_ns = None if retention_seconds is None else retention_seconds * 1_000_000_000
+        self._closed = False
         self._database = open_writer(path)
         with translated(path):
             primer = self._database.execute(sql.GET_DICTIONARIES).fetchone()[1]
@@ -108,11 +108,12 @@ class IndexWriter:
 
     def close(self) -> None:
         """Write everything back into the one file, so that no -wal is left, and close. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             with translated(self._path):
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except sqlite3.ProgrammingError:
-            return
         finally:
             self._database.close()
 

@@ -1,0 +1,252 @@
+"""The writer: each batch exactly once, in one transaction, and a clear word where it can't."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from shipper.errors import StateBusy, StateDamaged, StateError, StateFull, StateNewer
+from shipper.index import Added, IndexReader, IndexWriter, store
+from shipper.query import Filter
+from shipper.record import Gap, Malformed, Record, Source
+
+NOW = 1_767_225_600_000_000_000
+
+
+def event(number: int, **fields: object) -> Record:
+    made = Record(
+        schema=1,
+        id=f"{number:08x}-0000-4000-8000-000000000000",
+        time="2026-01-01T00:00:00.000000000Z",
+        status="connected",
+    )
+    return replace(made, **fields)
+
+
+def count(path: Path) -> int:
+    reader = IndexReader(path)
+    answer = reader.search(Filter(), events=True, limit=0, sort="time", since_ns=None, until_ns=None, now_ns=NOW)
+    reader.close()
+    return len(answer.rows)
+
+
+def test_a_batch_moves_the_cursor_and_is_taken_once(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    assert writer.cursor == 0
+    assert writer.add(3, [event(1), event(2), event(2)], [b"a", b"b", b"b"], stored_ns=NOW) == Added(2, 1)
+    assert writer.add(3, [event(4)], [b"d"], stored_ns=NOW) == Added(0, 0)
+    assert writer.add(4, [event(2), event(3)], [b"b", b"c"], stored_ns=NOW) == Added(1, 1)
+    assert writer.add(5, [], [], stored_ns=NOW) == Added(0, 0)
+    writer.close()
+    again = IndexWriter(path)
+    assert again.cursor == 5
+    again.close()
+    assert count(path) == 3
+
+
+def test_closing_leaves_one_file_with_the_groups_mode(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    old = os.umask(0)
+    try:
+        writer = IndexWriter(path)
+        writer.add(1, [event(1)], [b"a"], stored_ns=NOW)
+        modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+        writer.close()
+        writer.close()
+    finally:
+        os.umask(old)
+    assert modes == {"index.db": "0o640", "index.db-wal": "0o640", "index.db-shm": "0o640"}
+    assert [file.name for file in tmp_path.iterdir()] == ["index.db"]
+
+
+def test_a_batch_that_fails_leaves_nothing_and_can_be_given_again(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    with pytest.raises(ValueError, match="shorter"):
+        writer.add(1, [event(1), event(2)], [b"a"], stored_ns=NOW)
+    assert writer.cursor == 0
+    assert writer.add(1, [event(1), event(2)], [b"a", b"b"], stored_ns=NOW) == Added(2, 0)
+    writer.close()
+    assert count(path) == 2
+
+
+def test_a_newer_index_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    IndexWriter(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    before = path.read_bytes()
+    for kind in (IndexWriter, IndexReader):
+        with pytest.raises(StateNewer, match="version 99"):
+            kind(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_what_is_no_index_is_damaged(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "index.db"
+    path.write_bytes(content)
+    for kind in (IndexWriter, IndexReader):
+        with pytest.raises(StateDamaged, match=r"index\.db"):
+            kind(path)
+
+
+def test_a_damaged_block_is_named_and_the_other_events_are_still_told(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    writer.add(1, [event(1)], [b"a"], stored_ns=NOW)
+    writer.add(2, [event(2)], [b"b"], stored_ns=NOW)
+    writer.close()
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE blocks SET data = zeroblob(40) WHERE id = 1")
+    database.close()
+    reader = IndexReader(path)
+    with pytest.raises(StateDamaged, match="block 1"):
+        reader.record(event(1).id)
+    assert reader.original(event(2).id) == b"b"
+    reader.close()
+
+
+def test_a_locked_index_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_SECONDS", 0.0)
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StateBusy):
+        writer.add(1, [event(1)], [b"a"], stored_ns=NOW)
+    other.execute("ROLLBACK")
+    other.close()
+    assert writer.add(1, [event(1)], [b"a"], stored_ns=NOW) == Added(1, 0)
+    writer.close()
+
+
+_FILL = """
+import resource, signal, sys
+from pathlib import Path
+from shipper.errors import StateError, StateFull
+from shipper.index import Added, IndexWriter
+from shipper.record import Record
+import os
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+writer = IndexWriter(Path(sys.argv[1]))
+made = [Record(schema=1, id="%08x-0000-4000-8000-000000000000" % n, time="2026-01-01T00:00:00.000000000Z",
+               status="connected") for n in range(1000)]
+originals = [os.urandom(2000) for _ in made]
+writer.add(1, made[:1], originals[:1], stored_ns=1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+try:
+    writer.add(2, made, originals, stored_ns=1)
+except StateError:
+    print("refused", writer.cursor)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(writer.add(2, made, originals, stored_ns=1).added, writer.cursor)
+writer.close()
+"""
+
+
+def test_a_file_that_can_not_grow_loses_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FILL, str(tmp_path / "index.db")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["refused 1", "999 2"]
+    assert count(tmp_path / "index.db") == 1000
+
+
+def test_a_full_database_is_full_and_takes_the_batch_later(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    pages = writer._database.execute("PRAGMA page_count").fetchone()[0]
+    writer._database.execute(f"PRAGMA max_page_count = {pages + 2}")
+    made = [event(number) for number in range(500)]
+    with pytest.raises(StateFull, match="room"):
+        writer.add(1, made, [os.urandom(200) for _ in made], stored_ns=NOW)
+    assert writer.cursor == 0
+    writer._database.execute("PRAGMA max_page_count = 1000000")
+    assert writer.add(1, made, [b""] * 500, stored_ns=NOW) == Added(500, 0)
+    writer.close()
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from shipper.index import IndexWriter
+from shipper.record import Record
+writer = IndexWriter(Path(sys.argv[1]))
+made = [Record(schema=1, id="%08x-0000-4000-8000-000000000000" % n, time="2026-01-01T00:00:00.000000000Z",
+               status="connected") for n in range(10)]
+writer.add(1, made[:5], [b""] * 5, stored_ns=1)
+put, left = writer._add_notices, writer._database
+def die(*args):
+    put(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
+writer._add_notices = die
+writer.add(2, made, [b""] * 10, stored_ns=1)
+"""
+
+
+@pytest.mark.fault
+def test_a_kill_inside_a_batch_leaves_the_batch_before(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    writer = IndexWriter(path)
+    assert writer.cursor == 1
+    writer.close()
+    assert count(path) == 5
+
+
+def test_gaps_and_malformed_lines_are_told_where_the_range_meets_them(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    gap = Gap(
+        schema=1,
+        gap="rotated_unread",
+        source=Source(path="/log"),
+        from_="2026-01-01T00:00:00.000000000Z",
+        to="2026-01-01T01:00:00.000000000Z",
+        detected="2026-01-02T00:00:00.000000000Z",
+    )
+    bad = Malformed(
+        raw=b"secret", reason="broken JSON: secret", line=1, column=2, source=Source(path="/log"), length=6,
+        time="2026-01-01T00:30:00.000000000Z",
+    )  # fmt: skip
+    writer = IndexWriter(path)
+    writer.add(1, [], [], gaps=[gap], malformed=[bad], stored_ns=NOW)
+    writer.add(1, [], [], gaps=[gap], malformed=[bad], stored_ns=NOW)
+    writer.close()
+    assert b"secret" not in path.read_bytes()
+    reader = IndexReader(path)
+    hour = 3_600_000_000_000
+    found = []
+    for since, until in ((None, None), (NOW, NOW), (NOW + hour, None), (None, NOW - 1), (NOW + hour + 1, None)):
+        answer = reader.search(Filter(), events=False, limit=0, sort="time", since_ns=since, until_ns=until, now_ns=NOW)
+        found.append((answer.gaps, answer.quarantined))
+    reader.close()
+    assert found == [(1, 1), (1, 0), (1, 0), (0, 0), (0, 0)]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="nowhere"):
+        IndexWriter(tmp_path / "nowhere" / "index.db")
+
+
+def test_expiry_shrinks_the_words_too(tmp_path: Path) -> None:
+    day = 86_400_000_000_000
+    writer = IndexWriter(tmp_path / "index.db", retention_seconds=86_400)
+    for number in range(5):
+        one = event(number, disconnect_reason=f"reason {number}", workspace_name=f"w{number}")
+        writer.add(number + 1, [one], [b""], stored_ns=NOW + number * 3 * day)
+        writer.expire(NOW + number * 3 * day)
+    words = [row[0] for row in writer._database.execute("SELECT text FROM words ORDER BY text")]
+    shapes = writer._database.execute("SELECT count(*) FROM shapes").fetchone()[0]
+    writer.close()
+    assert (words, shapes) == (["reason 4", "w4"], 1)
