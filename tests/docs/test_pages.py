@@ -53,7 +53,7 @@ def test_questions_in_examples_are_understood() -> None:
     asked = re.findall(r"^connlog (?:search|tail) '([^']+)'", "".join(blocks(README, "sh")), re.MULTILINE)
     assert asked
     for question in asked:
-        assert parse_query(question, time.time_ns())
+        parse_query(question, time.time_ns())  # raises QueryError
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
