@@ -7,7 +7,9 @@ import configparser
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ MODULES = sorted(
     path.relative_to(ROOT) for folder in ("shipper", "demo", "bench") for path in (ROOT / folder).rglob("*.py")
 )
 LOCKS = {"requirements.lock": False, "requirements-dev.lock": True}
+IMPORT_NAMES = {"google-re2": "re2"}
 HARDENING = {
     "User": "connlog",
     "StateDirectory": "connlog",
@@ -57,6 +60,24 @@ def test_a_lock_pins_every_dependency_by_hash_and_names_no_host(name: str) -> No
     wanted = project["dependencies"] + (project["optional-dependencies"]["dev"] if LOCKS[name] else [])
     for requirement in map(Requirement, wanted):
         assert pins[requirement.name] in requirement.specifier, f"{requirement}: run 'make lock'"
+
+
+def test_what_the_package_imports_is_what_it_declares() -> None:
+    """Neither a tool of development imported by users, nor a dependency that nobody needs."""
+    imported = {
+        name.partition(".")[0] for module in MODULES if module.parts[0] == "shipper" for name in _imports(module)
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {IMPORT_NAMES.get(name, name) for name in (Requirement(text).name for text in project["dependencies"])}
+    assert imported - set(sys.stdlib_module_names) - {"shipper"} == declared
+
+
+def _imports(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
 
 
 def test_both_locks_pin_the_same_versions() -> None:
