@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 bad news, 2 usage, 3 configuration, 4 I/O, 130 interrupted
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import click
 
 from shipper import __version__
-from shipper.cli.talk import say
+from shipper.cli.talk import printable_lines, say
 from shipper.errors import ConfigError, ConnlogError
 
 IO_FAILED = 4
@@ -99,7 +100,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        # It repeats what was typed, which may have been pasted from a log.
+        click.echo(printable_lines(shown.getvalue()), err=True, nl=False)
         return error.exit_code
     except ConfigError as error:
         say(f"the configuration is invalid\n{error}")

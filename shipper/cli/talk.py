@@ -18,9 +18,14 @@ def _escape(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def printable_lines(text: str) -> str:
+    """The same, but line ends stay: for messages of our own that have lines."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def say(message: str) -> None:
     """A message on stderr, of one line or several, behind the program's name."""
-    click.echo("connlog: " + "\n".join(printable(line) for line in message.split("\n")), err=True)
+    click.echo(f"connlog: {printable_lines(message)}", err=True)
 
 
 def warn(message: str) -> None:

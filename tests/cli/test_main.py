@@ -64,6 +64,9 @@ def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None
         (["serach"], "did you mean 'search'?"),
         (["zzz"], "'connlog --help' lists the commands"),
         (["--nope"], "No such option"),
+        (["\x1b[2J"], "No such command '\\x1b[2J'"),
+        (["check", "\x1b[2J"], "unexpected extra argument (\\x1b[2J)"),
+        (["check", "--\x1b[2J"], "No such option '--\\x1b[2J'"),
         (["check", "extra"], "unexpected extra argument"),
         ([], "Usage: connlog"),
     ],
@@ -74,6 +77,7 @@ def test_wrong_usage_exits_2_and_says_what_is_right(
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert said in captured.err
+    assert "\x1b" not in captured.err
     assert captured.out == ""
 
 
