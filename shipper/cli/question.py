@@ -78,7 +78,7 @@ def say_beside(answer: Answer) -> None:
     for note in answer.notes:
         say(note)
     if answer.gaps:
-        say(f"{_count(answer.gaps, 'gap')} of the log fall into this range: the answer may not be complete")
+        say(f"{_count(answer.gaps, 'gap')} of the log in this range: the answer may not be complete")
     if answer.quarantined:
         say(
             f"{_count(answer.quarantined, 'malformed line')} in this range could not be read: 'connlog quarantine ls' shows them"

@@ -77,7 +77,7 @@ class Span(NamedTuple):
     state: int
 
 
-def part(ended: bool, time_ns: int, id: bytes, cells: tuple[Cell, ...]) -> Part:  # noqa: A002  # the event's own name
+def part(ended: bool, time_ns: int, id: bytes, cells: tuple[Cell, ...]) -> Part:
     """One event as a part."""
     return Part(ended, time_ns == timestamp.NS_MIN, time_ns, id, cells)
 

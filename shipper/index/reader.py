@@ -21,6 +21,9 @@ from shipper.index.word import pack_id, unpack_id
 from shipper.query.filter import Filter, Moment
 from shipper.record import Record
 
+ROWS_TOGETHER = 1024
+"""Rows of an answer that are in memory at once."""
+
 _WORD_SORTS = {
     "type": "type",
     "method": "method",
@@ -62,7 +65,12 @@ class Rows(Sequence[Record | Connection]):
         return len(self._ids)
 
     def __iter__(self) -> Iterator[Record | Connection]:
-        return (self._reader.row(number, self._events) for number in self._ids)
+        for at in range(0, len(self._ids), ROWS_TOGETHER):
+            together = self._ids[at : at + ROWS_TOGETHER]
+            # Read in the order of storage whatever the order of the answer: neighbours share a block.
+            rows = {number: self._reader.row(number, self._events) for number in sorted(together)}
+            for number in together:
+                yield rows[number]
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # both overloads of Sequence in one
         if isinstance(index, slice):

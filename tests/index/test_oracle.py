@@ -195,7 +195,7 @@ def holds(term: Term, row: Row, whole: Row, time: int) -> bool:
                 id_ and id_.replace("-", "").startswith(digits)
                 for id_ in [whole["connection_id"], *(record.id for record in events)]
             )
-            requests = [record.request_id for record in events if record.request_id]
+            requests = [record.request_id or "" for record in events]
             request = len(digits) == 32 and any(one.replace("-", "") == digits for one in requests)
             return (
                 started or request or digits == row["client_session_id"] or any(text in t.lower() for t in texts(row))
@@ -214,14 +214,14 @@ def holds(term: Term, row: Row, whole: Row, time: int) -> bool:
         case Ids(key=key, values=values):
             return (whole if key == "connection_id" else row)[key] in values
         case Names(key=key, values=values):
-            name, id_ = {
+            named, id_ = {
                 "organization": ("name:organization", "organization_id"),
                 "workspace_owner": ("name:workspace_owner", "workspace_owner_id"),
                 "workspace_owner_email": (None, "workspace_owner_id"),
                 "username": ("name:user", "user_id"),
                 "user_email": ("name:user_email", "user_id"),
             }[key]
-            return row[id_] in values or (name is not None and low(name) in values)
+            return row[id_] in values or (named is not None and low(named) in values)
         case Types(values=values):
             families = kinds().families
             wanted = {app for value in values for app in (value, *families.get(value, ()))}

@@ -115,8 +115,10 @@ _LAYOUT = 'as "2006-01-02T15:04:05.999999999Z07:00": cannot parse'
             "started_after:2h connected_after:3h",
             "connected_after",
             18,
-            'Query param "connected_after" provided more than once, found 2 times. '
-            "Only provide 1 instance of this query param.",
+            (
+                'Query param "connected_after" provided more than once, found 2 times. '
+                "Only provide 1 instance of this query param."
+            ),
         ),
         ("usernam:bob", "usernam", 1, 'Query param "usernam" is not a valid query param; did you mean "username"?'),
         ("qqq:bob", "qqq", 1, 'Query param "qqq" is not a valid query param'),
@@ -187,7 +189,7 @@ def test_an_empty_value_is_no_filter(key: str) -> None:
 
 @pytest.mark.parametrize("query", ["a" * 20_000, "a " * 300, "type:" + "a," * 300])
 def test_what_is_too_long_is_refused(query: str) -> None:
-    with pytest.raises(QueryError, match="at most|more than"):
+    with pytest.raises(QueryError, match=r"at most|more than"):
         parse_query(query, NOW)
 
 
