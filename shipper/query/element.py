@@ -32,6 +32,8 @@ class Element(Struct, frozen=True):
 
 def split_elements(query: str) -> list[Element]:
     """The elements of ``query`` in order; raises QueryError where it is too long."""
+    if not query.strip():
+        return []  # the most frequent question, and Lark is slow to load
     from lark.exceptions import UnexpectedInput
 
     if len(query) > QUERY_MAX_CHARACTERS:
@@ -63,7 +65,7 @@ def cut(text: str, delimiter: str) -> list[str]:
 
 @cache
 def _parser() -> Lark:
-    # Imported here: Lark costs a tenth of a second, which a search without a query need not pay.
+    # Imported here: Lark costs a tenth of a second, which a question without elements need not pay.
     from lark import Lark, Token, Transformer
 
     class Build(Transformer[Token, list[Element]]):

@@ -22,6 +22,7 @@ from shipper.record import Gap, Record, Source
 from shipper.resource import ROOT
 
 NASTY = "\x1b[31mred\x1b[0m\r\n\u202eevil\x9b"
+ESCAPED = r"\x1b[31mred\x1b[0m\r\n\u202eevil\x9b"
 
 
 def event(number: int, **fields: object) -> Record:
@@ -61,8 +62,7 @@ def test_the_default_is_a_plain_table_of_connections_newest_first(
         "CONNECTED (UTC)      LASTED   TYPE           WORKSPACE  AGENT  USER  IP  CODE  DETAIL",
         "2026-01-01 00:00:04  unknown  ssh            -1+1       @sum             -7",
         "2026-01-01 00:00:03           workspace_app  w3                          404   =cmd|' /C calc'!A0",
-        r"2026-01-01 00:00:01  1s       ssh            w1                          143   "
-        r"\x1b[31mred\x1b[0m\r\n\u202eevil\x9b",
+        f"2026-01-01 00:00:01  1s       ssh            w1                          143   {ESCAPED}",
     ]
 
 
