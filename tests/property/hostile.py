@@ -7,7 +7,18 @@ from functools import cache
 from hypothesis import strategies as st
 
 from tests.render.entry import (
-    VARIANTS, Address, Code, Entry, Fields, Mapping, Moment, Number, Text, Uuid, is_named, kind_of,
+    VARIANTS,
+    Address,
+    Code,
+    Entry,
+    Fields,
+    Mapping,
+    Moment,
+    Number,
+    Text,
+    Uuid,
+    is_named,
+    kind_of,
 )  # fmt: skip
 from tests.render.human import human
 from tests.render.jsonlike import json, stackdriver
@@ -75,7 +86,7 @@ _TYPES = (
 )  # fmt: skip
 _METHODS = (b"ssh", b"reconnecting_pty", b"workspace_app", b"port_forwarding", b"tunnel", b"teleport")
 _ADDRESSES = ("203.0.113.9", "fd7a:115c:a1e0::1", "::1", "10.0.3.17", "2001:db8:0:1:1:1:1:1", "fe80::1", None)
-_EXTRA_KEYS = ("tenant", "http.method", "ID2", "fields", "log", "Name", "x-y", "msg2", "__CURSOR")
+_EXTRA_KEYS = ("tenant", "http.method", "ID2", "fields", "log", "Name", "x-y", "msg2")
 
 uuids = st.uuids().map(str)
 
@@ -142,8 +153,8 @@ def contexts(draw: st.DrawFn, *, nul: bool = True) -> Fields:
     # A text <nil> can't be told from a null here; both come out as text, which only the real one is.
     if request is not None:
         out.append(("request_id", request))
-    for key in draw(st.lists(st.sampled_from(_EXTRA_KEYS), max_size=2, unique=True)):
-        out.append((key, draw(st.one_of(texts(nul=nul).map(Text), st.integers(-9, 9999).map(Number)))))
+    extra = st.one_of(texts(nul=nul).map(Text), st.integers(-9, 9999).map(Number))
+    out += [(key, draw(extra)) for key in draw(st.lists(st.sampled_from(_EXTRA_KEYS), max_size=2, unique=True))]
     return tuple(out)  # type: ignore[arg-type]
 
 
@@ -180,3 +191,19 @@ def noise(draw: st.DrawFn, *, nul: bool = True) -> Entry:
         time="2026-08-10T16:20:07.5Z", fields=fields, level=draw(st.sampled_from(["info", "warn", "debug"])),
         logger=logger, message=message, func="main.lg",
     )  # fmt: skip
+
+
+def strays() -> st.SearchStrategy[bytes]:
+    """Lines in the stream that no logger wrote: banners, dumps, broken JSON, what looks like a wrapper."""
+    return st.sampled_from([
+        b"", b"   ", b"{", b"}", b"[", b"  }", b"{}", b"null", b'{"msg":"connection_log","broken', b'{"msg":"connection_log"}',
+        b'{"message":"connection_log"}', b'{"log":"x\\n","stream":"stdout","time":"t"}', b'{"log":"half","stream":"stdout"}',
+        b'{"__CURSOR":"s=1","MESSAGE":"hello connection_log"}',
+        b"Jan 12 10:11:19 host coder[123]: connection_log started", b"2026-01-12T10:11:19.839Z stderr F connection_log",
+        b"2026-01-12T10:11:19.839Z stderr P connection", b"[API] ", b"[API] {", b"coder-1  | {", b"goroutine 1 [running]:",
+        b"\tmain.go:33 connection_log +0x1d", b"connection_log", b" connection_log  ID=x", b"   2026-08-10 16:20:06.557 [info]  coderd: x",
+        b"2026-08-10 16:20:06.557 [info]  coderd: connection_log", b"2026-08-10 16:20:06.557 [info]  coderd: connection_log ...",
+        b"2026-08-10 16:20:06.557 [info]  coderd: x connection_log ...", b"2026-08-10 16:20:06.557 [info]  coderd: ...  a=1",
+        b"\x1b[0m", b"\xff\xfe", b"\x00\x00connection_log", b"x" * 70_000, b"    connection_log", b"    Key= connection_log",
+        b'{"a":[[[[', b'  "msg": "connection_log",',
+    ]).map(lambda line: line + b"\n")  # fmt: skip

@@ -98,7 +98,8 @@ def test_colours_change_nothing(
 @QUIET
 def test_forms_may_be_mixed_in_one_stream(parts: list[tuple[Entry, str]], era: str) -> None:
     """Several sinks may write to one stream: each record is read by what it is."""
-    data, truths = b"", []
+    data = b""
+    truths: list[tuple[dict[str, Any], str]] = []
     for entry, form in parts:
         record = SINKS[form](entry, era)
         if record:
