@@ -18,6 +18,7 @@ from shipper.inputs.discovery import Found, discover
 from shipper.inputs.identity import Known, holds, is_copy
 from shipper.inputs.roster import Roster
 from shipper.inputs.search import Sibling, find_holder, later_ones, siblings_of
+from shipper.inputs.sibling import base_name
 from shipper.inputs.tail import MakeExtractor, Tail
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES
@@ -56,6 +57,8 @@ class Finder:
         self._watches = watches
         self._make_extractor = make_extractor
         self._known = Known(positions)
+        self._at_start = self._known.all()
+        self._streams: set[str] = set()
         self._host = host
         self._grace_seconds = grace_seconds
         self._first = fresh
@@ -72,16 +75,17 @@ class Finder:
         changes = self._changes = Changes()
         found, self.troubles = discover(self._watches)
         self._found = found
-        left = self._note_absent(found, now)
+        self._streams = {one.path for one in found.values()} | {tail.stream for tail in self.roster}
+        self._note_absent(found, now)
         fresh = [one for one in found.values() if self.roster.at(one.device, one.inode) is None]
         self._judged = {one.path: one for one in fresh if self._judged.get(one.path) == one}
         self._copies = {path: key for path, key in self._copies.items() if path in self._judged}
         for one in sorted(fresh, key=lambda one: (one.mtime_ns, one.path)):
             if one.path not in self._judged:
                 self._meet(one, now)
-        for tail in left:
-            self._adopt_between(tail.stream, tail.path, tail.mtime_ns, tail.watch, now)
+        self._adopt_missed(now)
         self._seek(found, now, changes)
+        self._catch_up(now)
         self._expire(changes)
         self._first = False
         return changes
@@ -108,9 +112,8 @@ class Finder:
 
     # ---- deciding ------------------------------------------------------------------------------
 
-    def _note_absent(self, found: dict[tuple[int, int], Found], now: float) -> list[Tail]:
-        """Update where followed files are; returns those that no pattern names any more since this scan."""
-        left: list[Tail] = []
+    def _note_absent(self, found: dict[tuple[int, int], Found], now: float) -> None:
+        """Update where followed files are, and which no pattern names any more."""
         for tail in self.roster:
             one = found.get((tail.device, tail.inode))
             if one is not None:
@@ -123,8 +126,6 @@ class Finder:
             elif tail.away_since is None:
                 tail.away_since = now
                 self.roster.resort(tail)
-                left.append(tail)
-        return left
 
     def _meet(self, one: Found, now: float) -> None:
         """A file that is not followed: go on with it if it is known, leave it if it is a copy, else it is new."""
@@ -164,10 +165,17 @@ class Finder:
             return False
         at_end = self._first and one.watch.read_from == "end"
         start = status.st_size if at_end else 0
-        tail = Tail(content, one.path, one.watch, self._make_extractor, now, start=start)
+        stream = self._stream_of(one.path)
+        tail = Tail(content, one.path, one.watch, self._make_extractor, now, start=start, stream=stream)
         tail.dirty = at_end
         self.roster.add(tail)
         return True
+
+    def _stream_of(self, path: str) -> str:
+        """A rotated file that a pattern names belongs to the log that it comes from, if that is followed."""
+        folder, _, name = path.rpartition("/")
+        base = f"{folder}/{base_name(name)}"
+        return base if base in self._streams else path
 
     def _original(self, content: Content, size: int) -> Tail | None:
         first = content.pread(0, HEAD_MAX_BYTES)
@@ -231,6 +239,16 @@ class Finder:
                 self._known.add(gone)
                 changes.positions.append(gone)
 
+    def _adopt_missed(self, now: float) -> None:
+        """While a log is being rotated, more files of it may come and be rotated away between two scans."""
+        streams: dict[str, Tail] = {}
+        for tail in self.roster:
+            before = streams.get(tail.stream)
+            if tail.away_since is not None and (before is None or tail.age_ns > before.age_ns):
+                streams[tail.stream] = tail
+        for tail in streams.values():
+            self._adopt_between(tail.stream, tail.stream, tail.age_ns, tail.watch, now)
+
     def _adopt_between(self, stream: str, path: str, mtime_ns: int, watch: FileInput, now: float) -> None:
         """Read whole what was made and rotated away while nobody looked."""
         siblings = siblings_of(path) or []
@@ -254,6 +272,17 @@ class Finder:
             tail.away_since = now
             tail.size = content.stat().st_size if content.growing else 0
             self.roster.add(tail)
+
+    def _catch_up(self, now: float) -> None:
+        """At the first look after a start: files of known logs that came and were rotated away in between."""
+        newest: dict[str, int] = {}
+        positions, self._at_start = self._at_start, []
+        for position in positions:
+            newest[position.stream] = max(newest.get(position.stream, 0), position.mtime_ns)
+        at_path = {one.path: one for one in self._found.values()}
+        for stream, mtime_ns in newest.items():
+            one = at_path.get(stream)
+            self._adopt_between(stream, stream, mtime_ns, one.watch if one is not None else self._watches[0], now)
 
     def _watch_of(self, position: Position, at_path: dict[str, Found]) -> FileInput:
         one = at_path.get(position.path) or at_path.get(position.stream)

@@ -6,7 +6,20 @@ import re
 from pathlib import PurePath
 
 _COMPRESSED = re.compile(r"(?:\.(?:gz|bz2|xz|zst|zstd|Z))\Z")
+_ADDED = re.compile(r"[-._](?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
 _ROTATED = re.compile(r"[-._]?(?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
+
+
+def base_name(name: str) -> str:
+    """The name without the number or time that a rotation added: ``f.log`` for ``f-20260901.log`` and ``f.log.1``."""
+    plain = _COMPRESSED.sub("", name)
+    ending = PurePath(plain).suffix
+    if _ROTATED.match(ending):
+        found = _ADDED.search(plain)
+        return plain[: found.start()] if found is not None and found.start() else plain
+    stem = plain[: len(plain) - len(ending)]
+    found = _ADDED.search(stem)
+    return stem[: found.start()] + ending if found is not None and found.start() else plain
 
 
 def is_sibling(name: str, other: str) -> bool:

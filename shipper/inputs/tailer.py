@@ -192,12 +192,12 @@ class Tailer:
         """A file that was rotated away has been read to its end, for good."""
         if tail.waiting:
             self._keep(tail, tail.flush(final=True))
-        gone = _is_deleted(tail)
         position = tail.position(done=True)
         self._roster.remove(tail)
-        if gone or not position.head_length:
+        if not position.head_length:
             self._drop_position(tail.key)
         else:
+            # Also when it was deleted: a compressed copy may take its place.
             tail.dirty = False
             self._positions[tail.key] = position
             self._finder.let_go(position)
@@ -234,10 +234,3 @@ class Tailer:
         )
         self._pieces, self._positions, self._forget, self._gaps = {}, {}, {}, []
         return batch
-
-
-def _is_deleted(tail: Tail) -> bool:
-    try:
-        return tail.content is None or tail.content.stat().st_nlink == 0
-    except InputError:
-        return False

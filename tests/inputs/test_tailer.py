@@ -12,7 +12,7 @@ import pytest
 from shipper.inputs.tailer import READ_MAX_BYTES
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from tests.inputs.conftest import Bench
 
 
 def test_reads_what_is_there_and_what_is_appended(bench: Bench) -> None:
@@ -247,7 +247,7 @@ def test_reads_the_rest_of_a_deleted_file_that_is_still_open(bench: Bench) -> No
         writer.write(b"1 second\n")
     bench.turn(5)
     assert bench.events == [0, 1]
-    assert not bench.positions
+    assert not bench.gaps
 
 
 def test_a_file_that_vanished_while_stopped_is_a_gap(bench: Bench) -> None:

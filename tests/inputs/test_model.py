@@ -1,0 +1,68 @@
+"""Against a model: random histories of a log, read by the real tailer, give every line once and in order."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from tests.inputs.conftest import Bench
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.integers(1, 60)),
+        st.tuples(st.just("rotate"), st.just(0)),
+        st.tuples(st.just("stamp"), st.just(0)),
+        st.tuples(st.just("compress"), st.just(0)),
+        st.tuples(st.just("turn"), st.integers(1, 5)),
+        st.tuples(st.just("restart"), st.just(0)),
+        st.tuples(st.just("crash"), st.integers(0, 1)),
+    ),
+    min_size=4,
+    max_size=30,
+)
+
+
+def play(bench: Bench, actions: list[tuple[str, int]]) -> None:
+    bench.write(1)
+    bench.turn()
+    for number, (action, amount) in enumerate(actions):
+        if action == "write":
+            bench.write(amount)
+        elif action == "turn":
+            bench.turn(amount)
+        elif action == "restart":
+            bench.restart()
+        elif action == "crash":
+            if amount:
+                # Read, but not in the journal: as if it had never been read.
+                bench.tailer.turn(bench.now + 1, rescan=True)
+            bench.crash()
+            bench.start()
+        elif action == "rotate" and bench.log.exists():
+            bench.rotate_numbered(keep=40)
+        elif action == "stamp" and bench.log.exists():
+            bench.log.rename(bench.folder / f"coderd-2026-01-02T15-04-{number:02d}.000.log")
+        elif action == "compress" and (bench.folder / "coderd.log.2").exists():
+            bench.compress("coderd.log.2")
+    bench.turn(6)
+    bench.restart()
+    bench.turn(6)
+
+
+@pytest.mark.parametrize("pattern", ["*.log", "*.log*", "coderd.log"])
+@given(actions=ACTIONS)
+def test_every_line_once_whatever_happens_to_the_files(
+    make_bench: type[Bench], pattern: str, actions: list[tuple[str, int]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        bench = make_bench(Path(folder), pattern)
+        play(bench, actions)
+        bench.tailer.finish()
+        assert sorted(bench.events) == list(range(bench.written))
+        assert not [gap for gap in bench.gaps if gap.bytes]
