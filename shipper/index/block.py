@@ -11,15 +11,15 @@ from collections.abc import Sequence
 
 import msgspec
 import zstandard
-from msgspec.structs import replace
 
+from shipper.index.cell import without_cells
 from shipper.record import Record, decode_record, encode_record
 
 BLOCK_EVENTS_MAX = 256
 BLOCK_BYTES_MAX = 4 << 20
 """Most bytes of records and originals in one block, but for a single event that alone has more."""
 FRAME_BYTES_MAX = 1 << 30
-LEVEL = 6
+LEVEL = 3
 CACHE_BLOCKS = 16
 
 _ID = "00000000-0000-0000-0000-000000000000"
@@ -101,8 +101,7 @@ def group_blocks(records: Sequence[Record], originals: Sequence[bytes]) -> list[
     blocks: list[list[bytes]] = []
     size = BLOCK_BYTES_MAX + 1
     for record, original in zip(records, originals, strict=True):
-        # The row beside the block has these ids: random as they are, they would take as much again.
-        encoded = encode_record(replace(record, id="", connection_id=None))
+        encoded = encode_record(without_cells(record))
         length = len(encoded) + len(original)
         if size + length > BLOCK_BYTES_MAX or len(blocks[-1]) >= 2 * BLOCK_EVENTS_MAX:
             blocks.append([])
@@ -112,13 +111,10 @@ def group_blocks(records: Sequence[Record], originals: Sequence[bytes]) -> list[
     return blocks
 
 
-def record_at(items: Sequence[bytes], place: int, id_: str, connection_id: str | None) -> Record:
-    """The record at ``place`` (from 0) of a block, with the ids that it was packed without.
-
-    Raises ValueError where there is none.
-    """
+def record_at(items: Sequence[bytes], place: int) -> Record:
+    """The record at ``place`` (from 0) of a block, without its cells; raises ValueError where there is none."""
     try:
-        return replace(decode_record(items[2 * place]), id=id_, connection_id=connection_id)
+        return decode_record(items[2 * place])
     except (IndexError, msgspec.MsgspecError) as error:
         raise ValueError(str(error)) from error
 

@@ -12,6 +12,7 @@ from shipper import timestamp
 from shipper.errors import UsageError
 from shipper.index import sql
 from shipper.index.block import BlockCache, BlockCodec, original_at, record_at
+from shipper.index.cell import RowCells, sort_columns, with_cells
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
 from shipper.index.connection import Connection, build_connection
 from shipper.index.failure import damaged, translated
@@ -21,31 +22,11 @@ from shipper.index.word import pack_id, unpack_id
 from shipper.query.filter import Filter, Moment
 from shipper.record import Record
 
+WORDS_CACHED_MAX = 65_536
 ROWS_TOGETHER = 1024
 """Rows of an answer that are in memory at once."""
 
-_WORD_SORTS = {
-    "type": "type",
-    "method": "method",
-    "app": "app",
-    "organization_id": "organization",
-    "workspace_owner_id": "owner",
-    "workspace_id": "workspace",
-    "workspace_name": "workspace_name",
-    "workspace": "workspace_name",
-    "agent_name": "agent_name",
-    "agent": "agent_name",
-    "user_id": "user",
-    "ip": "ip",
-    "user_agent": "user_agent",
-    "slug_or_port": "slug",
-    "slug": "slug",
-    "disconnect_reason": "reason",
-    "reason": "reason",
-    "username": "name_user",
-    "workspace_owner": "name_owner",
-    "organization": "name_organization",
-}
+_WORD_SORTS = sort_columns()
 _CONNECTION_SORTS = {
     "connect_time": "connect_ns",
     "disconnect_time": "disconnect_ns",
@@ -96,6 +77,8 @@ class IndexReader:
         """Raises StateError where there is no index at ``path`` or it can't be read, StateNewer, StateDamaged."""
         self._path = path
         self._cache = BlockCache()
+        self._words: dict[int, str] = {}
+        self._version = 0
         self._database = open_reader(path)
         self._identity = self._look()
         with translated(path):
@@ -188,6 +171,15 @@ class IndexReader:
         if self._database.in_transaction:
             self._database.execute("COMMIT")
         self._database.execute("BEGIN")
+        version = int(self._database.execute("PRAGMA data_version").fetchone()[0])
+        if version != self._version:
+            # What expired may have left its number to something new.
+            self._forget()
+            self._version = version
+
+    def _forget(self) -> None:
+        self._cache.clear()
+        self._words.clear()
 
     def _refresh(self) -> None:
         """Open anew where another file lies there now, or a writer came to one that was read as it lay."""
@@ -196,7 +188,7 @@ class IndexReader:
             self._database.close()
             self._database = fresh
             self._identity = self._look()
-            self._cache.clear()
+            self._forget()
 
     def _look(self) -> tuple[int, int, bool]:
         try:
@@ -231,14 +223,29 @@ class IndexReader:
 
     def _record(self, event: int) -> Record:
         with translated(self._path):
-            ids = self._database.execute(sql.EVENT_IDS, (event,)).fetchone()
-        if ids is None:
-            raise damaged(self._path, f"event {event} is missing")
+            row = self._database.execute(sql.EVENT_CELLS, (event,)).fetchone()
+            if row is None:
+                raise damaged(self._path, f"event {event} is missing")
+            id_, connection_id, time_ns, ended, code, *words = row
+            texts = tuple(None if word is None else self._word(word) for word in words)
         block, items = self._block(event)
         try:
-            return record_at(items, event - block, unpack_id(ids[0]) or "", unpack_id(ids[1]))
+            record = record_at(items, event - block)
         except ValueError as error:
             raise damaged(self._path, f"block {block}: {error}") from error
+        cells = RowCells(unpack_id(id_) or "", unpack_id(connection_id), time_ns, bool(ended), code, texts)
+        return with_cells(record, cells)
+
+    def _word(self, number: int) -> str:
+        text = self._words.get(number)
+        if text is None:
+            row = self._database.execute(sql.GET_WORD, (number,)).fetchone()
+            if row is None:
+                raise damaged(self._path, f"word {number} is missing")
+            if len(self._words) >= WORDS_CACHED_MAX:
+                self._words.clear()
+            text = self._words[number] = str(row[0])
+        return text
 
 
 def _order(sort: str, events: bool) -> str:

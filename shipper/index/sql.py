@@ -67,9 +67,13 @@ DROP_WORDS = "DELETE FROM words WHERE used_ns < ?"
 
 FIND_EVENT = "SELECT id FROM events WHERE event = ?"
 EVENTS_OF_CONNECTION = "SELECT id FROM events WHERE connection = ? ORDER BY id"
-EVENT_IDS = (
-    "SELECT event, connection_id FROM events JOIN connections ON connections.id = connection WHERE events.id = ?"
+_event_columns = ", ".join(f"events.{name}" for name in ROW_COLUMNS)
+EVENT_CELLS = (
+    f"SELECT event, connection_id, time_ns, ended, events.code, {_shape_columns}, {_event_columns} "  # noqa: S608  # own names only
+    "FROM events JOIN shapes ON shapes.id = events.shape "
+    "JOIN connections ON connections.id = connection WHERE events.id = ?"
 )
+GET_WORD = "SELECT text FROM words WHERE id = ?"
 BLOCK_OF_EVENT = "SELECT id, data FROM blocks WHERE id <= ? ORDER BY id DESC LIMIT 1"
 LAST_GAP = "SELECT max(to_ns) FROM gaps"
 COUNT_GAPS = "SELECT count(*) FROM gaps WHERE to_ns >= ? AND from_ns <= ?"

@@ -9,14 +9,13 @@ from hashlib import blake2b
 import msgspec
 from msgspec import UNSET, Struct
 
+from shipper.index.cell import WORD_CHARACTERS_MAX
 from shipper.index.connection import WEB, Cell
 from shipper.index.schema import COLUMNS, SHAPE_COLUMNS
 from shipper.index.sql import ADD_SHAPE, ADD_WORD, FIND_SHAPE, FIND_WORD, MARK_SHAPE, MARK_WORD
 from shipper.record import Record
 
 WORDS_CACHED_MAX = 65_536
-WORD_CHARACTERS_MAX = 2048
-"""What is searched of one text; the record itself is kept whole."""
 DAY_NS = 86_400_000_000_000
 """How exact ``words.used_ns`` is: a word in daily use is written once a day."""
 _SHAPE_WIDTH = len(SHAPE_COLUMNS)

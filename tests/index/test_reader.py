@@ -210,3 +210,13 @@ def as_member(path: Path, group: int) -> int:
         finally:
             os._exit(101)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_text_too_long_for_a_word_comes_back_whole(path: Path, writer: IndexWriter) -> None:
+    made = event(
+        1, disconnect_reason="é" * 5000, workspace_name="w" * 2048, agent_name="a" * 2049, extra={"A": "x" * 9000}
+    )
+    put(writer, made)
+    reader = IndexReader(path)
+    assert list(ask(reader).rows) == [made]
+    reader.close()
