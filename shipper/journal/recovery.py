@@ -19,6 +19,7 @@ from shipper.record import SCHEMA, Gap, Source
 from shipper.timestamp import from_ns
 
 log = logging.getLogger(__name__)
+LENGTH_MAX_BYTES = 1 << 42
 
 Row = tuple[object, ...]
 
@@ -77,15 +78,16 @@ def salvage(path: Path, now_ns: int) -> Salvage:
         raise StateError(f"{path}: damaged, and can't be put aside: {error.strerror}") from error
     found = Salvage(aside, now_ns)
     try:
+        _lengthen(aside)
         db = sqlite3.connect(aside, isolation_level=None)
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError) as error:
+        log.warning("%s: nothing can be read of it: %s", aside, error)
         return found
     try:
-        for row in _rows(db, sql.SALVAGE_BATCHES):
-            if _sound(row):
-                found.batches.append(row)
-            else:
-                found.unsound += 1
+        # From both ends: a page that can't be read ends the reading of all rows behind it.
+        rows = {row[0]: row for row in _rows(db, sql.SALVAGE_BATCHES) + _rows(db, sql.SALVAGE_BATCHES_BACK)}
+        found.batches = sorted((row for row in rows.values() if _sound(row)), key=lambda row: int(str(row[0])))
+        found.unsound = len(rows) - len(found.batches)
         found.outputs = [row for row in _rows(db, sql.SALVAGE_OUTPUTS) if isinstance(row[1], int)]
         found.counters = [row for row in _rows(db, sql.ALL_COUNTERS) if all(isinstance(n, int) for n in row[1:])]
         found.recent = [row for row in _rows(db, sql.ALL_RECENT) if isinstance(row[1], bytes) and len(row[1]) % 16 == 0]
@@ -105,6 +107,18 @@ def _rows(db: sqlite3.Connection, statement: str) -> list[Row]:
     except sqlite3.Error as error:
         log.warning("a table of the damaged journal ends early: %s", error)
     return rows
+
+
+def _lengthen(path: Path) -> None:
+    """A file that was cut off is refused as a whole by SQLite; with its old length the pages that are left can be read."""
+    with path.open("rb+") as file:
+        header = file.read(100)
+        if not header.startswith(b"SQLite format 3\0") or len(header) < 100:
+            return
+        page_size = int.from_bytes(header[16:18], "big")
+        length = int.from_bytes(header[28:32], "big") * (65536 if page_size == 1 else page_size)
+        if path.stat().st_size < length <= LENGTH_MAX_BYTES:
+            file.truncate(length)
 
 
 def _sound(row: Row) -> bool:

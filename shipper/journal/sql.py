@@ -101,6 +101,7 @@ UP_DRIFT: Final = "UPDATE drift SET count = count + 1 WHERE name = ?"
 ALL_DRIFT: Final = "SELECT name, first_ns, count FROM drift ORDER BY first_ns, name"
 
 SALVAGE_BATCHES: Final = "SELECT * FROM batches ORDER BY seq"
+SALVAGE_BATCHES_BACK: Final = "SELECT * FROM batches ORDER BY seq DESC"
 SALVAGE_OUTPUTS: Final = "SELECT name, cursor, advanced_ns FROM outputs"
 SALVAGE_QUARANTINE: Final = """SELECT n, stored_ns, source, reason, line, "column", length, time, place, raw
     FROM quarantine ORDER BY n"""
