@@ -101,10 +101,10 @@ def test_forms_may_be_mixed_in_one_stream(parts: list[tuple[Entry, str]], era: s
     data = b""
     truths: list[tuple[dict[str, Any], str]] = []
     for entry, form in parts:
-        record = SINKS[form](entry, era)
-        if record:
+        printed = SINKS[form](entry, era)
+        if printed:
             truths.append((truth_of(entry, form, era, "bare", len(data)), form))
-        data += record
+        data += printed
     found = read(data)
     assert [record["id"] for record in found.records] == [truth["fields"]["ID"] for truth, _ in truths]
     wrong: list[Any] = []

@@ -41,14 +41,14 @@ def counted(found: Reading) -> Reading:
 def test_the_corpus_is_the_same_line_by_line(path: Path) -> None:
     """On genuine lines both ways give the same records, malformed entries and counts."""
     data = path.read_bytes()
-    assert counted(read(data, repeat(4096), scan=False)) == counted(read(data))
+    assert counted(read(data, repeat(4096), by_scan=False)) == counted(read(data))
 
 
 @given(st.lists(records(), max_size=6).map(b"".join), st.lists(st.sampled_from([1, 3, 64, 999]), max_size=30))
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_hostile_streams_are_the_same_line_by_line(data: bytes, sizes: list[int]) -> None:
     """So it is with hostile records and stray lines, in pieces of any size."""
-    assert counted(read(data, sizes, scan=False)) == counted(read(data))
+    assert counted(read(data, sizes, by_scan=False)) == counted(read(data))
 
 
 @given(st.lists(records(), max_size=6).map(b"".join), st.lists(st.sampled_from([1, 3, 64, 999]), max_size=30))
