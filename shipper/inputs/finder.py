@@ -26,9 +26,6 @@ from shipper.record import Gap
 
 MISSING_FOLDER_SECONDS = 60.0
 """How long a file is waited for whose folder can't be listed: it may be mounted again."""
-DONE_KEPT_NS = 24 * 3600 * 1_000_000_000
-"""How long the position of a file is remembered that was rotated away and read to its end, or lost."""
-KNOWN_MAX_COUNT = 20_000
 
 
 class Changes(Struct):
@@ -59,6 +56,8 @@ class Finder:
         self._known = Known(positions)
         self._at_start = self._known.all()
         self._streams: set[str] = set()
+        self._new: set[str] = set()
+        self._renewed: set[str] = set()
         self._host = host
         self._grace_seconds = grace_seconds
         self._first = fresh
@@ -75,6 +74,7 @@ class Finder:
         changes = self._changes = Changes()
         found, self.troubles = discover(self._watches)
         self._found = found
+        self._new, self._renewed = set(), set()
         self._streams = {one.path for one in found.values()} | {tail.stream for tail in self.roster}
         self._note_absent(found, now)
         fresh = [one for one in found.values() if self.roster.at(one.device, one.inode) is None]
@@ -83,10 +83,9 @@ class Finder:
         for one in sorted(fresh, key=lambda one: (one.mtime_ns, one.path)):
             if one.path not in self._judged:
                 self._meet(one, now)
-        self._adopt_missed(now)
         self._seek(found, now, changes)
-        self._catch_up(now)
-        self._expire(changes)
+        self._adopt_missed(now)
+        changes.forget += self._known.expire(time.time_ns())
         self._first = False
         return changes
 
@@ -169,6 +168,8 @@ class Finder:
         tail = Tail(content, one.path, one.watch, self._make_extractor, now, start=start, stream=stream)
         tail.dirty = at_end
         self.roster.add(tail)
+        self._new.add(tail.key)
+        self._renewed.add(stream)
         return True
 
     def _stream_of(self, path: str) -> str:
@@ -240,14 +241,22 @@ class Finder:
                 changes.positions.append(gone)
 
     def _adopt_missed(self, now: float) -> None:
-        """While a log is being rotated, more files of it may come and be rotated away between two scans."""
-        streams: dict[str, Tail] = {}
+        """Between two scans, or while nobody looked, files of a log may have come and been rotated away.
+
+        They are later than the last one known: looked for while a rotation goes on, when a file has
+        taken the place of another, and for every known log at the first scan.
+        """
+        latest: dict[str, int] = {}
         for tail in self.roster:
-            before = streams.get(tail.stream)
-            if tail.away_since is not None and (before is None or tail.age_ns > before.age_ns):
-                streams[tail.stream] = tail
-        for tail in streams.values():
-            self._adopt_between(tail.stream, tail.stream, tail.age_ns, tail.watch, now)
+            if tail.away_since is not None or (tail.stream in self._renewed and tail.key not in self._new):
+                latest[tail.stream] = max(latest.get(tail.stream, 0), tail.age_ns)
+        for position in [p for p in self._known.all() if p.stream in self._renewed] + self._at_start:
+            latest[position.stream] = max(latest.get(position.stream, 0), position.mtime_ns)
+        self._at_start = []
+        at_path = {one.path: one for one in self._found.values()}
+        for stream, mtime_ns in latest.items():
+            one = at_path.get(stream)
+            self._adopt_between(stream, stream, mtime_ns, one.watch if one is not None else self._watches[0], now)
 
     def _adopt_between(self, stream: str, path: str, mtime_ns: int, watch: FileInput, now: float) -> None:
         """Read whole what was made and rotated away while nobody looked."""
@@ -273,31 +282,9 @@ class Finder:
             tail.size = content.stat().st_size if content.growing else 0
             self.roster.add(tail)
 
-    def _catch_up(self, now: float) -> None:
-        """At the first look after a start: files of known logs that came and were rotated away in between."""
-        newest: dict[str, int] = {}
-        positions, self._at_start = self._at_start, []
-        for position in positions:
-            newest[position.stream] = max(newest.get(position.stream, 0), position.mtime_ns)
-        at_path = {one.path: one for one in self._found.values()}
-        for stream, mtime_ns in newest.items():
-            one = at_path.get(stream)
-            self._adopt_between(stream, stream, mtime_ns, one.watch if one is not None else self._watches[0], now)
-
     def _watch_of(self, position: Position, at_path: dict[str, Found]) -> FileInput:
         one = at_path.get(position.path) or at_path.get(position.stream)
         return one.watch if one is not None else self._watches[0]
 
     def _is_followed(self, sibling: Sibling) -> bool:
         return self.roster.at(sibling.device, sibling.inode) is not None
-
-    def _expire(self, changes: Changes) -> None:
-        """Positions of files that are gone don't stay for ever, nor without bound."""
-        over = [p for p in self._known.all() if p.done or p.lost]
-        over.sort(key=lambda p: p.seen_ns)
-        oldest_ns = time.time_ns() - DONE_KEPT_NS
-        surplus = len(self._known) - KNOWN_MAX_COUNT
-        for number, position in enumerate(over):
-            if position.seen_ns < oldest_ns or number < surplus:
-                self._known.remove(position.key)
-                changes.forget.append(position.key)

@@ -11,6 +11,9 @@ from shipper.errors import InputError
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
 
+DONE_KEPT_NS = 24 * 3600 * 1_000_000_000
+"""How long the position of a file is remembered that was rotated away and read to its end, or lost."""
+KNOWN_MAX_COUNT = 20_000
 ReadAt = Callable[[int, int], bytes]
 
 
@@ -58,6 +61,18 @@ class Known:
     def all(self) -> list[Position]:
         """Every position."""
         return list(self._by_key.values())
+
+    def expire(self, now_ns: int) -> list[str]:
+        """Forget files that are read to their end or lost, the oldest first; returns their keys.
+
+        After ``DONE_KEPT_NS``, or at once where there are more than ``KNOWN_MAX_COUNT`` positions.
+        """
+        over = sorted((p for p in self._by_key.values() if p.done or p.lost), key=lambda p: p.seen_ns)
+        surplus = len(self._by_key) - KNOWN_MAX_COUNT
+        gone = [p.key for n, p in enumerate(over) if p.seen_ns < now_ns - DONE_KEPT_NS or n < surplus]
+        for key in gone:
+            self.remove(key)
+        return gone
 
     def match(self, read: ReadAt, device: int, inode: int) -> Position | None:
         """The position whose content the file holds. Of several the one with its inode, then the furthest."""

@@ -13,10 +13,10 @@ _ROTATED = re.compile(r"[-._]?(?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
 def base_name(name: str) -> str:
     """The name without the number or time that a rotation added: ``f.log`` for ``f-20260901.log`` and ``f.log.1``."""
     plain = _COMPRESSED.sub("", name)
+    found = _ADDED.search(plain)
+    if found is not None:
+        return plain[: found.start()] or plain
     ending = PurePath(plain).suffix
-    if _ROTATED.match(ending):
-        found = _ADDED.search(plain)
-        return plain[: found.start()] if found is not None and found.start() else plain
     stem = plain[: len(plain) - len(ending)]
     found = _ADDED.search(stem)
     return stem[: found.start()] + ending if found is not None and found.start() else plain

@@ -110,9 +110,10 @@ class Bench:
 
     def rotate_numbered(self, keep: int = 9) -> None:
         for number in range(keep, 0, -1):
-            old = self.folder / f"coderd.log.{number}"
-            if old.exists():
-                old.rename(self.folder / f"coderd.log.{number + 1}")
+            for ending in ("", ".gz"):
+                old = self.folder / f"coderd.log.{number}{ending}"
+                if old.exists():
+                    old.rename(self.folder / f"coderd.log.{number + 1}{ending}")
         self.log.rename(self.folder / "coderd.log.1")
 
     def copytruncate(self, name: str) -> None:

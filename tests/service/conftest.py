@@ -18,7 +18,7 @@ import pytest
 DEADLINE_SECONDS = 30.0
 
 
-def json_line(number: int) -> bytes:
+def json_line(number: int, agent: str | None) -> bytes:
     """A connection event as coderd logs it in its JSON form; its id tells its number."""
     stamp = "2026-09-01T10:00:00.123456789Z"
     fields = {
@@ -32,6 +32,7 @@ def json_line(number: int) -> bytes:
         "ConnectionID": str(uuid.UUID(int=number + 10**9)),
         "ConnectionStatus": "connected",
         "Ip": "10.0.0.1",
+        "UserAgent": f"{agent}{number}" if agent else None,
     }
     line = {
         "ts": stamp,
@@ -82,10 +83,10 @@ class Service:
         self.process.send_signal(number)
         return self.wait()
 
-    def write(self, count: int) -> None:
+    def write(self, count: int, big: bool = False) -> None:
         with self.log.open("ab") as file:
             for _ in range(count):
-                file.write(json_line(self.written))
+                file.write(json_line(self.written, os.urandom(2000).hex() if big else None))
                 self.written += 1
 
     def status(self) -> dict[str, object]:
