@@ -48,6 +48,7 @@ def command(
             say(note)
         _write(rows, reader, output)
         while follow:
+            reader.release()
             time.sleep(POLL_SECONDS)
             try:
                 came, place = reader.after(filter_, place, limit=FOLLOWED_ROWS_MAX, now_ns=question.now())

@@ -162,14 +162,21 @@ class IndexReader:
         except ValueError as error:
             raise damaged(self._path, f"block {block}: {error}") from error
 
+    def release(self) -> None:
+        """Let go of the view of the last answer, whose rows can't be read any more.
+
+        A view that is held keeps the writer from emptying its -wal; who waits should hold none.
+        """
+        if self._database.in_transaction:
+            self._database.execute("COMMIT")
+
     def close(self) -> None:
         """Close it; rows of its answers can't be read any more."""
         self._database.close()
 
     def _begin(self) -> None:
         """A new view of the database: all that one answer says is of one moment."""
-        if self._database.in_transaction:
-            self._database.execute("COMMIT")
+        self.release()
         self._database.execute("BEGIN")
         version = int(self._database.execute("PRAGMA data_version").fetchone()[0])
         if version != self._version:

@@ -172,6 +172,16 @@ def test_following_goes_over_to_an_index_that_was_built_anew(path: Path, writer:
     reader.close()
 
 
+def test_who_waits_for_more_does_not_keep_the_writer_from_emptying_its_wal(path: Path, writer: IndexWriter) -> None:
+    put(writer, event(1))
+    reader = IndexReader(path)
+    reader.latest(parse_query("", NOW), count=1, now_ns=NOW)
+    reader.release()
+    writer.close()
+    assert path.with_name("index.db-wal").stat().st_size == 0
+    reader.close()
+
+
 def test_a_missing_index_says_what_to_do(path: Path) -> None:
     with pytest.raises(StateError, match="start 'connlog run'"):
         IndexReader(path)
