@@ -63,7 +63,7 @@ def damaged(draw: st.DrawFn) -> str:
 
 
 def plain(parsed: Parsed) -> Any:
-    return msgspec.to_builtins(parsed)
+    return {**msgspec.to_builtins(parsed), "beside": parsed.beside or {}}
 
 
 def held_equal(text: str) -> bool:
