@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from shipper.config import FileInput
@@ -183,10 +184,17 @@ class Tailer:
     def _failed(self, tail: Tail, message: str, now: float) -> None:
         """A file that can't be read is let go of after a while, and met again by its content when it can."""
         self._finder.troubles[tail.path] = message
-        if now - tail.grown_at > self._grace_seconds:
-            position = tail.position()
-            self._roster.remove(tail)
-            self._finder.let_go(position)
+        if now - tail.grown_at <= self._grace_seconds:
+            return
+        position = tail.position()
+        if tail.content is not None and not tail.content.growing:
+            # A compressed file that has been broken for this long stays so: what it held is lost.
+            self._gaps.append(loss.unreadable(position, self._host, message))
+            position = msgspec.structs.replace(position, lost=True)
+            if position.head_length:
+                self._positions[tail.key] = position
+        self._roster.remove(tail)
+        self._finder.let_go(position)
 
     def _retire(self, tail: Tail) -> None:
         """A file that was rotated away has been read to its end, for good."""

@@ -14,6 +14,9 @@ from shipper.service.gathering import Gathering
 
 HOT_POLL_SECONDS = 0.2
 RETRY_SECONDS = 1.0
+TELL_SECONDS = 0.5
+WAKE_SECONDS = 0.05
+"""How long to wait after a wake-up for the others that come with it."""
 log = logging.getLogger(__name__)
 
 
@@ -44,20 +47,25 @@ class Reading:
     def run(self) -> None:
         """Read until ``stop``. Raises StateDamaged and StateNewer; on other errors of the journal it waits."""
         woken = False
+        told = float("-inf")
         while not self._stop.is_set():
             now = time.monotonic()
             turn = self._tailer.turn(now, rescan=woken)
             woken = False
-            self._tell()
+            if now - told >= TELL_SECONDS:
+                told = now
+                self._tell()
             self._gathering.add(turn.batch, now)
             if self._gathering.due(now):
                 self._write(self._gathering.take())
             if not turn.busy:
                 woken = self._wake.wait(min(HOT_POLL_SECONDS, self._poll_seconds) if turn.hot else self._poll_seconds)
+                if woken:
+                    self._stop.wait(WAKE_SECONDS)
                 self._wake.clear()
         self._gathering.add(self._tailer.finish(), time.monotonic())
         self._write(self._gathering.take())
-        self.files = self._tailer.files()
+        self._tell()
 
     def _write(self, batch: Batch) -> None:
         """Append the batch, however long it takes; only a stop gives up, and then it is read again next time."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +16,8 @@ from shipper.inputs.tailer import READ_MAX_BYTES
 
 if TYPE_CHECKING:
     from tests.inputs.conftest import Bench
+
+NOBODY = 65534
 
 
 def test_reads_what_is_there_and_what_is_appended(bench: Bench) -> None:
@@ -262,6 +267,28 @@ def test_a_file_that_vanished_while_stopped_is_a_gap(bench: Bench) -> None:
     assert [(gap.gap, gap.bytes) for gap in bench.gaps] == [("rotated_unread", 0)]
 
 
+def test_a_compressed_file_that_stays_broken_is_a_gap(bench: Bench) -> None:
+    bench.write(4000)
+    bench.turn()
+    bench.stop()
+    bench.write(8000)
+    size = bench.log.stat().st_size
+    bench.rotate_numbered()
+    bench.compress("coderd.log.1")
+    packed = bench.folder / "coderd.log.1.gz"
+    packed.write_bytes(packed.read_bytes()[: packed.stat().st_size * 9 // 10])
+    bench.write(1)
+    bench.start()
+    bench.turn(20)
+    bench.restart()
+    bench.turn(20)
+    assert bench.written - 1 in bench.events
+    assert len(set(bench.events)) == len(bench.events)
+    (gap,) = [gap for gap in bench.gaps if gap.gap == "rotated_unread"]
+    assert gap.source.offset is not None
+    assert gap.source.offset < size
+
+
 def test_a_folder_that_comes_back_is_no_loss(bench: Bench) -> None:
     aside = bench.folder.with_name(bench.folder.name + "-aside")
     bench.write(5)
@@ -279,15 +306,35 @@ def test_a_folder_that_comes_back_is_no_loss(bench: Bench) -> None:
     assert not bench.tailer.troubles
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_read_when_it_can_be(bench: Bench) -> None:
-    bench.write(5)
-    bench.log.chmod(0)
-    bench.turn()
-    assert "check its owner and mode" in bench.tailer.troubles[str(bench.log)]
-    bench.log.chmod(0o600)
-    bench.turn()
-    assert bench.whole()
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Root may read everything: for as long as this lasts the test is somebody else."""
+    mine = os.geteuid()
+    if mine == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(mine)
+
+
+def test_a_file_without_permission_is_read_when_it_can_be(make_bench: type[Bench]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        bench = make_bench(Path(folder))
+        bench.write(5)
+        bench.write(5, bench.folder / "other.log")
+        bench.log.chmod(0)
+        with without_privileges():
+            bench.turn()
+        assert "check its owner and mode" in bench.tailer.troubles[str(bench.log)]
+        assert bench.events == [5, 6, 7, 8, 9]
+        bench.log.chmod(0o644)
+        with without_privileges():
+            bench.turn()
+        assert bench.events == [5, 6, 7, 8, 9, 0, 1, 2, 3, 4]
+        assert not bench.tailer.troubles
+        bench.tailer.finish()
 
 
 def test_what_is_no_file_is_left_alone(bench: Bench) -> None:

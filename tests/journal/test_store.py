@@ -154,7 +154,7 @@ def test_at_the_size_limit_nothing_is_written_until_there_is_room(path: Path) ->
     journal.register("index", 0)
     taken: list[int] = []
     number = 0
-    refused = False
+    refused, one = False, batch(0)
     while not refused:
         one = batch(number, offset=number)
         one.pieces[0].originals[0] = os.urandom(20_000)
@@ -274,3 +274,19 @@ def test_a_damaged_file_is_put_aside_and_what_is_sound_is_taken_over(path: Path,
         assert not again.fresh
     assert again.append(batch(1000)).stored == 1
     again.close()
+
+
+def test_a_full_disk_changes_nothing_and_the_same_batch_goes_in_later(journal: Journal) -> None:
+    journal.append(batch(1, offset=1))
+    # SQLite's own limit makes it report a full disk as the system would.
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count={pages}")
+    one = batch(2, 3, offset=2)
+    one.pieces[0].originals[0] = os.urandom(100_000)
+    with pytest.raises(StateFull, match="make room"):
+        journal.append(one)
+    assert numbers(journal) == [1]
+    assert journal.positions() == [position(1)]
+    journal._db.execute("PRAGMA max_page_count=1000000")
+    assert journal.append(one).stored == 2
+    assert numbers(journal) == [1, 2, 3]

@@ -43,6 +43,7 @@ def test_a_traceback_stays_on_the_line() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Line())
+    record = entry("replaced")
     try:
         int("two\nlines")
     except ValueError:
