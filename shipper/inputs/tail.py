@@ -67,6 +67,7 @@ class Tail:
         status = content.stat()
         self.device, self.inode = status.st_dev, status.st_ino
         self.size, self.mtime_ns = start, 0
+        self._proven_size = start
         self.age_ns = status.st_mtime_ns
         self.path = path
         self.grown_at = now
@@ -84,6 +85,7 @@ class Tail:
             self.head_at, self.fed = position.head_at, position.offset
             self._extractor = make_extractor(path, watch, position.offset, position.line, position.carry)
             self.flushed = not self._extractor.waiting
+            self._proven_size = position.size
         at = self.head_at
         self._head = content.pread(at, min(HEAD_MAX_BYTES, self.fed - at)) if self.fed > at else b""
         overlap = min(MARKER_MAX_BYTES, self.fed - at)
@@ -124,6 +126,8 @@ class Tail:
         data = self.content.pread(self.fed - len(overlap), len(overlap) + limit)
         if not data.startswith(overlap):
             raise Truncated
+        # Only now it is known that the size seen is that of the bytes being followed.
+        self._proven_size = max(self.size, self.fed)
         data = data[len(overlap) :]
         if not data:
             return None
@@ -135,6 +139,7 @@ class Tail:
             self._head += data[: HEAD_MAX_BYTES - len(self._head)]
         self.fed += len(data)
         self.size = max(self.size, self.fed)
+        self._proven_size = max(self._proven_size, self.fed)
         self.grown_at = now
         self.flushed = False
         self.dirty = True
@@ -167,7 +172,7 @@ class Tail:
             offset=offset,
             line=self._extractor.line,
             carry=self._extractor.carry,
-            size=self.size,
+            size=self._proven_size,
             mtime_ns=self.mtime_ns,
             seen_ns=time.time_ns(),
             done=done,

@@ -66,3 +66,56 @@ def test_every_line_once_whatever_happens_to_the_files(
         bench.tailer.finish()
         assert sorted(bench.events) == list(range(bench.written))
         assert not [gap for gap in bench.gaps if gap.bytes]
+
+
+TRUNCATING = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.integers(1, 60)),
+        st.tuples(st.just("copytruncate"), st.just(0)),
+        st.tuples(st.just("truncate"), st.just(0)),
+        st.tuples(st.just("turn"), st.integers(1, 5)),
+        st.tuples(st.just("restart"), st.just(0)),
+    ),
+    min_size=4,
+    max_size=20,
+)
+
+
+@pytest.mark.parametrize("pattern", ["*.log", "*.log*"])
+@given(actions=TRUNCATING)
+def test_no_line_twice_and_no_loss_unnamed_when_files_are_truncated(
+    make_bench: type[Bench], pattern: str, actions: list[tuple[str, int]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        bench = make_bench(Path(folder), pattern)
+        sizes: list[int] = []
+
+        def note() -> None:
+            sizes.extend(len(b"%d something that happened\n" % n) for n in range(len(sizes), bench.written))
+
+        bench.write(1)
+        bench.turn()
+        for action, amount in actions:
+            if action == "write":
+                bench.write(amount)
+            elif action == "turn":
+                bench.turn(amount)
+            elif action == "restart":
+                bench.restart()
+            elif action == "truncate":
+                bench.log.open("wb").close()
+            else:
+                for number in range(30, 0, -1):
+                    old = bench.folder / f"coderd.log.{number}"
+                    if old.exists():
+                        old.rename(bench.folder / f"coderd.log.{number + 1}")
+                bench.copytruncate("coderd.log.1")
+        bench.turn(6)
+        bench.restart()
+        bench.turn(6)
+        bench.tailer.finish()
+        note()
+        missing = set(range(bench.written)) - set(bench.events)
+        assert len(set(bench.events)) == len(bench.events)
+        assert not missing or bench.gaps
+        assert sum(gap.bytes or 0 for gap in bench.gaps) <= sum(sizes[number] for number in missing)
