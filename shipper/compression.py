@@ -36,7 +36,7 @@ def read_pieces(path: str, *, expanded_max_bytes: int = EXPANDED_MAX_BYTES) -> I
         yield from _pieces(sys.stdin.buffer)
         return
     try:
-        with open(path, "rb", buffering=0) as file:
+        with Path(path).open("rb", buffering=0) as file:
             if not is_compressed(path):
                 yield from _pieces(cast("BinaryIO", file))
                 return
@@ -68,8 +68,9 @@ def _expanded(path: str, file: BinaryIO) -> BinaryIO:
     ending = Path(path).suffix
     if ending == ".gz":
         import gzip
+        import zlib
 
-        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+        return cast("BinaryIO", _Foreign(gzip.GzipFile(fileobj=file), zlib.error))
     if ending == ".bz2":
         import bz2
 
@@ -87,7 +88,7 @@ def _expanded(path: str, file: BinaryIO) -> BinaryIO:
 class _Foreign(io.RawIOBase):
     """A reader whose library has an error of its own, which becomes an OSError here."""
 
-    def __init__(self, inner: io.IOBase, foreign: type[Exception]) -> None:
+    def __init__(self, inner: object, foreign: type[Exception]) -> None:
         self._inner = cast("BinaryIO", inner)
         self._foreign = foreign
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from shipper.framing.chain import NEEDLE, PRETTY_MAX_BYTES, Chain, Entry, announces_more, opens_block
+from shipper.framing import scan
+from shipper.framing.chain import NEEDLE, Carry, Chain, Entry, announces_more, opens_block
 from shipper.framing.wrapper import WRAPPERS, Piece, Unwrap, recognise
 from shipper.recognition import Recogniser
 from shipper.record import Malformed, Record, Source
@@ -43,21 +44,13 @@ class Yield(Struct):
     drift: list[str] = []
 
 
-class _Carry(Struct, omit_defaults=True):
-    """What a position must keep beside the offset."""
-
-    mode: str = ""
-    skipping: int = 0
-    chains: dict[str, Chain] = {}
-
-
 class Extractor:
     """Takes the bytes of one source in order and gives its connection events.
 
     ``offset`` and ``line`` say where the next bytes begin, ``carry`` what an earlier extractor of the same
     source held back; all three are this object's own attributes at any moment, and one built from them goes
     on exactly there. ``wrapper`` is ``auto``, ``none`` or a name of ``framing.wrapper.WRAPPERS``. A line of
-    more than ``line_max_bytes`` is malformed if it is ours, and is kept in part. Without ``scan`` every line is
+    more than ``line_max_bytes`` is malformed if it is ours, and is kept in part. Without ``by_scan`` every line is
     looked at, one by one: slower, and equal in result.
     """
 
@@ -73,20 +66,21 @@ class Extractor:
         offset: int = 0,
         line: int = 1,
         carry: bytes = b"",
-        scan: bool = True,
+        by_scan: bool = True,
     ) -> None:
         self._recogniser = Recogniser(source, format=format, tz=tz, compact=compact)
         self._verdict = self._recogniser.verdict
         self._auto = wrapper == "auto"
-        self._scan = scan
+        self._by_scan = by_scan
         self._line_max_bytes = line_max_bytes
         self.offset = offset
         self.line = line
-        state = msgspec.msgpack.decode(carry, type=_Carry) if carry else _Carry()
+        state = msgspec.msgpack.decode(carry, type=Carry) if carry else Carry()
         self._mode = state.mode or ("" if wrapper in ("auto", "none") else wrapper)
         self._skipping = state.skipping
         self._chains = state.chains
         self._tail = b""
+        self._fresh = offset == 0 and not carry
         self._yield = Yield()
 
     @property
@@ -96,7 +90,7 @@ class Extractor:
         mode = self._mode if chains or self._auto else ""
         if not chains and not self._skipping and not mode:
             return b""
-        return msgspec.msgpack.encode(_Carry(mode, self._skipping, chains))
+        return msgspec.msgpack.encode(Carry(mode, self._skipping, chains))
 
     @property
     def waiting(self) -> bool:
@@ -138,14 +132,17 @@ class Extractor:
         if end:
             if self.offset == 0 and data.startswith(b"\xef\xbb\xbf"):
                 at = self._advance(data, 0, 3)
-            if self._mode or not self._scan or (self._auto and recognise(_first_line(data, at)) is not None):
+            if self._fresh:
+                self._meet(data, at, end)
+            if self._mode or not self._by_scan:
                 at = self._wrapped(data, at, end)
             else:
                 at = self._bare(data, at, end, flush=flush, final=final)
                 if at < 0:  # a wrapped line was met on the way
                     at = self._wrapped(data, -at - 1, end)
         if flush:
-            self._flush_chains(final=final)
+            for chain in self._chains.values():
+                self._flush_chain(chain, final=final)
         if len(data) - at > self._line_max_bytes and data.find(b"\n", at) < 0:
             at = self._begin_skip(data, at)
         self._tail = data[at:] if at else data
@@ -154,6 +151,15 @@ class Extractor:
         if normaliser.drift:
             out.drift, normaliser.drift = normaliser.drift, []
         return out
+
+    def _meet(self, data: bytes, at: int, end: int) -> None:
+        """Looks at the source's first line that is not empty: it tells a wrapper."""
+        while at < end and data[at] in b"\r\n":
+            at += 1
+        if at < end:
+            self._fresh = False
+            if self._auto:
+                self._mode = recognise(scan.first_line(data, at)) or ""
 
     def _advance(self, data: bytes, start: int, end: int) -> int:
         """Counts ``data[start:end]`` as done with."""
@@ -170,10 +176,9 @@ class Extractor:
         """Scans the complete lines of ``data[start:end]``; gives how far it came, or ``-1 - n`` where at ``n``
         a wrapped line begins."""
         find, rfind = data.find, data.rfind
-        base, first_line = self.offset - start, self.line
-        counted, line = start, first_line
+        base = self.offset - start
         inner = 0  # entry-like lines inside entries of ours
-        stop = end if final else self._hold(data, start, end)
+        stop = end if final else scan.hold(data, start, end)
         at = start
         while True:
             hit = find(NEEDLE, at, stop)
@@ -181,46 +186,51 @@ class Extractor:
                 break
             begin = rfind(b"\n", at, hit) + 1 or at
             over = find(b"\n", hit) + 1
-            first = data[begin : begin + 1]
-            if first in (b" ", b"\t"):
-                document = self._document(data, at, begin, stop)
+            first = data[begin]
+            many = False
+            if first == scan.BRACE:
+                pass
+            elif first in scan.BLANKS:
+                document = scan.document(data, at, begin, stop)
                 if document is None:
                     self._yield.lookalikes += 1
                     at = over
                     continue
                 begin, over = document
-            elif first != b"{":
-                head_end = over - 2 if data[over - 2 : over - 1] == b"\r" else over - 1
-                if announces_more(data[max(begin, head_end - 80) : head_end]):
-                    over, complete = _block_end(data, over, stop)
-                    if not final and over >= stop == end and (not flush or not complete):
-                        stop = begin  # its lines may still come
-                        break
-            line += data.count(b"\n", counted, begin)
-            counted = begin
-            taken = self._take(data[begin : over - 1], base + begin, line, over - begin)
+                many = True
+            elif data[over - 2] in scan.MORE_ENDS and announces_more(scan.head_end(data, begin, over)):
+                block = over
+                over, open_ended = scan.block_end(data, over, stop)
+                if open_ended and stop == end and not final and (not flush or over == block):
+                    stop = begin  # its lines may still come
+                    break
+                many = True
+            taken = self._take(data, begin, over, base)
             if taken is None:
-                if self._auto and recognise(_first_line(data, begin)) is not None:
+                if self._auto and recognise(scan.first_line(data, begin)) is not None:
                     self._count(data, start, begin, inner)
                     return -1 - begin
                 self._yield.lookalikes += 1
-                at = over
-                continue
+            elif many:
+                inner += scan.count_entries(data, begin, over) - 1
             at = over
-            if data.find(b"\n", begin, over - 1) >= 0:
-                inner += _entries(data, begin, over) - 1
         self._count(data, start, stop, inner)
         return stop
 
-    def _take(self, raw: bytes, offset: int, line: int, length: int) -> Record | Malformed | None:
-        """The verdict on one bare entry, kept if it is ours."""
-        if raw[:1] == b"\0":
+    def _take(self, data: bytes, begin: int, over: int, base: int) -> Record | Malformed | None:
+        """The verdict on the bare entry ``data[begin:over]``, kept if it is ours; ``base`` is the offset of data."""
+        raw = data[begin : over - 1]
+        if raw[0] == 0:
             raw = raw.lstrip(b"\0")  # the hole that truncating under a writer leaves
-        raw = _without_cr(raw)
-        entry = Entry(raw, offset, line, length)
-        if length > self._line_max_bytes:
-            return self._overlong(entry)
-        verdict = self._verdict(entry)
+        if b"\r" in raw:
+            raw = scan.without_cr(raw)
+        length = over - begin
+        entry = Entry(raw, base + begin, 0, length)
+        verdict = self._verdict(entry) if length <= self._line_max_bytes else self._overlong(entry)
+        if isinstance(verdict, Malformed):
+            # Only here the number of the line is wanted; up to here nobody counted.
+            line = self.line + data.count(b"\n", self.offset - base, begin)
+            verdict = msgspec.structs.replace(verdict, line=line)
         self._keep(verdict, raw)
         return verdict
 
@@ -236,37 +246,8 @@ class Extractor:
     def _count(self, data: bytes, start: int, stop: int, inner: int) -> None:
         """Counts the entries of ``data[start:stop]``; those that are not ours are what remains."""
         ours = len(self._yield.records) + len(self._yield.malformed)
-        self._yield.not_ours += _entries(data, start, stop) - inner - ours
+        self._yield.not_ours += scan.count_entries(data, start, stop) - inner - ours
         self._advance(data, start, stop)
-
-    def _hold(self, data: bytes, start: int, end: int) -> int:
-        """Where the complete lines must stop: before a JSON document whose end has not come yet."""
-        low = max(start, end - PRETTY_MAX_BYTES)
-        at = data.rfind(b"\n{\n", low, end) + 1
-        if not at and data.startswith(b"{\n", start) and low == start:
-            at = start if start == 0 else start
-        elif not at:
-            return end
-        if data.find(b"\n}", at, end) >= 0:
-            return end
-        following = data[at + 2 : at + 3]
-        return at if following in (b" ", b"\t", b"") else end
-
-    @staticmethod
-    def _document(data: bytes, low: int, begin: int, stop: int) -> tuple[int, int] | None:
-        """The span of the JSON document over many lines around the line at ``begin``."""
-        opened = data.rfind(b"\n{", max(low, begin - PRETTY_MAX_BYTES), begin) + 1
-        if not opened:
-            if not data.startswith(b"{", low) or begin - low > PRETTY_MAX_BYTES:
-                return None
-            opened = low
-        if data[opened + 1 : opened + 2] not in (b"\n", b"\r"):
-            return None
-        closed = data.find(b"\n}", begin, min(stop, opened + PRETTY_MAX_BYTES))
-        if closed < 0 or data.find(b"\n{", opened, closed) >= 0:
-            return None
-        over = data.find(b"\n", closed + 1) + 1
-        return (opened, over) if over else None
 
     # -- lines that are too long -----------------------------------------------------------
 
@@ -278,15 +259,17 @@ class Extractor:
             return None
         if not isinstance(self._recogniser.verdict(entry), Record | Malformed):
             return None
-        found = self._recogniser.malformed(entry, f"the entry is longer than {limit} bytes; what is beyond is left out", limit)
-        self._yield.malformed.append(found)
-        return found
+        return self._recogniser.malformed(
+            entry, f"the entry is longer than {limit} bytes; what is beyond is left out", limit
+        )
 
     def _begin_skip(self, data: bytes, at: int) -> int:
         """Gives up on a line that is over the limit and still has no end."""
         length = len(data) - at
         entry = Entry(data[at:], self.offset, self.line, length)
-        if self._mode or self._overlong(entry) is None:
+        verdict = None if self._mode else self._overlong(entry)
+        self._keep(verdict, b"")
+        if verdict is None:
             self._yield.not_ours += 1
         self._skipping = 1
         self._yield.bytes += length
@@ -306,29 +289,24 @@ class Extractor:
     def _wrapped(self, data: bytes, at: int, end: int) -> int:
         """Takes complete lines one by one, each out of its wrapper."""
         unwrap: Unwrap | None = WRAPPERS.get(self._mode)
-        met = False
         while at < end:
             over = data.index(b"\n", at) + 1
             line = data[at : over - 1]
             piece = unwrap(line) if unwrap is not None else None
-            if piece is None and self._auto:
+            # A wrapper is known from the first line, or from one that may be ours: so the bytes may come in any pieces.
+            if piece is None and self._auto and (self._mode or NEEDLE in line):
                 name = recognise(line)
                 if name is not None:
                     self._mode, unwrap = name, WRAPPERS[name]
                     piece = unwrap(line)
             if piece is None:
                 piece = Piece(line)
-            else:
-                met = True
             if over - at > self._line_max_bytes:
-                if self._overlong(Entry(piece.text, self.offset, self.line, over - at, piece.cursor, piece.meta)) is None:
-                    self._yield.not_ours += 1
+                self._finish(Entry(piece.text, self.offset, self.line, over - at, piece.cursor, piece.meta))
             else:
                 self._piece(piece, over - at)
             self._advance(data, at, over)
             at = over
-        if not met and self._auto and not any(chain.waiting for chain in self._chains.values()):
-            self._mode = ""
         return at
 
     def _piece(self, piece: Piece, length: int) -> None:
@@ -341,7 +319,9 @@ class Extractor:
         text = piece.text
         if chain.partial_offset >= 0:
             text = chain.partial + text
-            place = Entry(text, chain.partial_offset, chain.partial_line, len(text), piece.cursor, piece.meta, piece.lost)
+            place = Entry(
+                text, chain.partial_offset, chain.partial_line, len(text), piece.cursor, piece.meta, piece.lost
+            )
             place.length += chain.overlong
         else:
             place = Entry(text, self.offset, self.line, length, piece.cursor, piece.meta, piece.lost)
@@ -385,15 +365,16 @@ class Extractor:
         verdict: Record | Malformed | None = None
         if entry.length > self._line_max_bytes or len(entry.raw) > self._line_max_bytes:
             verdict = self._overlong(entry)
+            self._keep(verdict, b"")
         elif NEEDLE in entry.raw or entry.lost is not None:
-            entry.raw = _without_cr(entry.raw)
+            entry.raw = scan.without_cr(entry.raw)
             verdict = self._verdict(entry)
             self._keep(verdict, entry.raw)
             if verdict is None:
                 self._yield.lookalikes += 1
         if verdict is None:
             raw = entry.raw
-            self._yield.not_ours += 1 if raw.find(b"\n") < 0 else _entries(raw + b"\n", 0, len(raw) + 1)
+            self._yield.not_ours += 1 if raw.find(b"\n") < 0 else scan.count_entries(raw + b"\n", 0, len(raw) + 1)
         self._seen(entry, verdict)
 
     def _seen(self, entry: Entry, verdict: Record | Malformed | None) -> None:
@@ -408,12 +389,6 @@ class Extractor:
         name = next(iter(self._chains))
         self._flush_chain(self._chains.pop(name), final=True)
 
-    def _flush_chains(self, *, final: bool) -> None:
-        for chain in self._chains.values():
-            self._flush_chain(chain, final=final)
-        if final:
-            self._chains.clear()
-
     def _flush_chain(self, chain: Chain, *, final: bool) -> None:
         if final and chain.partial_offset >= 0:
             entry = Entry(chain.partial, chain.partial_offset, chain.partial_line, len(chain.partial))
@@ -421,46 +396,3 @@ class Extractor:
             self._logical(chain, entry)
         if chain.lines and (final or (len(chain.lines) > 1 and not chain.json)):
             self._close(chain)
-
-
-def _without_cr(raw: bytes) -> bytes:
-    """An entry whose transport ends lines in CR LF, without the CRs; the first line tells, since a value may
-    hold CRs of its own in the others."""
-    end = raw.find(b"\n")
-    if end < 0:
-        return raw[:-1] if raw.endswith(b"\r") else raw
-    if not raw.endswith(b"\r", 0, end):
-        return raw
-    return (raw[:-1] if raw.endswith(b"\r") else raw).replace(b"\r\n", b"\n")
-
-
-def _first_line(data: bytes, at: int) -> bytes:
-    """The line at ``at``, without its end, at most 64 KiB of it."""
-    end = data.find(b"\n", at, at + 65_536)
-    return data[at : end if end >= 0 else at + 65_536]
-
-
-def _entries(data: bytes, start: int, end: int) -> int:
-    """How many entries begin in these complete lines: every line but those behind four blanks."""
-    if start >= end:
-        return 0
-    inside = data.count(b"\n    ", start, end) + data.startswith(b"    ", start)
-    return data.count(b"\n", start, end) - inside
-
-
-def _block_end(data: bytes, at: int, stop: int) -> tuple[int, bool]:
-    """Where the many-line field that begins at ``at`` ends, and whether any of its lines is there.
-
-    Its lines stand behind four blanks; an empty line belongs to it if another such line follows.
-    """
-    start = over = at
-    while at < stop:
-        line_end = data.find(b"\n", at, stop) + 1
-        if not line_end:
-            break
-        if data.startswith(b"    ", at):
-            over = line_end
-        elif data[at:line_end] not in (b"\n", b"\r\n"):
-            return over, over > start
-        at = line_end
-    return max(at, over), over > start

@@ -24,8 +24,8 @@ DRIFT_MAX_COUNT = 1000
 """Names of drift remembered; further ones are not reported."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
-_SQL_INT = re.compile(r"\{Int\d{2}:(-?\d{1,19}) Valid:(true|false)\}").fullmatch
-_INT = re.compile(r"-?\d{1,18}").fullmatch
+_SQL_INT = re.compile(r"\{Int\d{2}:(-?\d{1,10}) Valid:(true|false)\}", re.ASCII).fullmatch
+_INT = re.compile(r"-?\d{1,10}", re.ASCII).fullmatch
 _NO_EXTRA: dict[str, JsonValue] = {}
 _ORDER = (
     "id", "time", "status", "type", "method", "app_or_slug", "organization_id", "workspace_owner_id", "workspace_id",
@@ -41,18 +41,19 @@ _NULLS = (None, "", "<nil>")
 class _Plan:
     """Which value of a key sequence is which key of the record. ``names`` gives each key's name on the line."""
 
-    __slots__ = ("extra", "getter", "names", "rivals")
+    __slots__ = ("extra", "getter", "keys", "names", "rivals")
 
     def __init__(self, keys: tuple[str, ...]) -> None:
+        self.keys = keys
         absent = len(keys)  # the parser's values, and one None behind them
         at: dict[str, int] = {}
         self.names: dict[str, str] = {}
-        self.rivals: list[tuple[str, int]] = []
+        self.rivals: list[tuple[int, int]] = []
         for key, names in KEYS.items():
             found = [name for name in names if name in keys]
             at[key] = keys.index(found[0]) if found else absent
             self.names[key] = found[0] if found else names[0]
-            self.rivals += [(key, keys.index(name)) for name in found[1:]]
+            self.rivals += [(at[key], keys.index(name)) for name in found[1:]]
         self.getter = itemgetter(*(at[key] for key in _ORDER))
         self.extra = [(name, index) for index, name in enumerate(keys) if name not in _NAME_OF]
 
@@ -72,6 +73,7 @@ class Normaliser:
     def __init__(self, record_type: type[Record] = CompactRecord) -> None:
         self._record_type = record_type
         self._plans: dict[tuple[str, ...], _Plan] = {}
+        self._plans_by_identity: dict[int, _Plan] = {}
         self._uuids: dict[JsonValue, str | None] = dict.fromkeys(_NULLS)
         self._ips: dict[JsonValue, str | None] = dict.fromkeys(_NULLS)
         self._codes: dict[JsonValue, int | None] = dict.fromkeys(_NULLS)
@@ -82,9 +84,12 @@ class Normaliser:
     def build(self, parsed: Parsed, source: Source) -> Record:
         """The record of an event; raises ``Unusable`` where it has no usable id, time or status."""
         keys, values = parsed.keys, parsed.values
-        plan = self._plans.get(keys)
-        if plan is None:
-            plan = self._make_plan(keys)
+        # A parser gives the same tuple for all lines of a shape: finding it by identity spares the hash of its keys.
+        plan = self._plans_by_identity.get(id(keys))
+        if plan is None or plan.keys is not keys:
+            plan = self._plans.get(keys) or self._make_plan(keys)
+        if plan.rivals:
+            _prefer_usable(values, plan)
         values.append(None)
         (
             id_, time, status, type_, method, app_or_slug, organization, owner, workspace, workspace_name, agent_name,
@@ -130,7 +135,7 @@ class Normaliser:
             code = self._code(code, plan.names["code"], wrong)
         try:
             # One call that fails unless each of them is text.
-            "".join((workspace_name, agent_name, user_agent, reason))
+            "".join((workspace_name, agent_name, user_agent, reason))  # noqa: FLY002 (an f-string would not fail)
             if session is not None or request is not None or slug_or_port is not None:
                 "".join((session or "", request or "", slug_or_port or ""))
         except TypeError:
@@ -171,7 +176,7 @@ class Normaliser:
     def _make_plan(self, keys: tuple[str, ...]) -> _Plan:
         plan = _Plan(keys)
         if len(self._plans) < PLANS_MAX_COUNT:
-            self._plans[keys] = plan
+            self._plans[keys] = self._plans_by_identity[id(keys)] = plan
         for name, _ in plan.extra:
             self._note("key", name)
         return plan
@@ -184,7 +189,7 @@ class Normaliser:
 
     @staticmethod
     def _beside(parsed: Parsed, plan: _Plan) -> dict[str, JsonValue]:
-        wrong = dict(parsed.beside)
+        wrong = dict(parsed.beside or {})
         for _, at in plan.rivals:
             if parsed.values[at] not in _NULLS:
                 wrong[parsed.keys[at]] = parsed.values[at]
@@ -257,6 +262,9 @@ class Normaliser:
             else:
                 wrong[name] = value
                 return None
+            if code is not None and not -0x80000000 <= code < 0x80000000:
+                wrong[name] = value
+                return None
             if len(self._codes) >= CACHE_MAX_COUNT:
                 self._codes = dict.fromkeys(_NULLS)
             self._codes[value] = code
@@ -271,7 +279,7 @@ class Normaliser:
         if kind is None:
             return None, None, None
         if kind in METHODS:
-            result = kind, kind, None
+            result: tuple[str, str | None, str | None] = kind, kind, None
         elif normal_name(kind) in APPS_OVER_SSH:
             result = kind, "ssh", kind
         else:
@@ -313,6 +321,13 @@ class Normaliser:
         if way not in METHODS:
             self._note("type", way)
         return way, way, None, named or slug
+
+
+def _prefer_usable(values: list[JsonValue], plan: _Plan) -> None:
+    """Where a key is on the line under two names, and only the second one says something, makes that the first."""
+    for first, second in plan.rivals:
+        if values[first] in _NULLS and values[second] not in _NULLS:
+            values[first], values[second] = values[second], values[first]
 
 
 def _text(value: JsonValue, name: str, wrong: dict[str, JsonValue]) -> str | None:

@@ -17,7 +17,7 @@ from shipper.timestamp import canonical, canonical_header
 
 FORMATS = ("auto", "json", "human", "stackdriver")
 
-_coloured_key = re.compile(r"\n    (?:\x1b\[[0-9;]*m)*+([^\s=\x1b]+|\"(?:[^\"\\\n\x1b]|\\.)*+\")(?:\x1b\[[0-9;]*m)*+=(?:\x1b\[[0-9;]*m)*+")
+_coloured_key = re.compile(r"\n    (?:\x1b\[[0-9;]*m)*+([^\n=\x1b]+)(?:\x1b\[[0-9;]*m)*+=(?:\x1b\[[0-9;]*m)*+")
 _stamp = re.compile(rb'(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})|"ts"\s*+:\s*+"([^"\\]{1,64})"')
 
 

@@ -18,7 +18,7 @@ JsonValue = Any
 """A JSON value as decoded: None, bool, int, float, str, list or dict of them."""
 
 
-class Log(Struct, frozen=True):
+class Log(Struct, frozen=True, gc=False):
     """What the line's own header said. ``time`` is canonical (see ``timestamp``), ``level`` a whole word."""
 
     time: str | None = None
@@ -31,7 +31,7 @@ class Log(Struct, frozen=True):
     span: str | None = None
 
 
-class Source(Struct, frozen=True):
+class Source(Struct, frozen=True, gc=False):
     """Where the event was read. ``offset`` is in bytes of the (uncompressed) source."""
 
     host: str | None = None
@@ -42,7 +42,7 @@ class Source(Struct, frozen=True):
     meta: dict[str, JsonValue] = {}
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """One connection event in its full form; the order of the fields is the order of the keys.
 
     ``time`` has nine fraction digits and ends in Z, so that text order is time order; ids are
@@ -77,15 +77,15 @@ class Record(Struct, frozen=True):
     names: dict[str, str | None] | UnsetType = UNSET
 
 
-class CompactLog(Log, frozen=True, omit_defaults=True):
+class CompactLog(Log, frozen=True, omit_defaults=True, gc=False):
     """``Log`` that leaves out nulls when encoded."""
 
 
-class CompactSource(Source, frozen=True, omit_defaults=True):
+class CompactSource(Source, frozen=True, omit_defaults=True, gc=False):
     """``Source`` that leaves out nulls and an empty ``meta`` when encoded."""
 
 
-class CompactRecord(Record, frozen=True, omit_defaults=True):
+class CompactRecord(Record, frozen=True, omit_defaults=True, gc=False):
     """``Record`` that leaves out nulls and an empty ``extra`` when encoded."""
 
 

@@ -22,14 +22,16 @@ from shipper.text import decode, strip_colours
 
 _VALUE_MAX_CHARACTERS = 300
 _LINE_MAX_CHARACTERS = 120
-_header = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[\w+\]  ?(?P<logger>[^\s:]+): (?P<message>.*?)(?:  |$| \.\.\.$)")
+_header = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[\w+\]  ?(?P<logger>[^\s:]+): (?P<message>.*?)(?:  |$| \.\.\.$)"
+)
 
 
 class Explainer(Extractor):
     """An extractor that looks at every entry on its own and prints what it makes of it."""
 
     def __init__(self, source: Source, *, format: str, wrapper: str, tz: str) -> None:
-        super().__init__(source, format=format, wrapper=wrapper, tz=tz, compact=False, scan=False)
+        super().__init__(source, format=format, wrapper=wrapper, tz=tz, compact=False, by_scan=False)
         self._name = source.path or "<stdin>"
         self._format = format
 
@@ -38,7 +40,7 @@ class Explainer(Extractor):
         place = f"{printable(self._name)}:{entry.line}" + (f"-{last}" if last > entry.line else "")
         wrapper = self._mode or "no wrapper"
         if isinstance(verdict, Record):
-            click.echo(f"{place}: event, {verdict.log.format}, {wrapper}, {era(verdict, entry.raw)}")
+            click.echo(f"{place}: event, {verdict.log.format}, {wrapper}, {era(entry.raw)}")
             for line in _fields(verdict, entry.raw):
                 click.echo(f"    {line}")
         elif isinstance(verdict, Malformed):
@@ -83,7 +85,7 @@ def why_not(raw: bytes, form: str = "auto") -> str:
     return "none of an event's own keys is on it"
 
 
-def era(record: Record, raw: bytes) -> str:
+def era(raw: bytes) -> str:
     """Which coderd and which logger an event's shape points to."""
     text = decode(raw)
     names = {name for names in KEYS.values() for name in names if re.search(rf'(?:^|[ "])"?{name}"?(?:=|\s*:)', text)}

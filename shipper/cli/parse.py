@@ -25,7 +25,9 @@ _EXCERPT_BEFORE, _EXCERPT_AFTER = 60, 20
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True, help="Read only this form.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True, help="Read only this form."
+)
 @click.option(
     "--wrapper",
     type=click.Choice(("auto", "none", *WRAPPERS)),

@@ -16,7 +16,7 @@ NEEDLE = b"connection_log"
 PRETTY_MAX_BYTES = 131_072
 """Bytes of one JSON document over many lines; a longer one is taken line by line."""
 
-_block_key = re.compile(rb"[^\s=\"]{1,64}= ?")
+_block_key = re.compile(rb"[^\n=]{1,128}= ?")
 _header_time = re.compile(rb"(?:\x1b\[[0-9;]*m)*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[")
 
 
@@ -68,9 +68,8 @@ class Chain(Struct):
         if self.json:
             if self.size > PRETTY_MAX_BYTES or self.lines[-1][:1] == b"}" or text[:1] not in (b"}", b" ", b"\t"):
                 return False
-        elif not text.startswith(b"    ") and text not in (b"", b"\r"):
-            if not loose or not self._without_indent(text):
-                return False
+        elif not text.startswith(b"    ") and text not in (b"", b"\r") and not (loose and self._without_indent(text)):
+            return False
         if self.size <= max_bytes:
             self.lines.append(text)
         self.size += len(text) + 1
@@ -79,7 +78,7 @@ class Chain(Struct):
     def _without_indent(self, text: bytes) -> bool:
         """As ``while read`` gives it, without leading blanks: all up to the next header that is not older."""
         if len(self.lines) == 1:
-            self.lost_indent = _block_key.match(text) is not None
+            self.lost_indent = _header_time.match(text) is None and _block_key.match(text) is not None
             return self.lost_indent
         if not self.lost_indent or text.startswith(b'{"ts":'):
             return False
@@ -103,6 +102,14 @@ class Chain(Struct):
         return entry, blank_lines
 
 
+class Carry(Struct, omit_defaults=True):
+    """What a read position must keep beside the offset: the wrapper met, a line being skipped, what is held back."""
+
+    mode: str = ""
+    skipping: int = 0
+    chains: dict[str, Chain] = {}
+
+
 def announces_more(text: bytes) -> bool:
     """Whether a human line ends in the `` ...`` that announces a many-line field."""
     if text.endswith(b" ..."):
@@ -114,4 +121,6 @@ def announces_more(text: bytes) -> bool:
 
 def opens_block(text: bytes) -> bool:
     """Whether any human line, ours or not, is followed by the lines of a many-line field or message."""
-    return _header_time.match(text) is not None and (announces_more(text) or b": ...  " in text or text.endswith(b": ..."))
+    return _header_time.match(text) is not None and (
+        announces_more(text) or b": ...  " in text or text.endswith(b": ...")
+    )

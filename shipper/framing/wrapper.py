@@ -13,8 +13,8 @@ from collections.abc import Callable
 import orjson
 from msgspec import Struct
 
-from shipper.text import decode
 from shipper.record import JsonValue
+from shipper.text import decode
 
 
 class Piece(Struct, gc=False):
@@ -80,7 +80,7 @@ def _journald(line: bytes) -> Piece | None:
     if _is_journald(line) is None:
         return None
     top = _object(line)
-    if top is None or ("__CURSOR" not in top and "__REALTIME_TIMESTAMP" not in top):
+    if top is None or "MESSAGE" not in top or ("__CURSOR" not in top and "__REALTIME_TIMESTAMP" not in top):
         return None
     meta = {ours: top[theirs] for theirs, ours in _JOURNAL_META.items() if type(top.get(theirs)) is str}
     cursor = top.get("__CURSOR")

@@ -77,7 +77,7 @@ def _place(error: UnexpectedInput, text: str) -> tuple[_Key, int]:
     """What was expected and what kind of thing stood there, as a key; and where, 0-based."""
     expected = getattr(error, "allowed", None) or getattr(error, "expected", None) or ()
     token = getattr(error, "token", None)
-    at = error.pos_in_stream
+    at: int | None = getattr(error, "pos_in_stream", None)
     if at is None or at < 0 or (token is not None and token.type == "$END"):
         at = len(text)
     if at >= len(text):

@@ -14,31 +14,34 @@ from datetime import tzinfo
 from shipper.alias import LEVELS, OWN_KEYS
 from shipper.parsing.grammar import HumanGrammar, terminals
 from shipper.parsing.result import Parsed, Refused
-from shipper.text import BadEscape, unquote
 from shipper.record import CompactLog, JsonValue, Log
+from shipper.text import BadEscape, unquote
 from shipper.timestamp import canonical_header
 
 SHAPES_MAX_COUNT = 64
 """Key sequences that get a regular expression of their own; lines of further ones take the general path."""
+
+MINUTES_MAX_COUNT = 4096
+"""Minutes of header stamps remembered; when full they are forgotten."""
 
 _OURS = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[[^\]\s]{1,8}\]  ?coderd(?:\.[^:\n]*+)?: connection_log"
     r"(?=$|\n|  |\ \.\.\.(?:\n|$)| [^\s=]+=)"
 )
 _OWN = re.compile(r" (?:" + "|".join(sorted(OWN_KEYS)) + r")=")
-_NOT_A_HEX_ID = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{16})").fullmatch
+_is_hex_id = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{16})").fullmatch
 
 
 class _Shape:
-    """One key sequence: its keys, and the expression that takes its values out of a line."""
+    """One key sequence: its keys without trace and span, and the expression that takes the values out of a line."""
 
-    __slots__ = ("keys", "match", "trace")
+    __slots__ = ("keys", "match", "traced")
 
     def __init__(self, keys: tuple[str, ...], written: list[str], terms: dict[str, str]) -> None:
         value = f"({terms['BARE']}|{terms['QUOTED']})"
         self.keys = keys
         self.match = re.compile(_header(terms) + "".join("  " + re.escape(key) + value for key in written)).fullmatch
-        self.trace = "trace" in keys or "span" in keys
+        self.traced = "trace" in keys or "span" in keys
 
 
 def _header(terms: dict[str, str]) -> str:
@@ -52,8 +55,9 @@ class HumanParser:
     def __init__(self, zone: tzinfo | None = None, log_type: type[Log] = CompactLog) -> None:
         self._zone = zone
         self._log_type = log_type
-        self._recent: list[_Shape] = []
-        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._buckets: dict[str, list[_Shape]] = {}
+        self._shapes: set[tuple[str, ...]] = set()
+        self._minutes: dict[str, str | None] = {}
         self._general: Callable[[str], re.Match[str] | None] | None = None
         self._grammar: HumanGrammar | None = None
         self._loggers: dict[str, str] = {}
@@ -87,25 +91,23 @@ class HumanParser:
             if block is None:
                 return None
             text = text[: end - 4]
-        recent = self._recent
-        for at, shape in enumerate(recent):
-            found = shape.match(text)
-            if found is not None:
-                if at:
-                    recent.insert(0, recent.pop(at))
-                return self._from_shape(shape, found, block)
+        # The first key tells which of the shapes it can be.
+        start = text.find("connection_log  ") + 16
+        bucket = self._buckets.get(text[start : text.find("=", start)])
+        if bucket is not None:
+            for shape in bucket:
+                found = shape.match(text)
+                if found is not None:
+                    stamp, level, logger, *values = found.groups()
+                    try:
+                        out: list[JsonValue] = [
+                            value if value[0] != '"' else value[1:-1] if "\\" not in value else unquote(value[1:-1])
+                            for value in values
+                        ]
+                    except BadEscape:
+                        return None
+                    return self._finish(stamp, level, logger, shape.keys, out, block, shape.traced)
         return self._learn(text, block)
-
-    def _from_shape(self, shape: _Shape, found: re.Match[str], block: tuple[str, str] | None) -> Parsed | None:
-        stamp, level, logger, *values = found.groups()
-        try:
-            out: list[JsonValue] = [
-                value if value[0] != '"' else value[1:-1] if "\\" not in value else unquote(value[1:-1])
-                for value in values
-            ]
-        except BadEscape:
-            return None
-        return self._finish(stamp, level, logger, shape.keys, out, block, shape.trace)
 
     def _learn(self, text: str, block: tuple[str, str] | None) -> Parsed | None:
         """Reads a line of a key sequence not among the recent ones, and remembers the sequence."""
@@ -127,12 +129,10 @@ class HumanParser:
         except BadEscape:
             return None
         written = [written for written, _ in pairs]
-        if all(name.startswith("  ") for name in written):
-            shape = self._shapes.get(keys)
-            if shape is None and len(self._shapes) < SHAPES_MAX_COUNT:
-                shape = self._shapes[keys] = _Shape(keys, [name[2:] for name in written], terminals())
-            if shape is not None:
-                self._recent = [shape, *(other for other in self._recent if other is not shape)][:4]
+        if keys and len(self._shapes) < SHAPES_MAX_COUNT and all(name.startswith("  ") for name in written):
+            self._shapes.add(keys)
+            shape = _Shape(keys, [name[2:] for name in written], terminals())
+            self._buckets.setdefault(written[0][2:-1], []).append(shape)
         return self._finish(stamp, level, logger, keys, values, block, "trace" in keys or "span" in keys)
 
     @staticmethod
@@ -141,11 +141,7 @@ class HumanParser:
         found = _block_key()(text, end)
         if found is None or found.end() >= len(text):
             return None
-        written = found[0][5:].rstrip(" ")
-        try:
-            return _key("  " + written), _dedent(text[found.end() :], written)
-        except BadEscape:
-            return None
+        return _block(found[0], text[found.end() :])
 
     # -- by the grammar --------------------------------------------------------------------
 
@@ -165,8 +161,7 @@ class HumanParser:
             try:
                 if branch.data == "many_line":
                     _, block_key, block_text = branch.children
-                    written = str(block_key)[5:].rstrip(" ")
-                    block = _key("  " + written), _dedent(str(block_text), written)
+                    block = _block(str(block_key), str(block_text))
                     continue
                 key_token, token = branch.children
                 key = _key(str(key_token))
@@ -185,7 +180,8 @@ class HumanParser:
         )
         if parsed is None:
             return Refused("this is not a time of the calendar", 0)
-        parsed.beside.update(beside)
+        if beside:
+            parsed.beside = {**(parsed.beside or {}), **beside}
         return parsed
 
     # -- both ------------------------------------------------------------------------------
@@ -200,47 +196,73 @@ class HumanParser:
         block: tuple[str, str] | None,
         traced: bool,
     ) -> Parsed | None:
-        time = canonical_header(stamp, self._zone)
-        if time is None:
-            return None
-        beside: dict[str, JsonValue] = {}
+        # Lines come in order, so the minute was nearly always seen before.
+        minute = self._minutes.get(stamp[:16])
+        if minute is None or stamp[17:19] >= "60":
+            minute = self._minute(stamp)
+            if minute is None:
+                return None
+        beside: dict[str, JsonValue] | None = None
         if block is not None:
             if block[0] in keys:
-                beside[block[0]] = block[1]
+                beside = {block[0]: block[1]}
             else:
                 keys = (*keys, block[0])
                 values.append(block[1])
         trace = span = None
         if traced:
+            beside = beside or {}
             kept = [(key, value) for key, value in zip(keys, values, strict=True) if key not in ("trace", "span")]
             for key, value in zip(keys, values, strict=True):
-                if key == "trace" and len(value) == 32 and _NOT_A_HEX_ID(value):
+                if key == "trace" and len(value) == 32 and _is_hex_id(value):
                     trace = value
-                elif key == "span" and len(value) == 16 and _NOT_A_HEX_ID(value):
+                elif key == "span" and len(value) == 16 and _is_hex_id(value):
                     span = value
                 elif key in ("trace", "span"):
                     # Loggers before v3 print the address of a function here: no id, so it stays text.
                     beside[key] = value
             keys = tuple(key for key, _ in kept)
             values = [value for _, value in kept]
-        name = logger.strip()[:-1]
-        log = self._log_type(time, LEVELS.get(level, level), name, "human", None, None, trace, span)
+        log = self._log_type(
+            f"{minute}{stamp[16:]}000000Z",
+            LEVELS.get(level, level),
+            "coderd" if logger == "  coderd: " else logger.strip()[:-1],
+            "human",
+            None,
+            None,
+            trace,
+            span,
+        )
         return Parsed(keys, values, log, True, beside)
+
+    def _minute(self, stamp: str) -> str | None:
+        """The canonical text of a stamp up to its minute, None where it is no time."""
+        time = canonical_header(stamp, self._zone)
+        if time is None:
+            return None
+        if len(self._minutes) >= MINUTES_MAX_COUNT:
+            self._minutes.clear()
+        self._minutes[stamp[:16]] = time[:16]
+        return time[:16]
 
 
 def _key(written: str) -> str:
     """A field's name from ``  name=``, ``  name`` or ``  "quoted name"=``."""
     name = written.lstrip(" ")
-    if name.endswith("="):
-        name = name[:-1]
+    name = name.removesuffix("=")
     return unquote(name[1:-1]) if name.startswith('"') else name
 
 
-def _dedent(text: str, written: str) -> str:
-    """A many-line value without the blanks that its lines stand behind: 4 + key + 2, empty lines none."""
+def _block(head: str, text: str) -> tuple[str, str]:
+    """Key and value of a many-line field from ``\\n    Key= `` and the text behind it.
+
+    Its lines stand behind 4 blanks, the key's bytes and 2 blanks more; empty lines behind none. The key is as
+    the program named the field; on one line its blanks would be underscores, so they are here.
+    """
+    written = head[5:].rstrip(" ")[:-1]
     first, *rest = text.split("\n")
-    indent = " " * (4 + len(written) - 1 + 2)
-    return "\n".join([first, *(line.removeprefix(indent) for line in rest)])
+    indent = " " * (4 + len(written.encode()) + 2)
+    return written.replace(" ", "_"), "\n".join([first, *(line.removeprefix(indent) for line in rest)])
 
 
 _block_matcher: list[Callable[[str, int], re.Match[str] | None]] = []

@@ -19,7 +19,7 @@ class Parsed(Struct, gc=False):
     values: list[JsonValue]
     log: Log
     human: bool
-    beside: dict[str, JsonValue] = {}
+    beside: dict[str, JsonValue] | None = None
 
 
 class Refused(Struct, frozen=True):

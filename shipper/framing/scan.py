@@ -1,0 +1,90 @@
+"""Places in a buffer of bare lines: where entries begin and end, found without splitting the buffer.
+
+All functions take the buffer and places in it; ``end`` and ``stop`` stand behind a newline.
+"""
+
+from __future__ import annotations
+
+from shipper.framing.chain import PRETTY_MAX_BYTES
+
+BRACE = ord("{")
+BLANKS = b" \t"
+MORE_ENDS = b".\rm"
+"""What the last byte can be of a line that announces a many-line field: the dots, CR, the end of a colour."""
+_FIRST_LINE_MAX_BYTES = 65_536
+
+
+def first_line(data: bytes, at: int) -> bytes:
+    """The line at ``at``, without its end, at most 64 KiB of it."""
+    end = data.find(b"\n", at, at + _FIRST_LINE_MAX_BYTES)
+    return data[at : end if end >= 0 else at + _FIRST_LINE_MAX_BYTES]
+
+
+def head_end(data: bytes, begin: int, over: int) -> bytes:
+    """The last bytes of the line ``data[begin:over]``, enough to see the dots behind it."""
+    return data[max(begin, over - 80) : over - 1]
+
+
+def count_entries(data: bytes, start: int, end: int) -> int:
+    """How many entries begin in these complete lines: every line but those behind four blanks."""
+    if start >= end:
+        return 0
+    inside = data.count(b"\n    ", start, end) + data.startswith(b"    ", start)
+    return data.count(b"\n", start, end) - inside
+
+
+def block_end(data: bytes, at: int, stop: int) -> tuple[int, bool]:
+    """Where the lines of the many-line field that begins at ``at`` end, and whether more could follow ``stop``.
+
+    They stand behind four blanks; an empty line belongs to the field if another such line follows.
+    """
+    over = at
+    while at < stop:
+        line_end = data.index(b"\n", at, stop) + 1
+        if data.startswith(b"    ", at):
+            over = line_end
+        elif data[at:line_end] not in (b"\n", b"\r\n"):
+            return over, False
+        at = line_end
+    return over, True
+
+
+def hold(data: bytes, start: int, end: int) -> int:
+    """Where the complete lines must stop: before a JSON document over many lines whose end has not come yet."""
+    low = max(start, end - PRETTY_MAX_BYTES)
+    at = max(data.rfind(b"\n{\n", low, end), data.rfind(b"\n{\r\n", low, end)) + 1
+    if not at:
+        if low > start or not data.startswith((b"{\n", b"{\r\n"), start):
+            return end
+        at = start
+    if data.find(b"\n}", at, end) >= 0:
+        return end
+    following = data.index(b"\n", at) + 1
+    return at if following >= end or data[following] in BLANKS else end
+
+
+def document(data: bytes, low: int, begin: int, stop: int) -> tuple[int, int] | None:
+    """The span of the JSON document over many lines around the line at ``begin``, which is not its first."""
+    opened = data.rfind(b"\n{", max(low, begin - PRETTY_MAX_BYTES), begin) + 1
+    if not opened:
+        if not data.startswith(b"{", low) or begin - low > PRETTY_MAX_BYTES:
+            return None
+        opened = low
+    if data[opened + 1] not in b"\r\n":
+        return None
+    closed = data.find(b"\n}", begin, min(stop, opened + PRETTY_MAX_BYTES))
+    if closed < 0 or data.find(b"\n{", opened, closed) >= 0:
+        return None
+    over = data.find(b"\n", closed + 1) + 1
+    return (opened, over) if over else None
+
+
+def without_cr(raw: bytes) -> bytes:
+    """An entry whose transport ends lines in CR LF, without the CRs; the first line tells, since a value may
+    hold CRs of its own in the others."""
+    end = raw.find(b"\n")
+    if end < 0:
+        return raw[:-1] if raw.endswith(b"\r") else raw
+    if not raw.endswith(b"\r", 0, end):
+        return raw
+    return (raw[:-1] if raw.endswith(b"\r") else raw).replace(b"\r\n", b"\n")
