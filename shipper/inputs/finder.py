@@ -97,7 +97,7 @@ class Finder:
         """A followed file was truncated: follow it anew, and before it the copy of what it held, if one is found."""
         stream, path, watch = tail.stream, tail.path, tail.watch
         copies = [Sibling(p, 0, 0, 0) for p, key in self._copies.items() if key == tail.key]
-        found = find_holder(position, copies + (siblings_of(path) or []), self._is_followed)
+        found = find_holder(position, copies + (siblings_of(path, stream) or []), self._is_followed)
         content, tail.content = tail.content, None
         away_since = tail.away_since
         self.roster.remove(tail)
@@ -217,7 +217,7 @@ class Finder:
                 continue
             first_look = position.key not in self._missing_since
             since = self._missing_since.setdefault(position.key, now)
-            siblings = siblings_of(position.path)
+            siblings = siblings_of(position.path, position.stream)
             watch = self._watch_of(position, at_path)
             one = at_path.get(position.path)
             same_inode = one is not None and one.inode_key == (position.device, position.inode)

@@ -28,15 +28,18 @@ class Sibling(Struct, frozen=True):
     mtime_ns: int
 
 
-def siblings_of(path: str) -> list[Sibling] | None:
-    """The files beside ``path`` that its rotation may have made, oldest first; None if the folder can't be listed."""
+def siblings_of(path: str, stream: str | None = None) -> list[Sibling] | None:
+    """The files beside ``path`` that its rotation may have made, oldest first; None if the folder can't be listed.
+
+    ``stream`` is the log that ``path`` itself was rotated from: ``f.log.2`` becomes ``f.log.3`` next.
+    """
     folder, _, name = path.rpartition("/")
     names = names_in(folder or "/")
     if names is None:
         return None
     found: list[Sibling] = []
     for other in names:
-        if not is_sibling(name, other):
+        if not is_sibling(name, other) and not is_sibling((stream or path).rpartition("/")[2], other):
             continue
         full = f"{folder}/{other}"
         try:

@@ -105,6 +105,27 @@ def test_drains_several_rotations_in_order(bench: Bench, times: int, stopped: bo
     assert not bench.gaps
 
 
+def test_finds_a_rotated_file_again_that_was_rotated_further_while_stopped(bench: Bench) -> None:
+    bench.write(3)
+    bench.turn()
+    bench.stop()
+    for _ in range(2):
+        bench.write(3)
+        bench.rotate_numbered()
+    bench.write(3)
+    bench.start()
+    bench.turn()
+    bench.stop()
+    bench.write(3, bench.folder / "coderd.log.1")
+    for _ in range(3):
+        bench.rotate_numbered()
+        bench.write(3)
+    bench.start()
+    bench.turn(15)
+    assert sorted(bench.events) == list(range(bench.written))
+    assert not bench.gaps
+
+
 def test_does_not_read_files_that_were_rotated_before_its_first_start(bench: Bench) -> None:
     bench.write(3)
     bench.rotate_numbered()
