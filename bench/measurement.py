@@ -1,0 +1,91 @@
+"""A measurement: what every subject cost on one load, over several runs that took turns."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from bench.load import Load, Plan, make
+from bench.process import Cost
+from bench.subject import NAMES, TITLES, Name, count_records, measure
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """The runs of one subject on one load, in their order."""
+
+    name: Name
+    runs: tuple[Cost, ...]
+
+    @property
+    def minimum(self) -> float:
+        """CPU seconds: the run that others on the machine disturbed least."""
+        return min(run.cpu_seconds for run in self.runs)
+
+    @property
+    def median(self) -> float:
+        """CPU seconds."""
+        return statistics.median(run.cpu_seconds for run in self.runs)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The greatest of all runs."""
+        return max(run.peak_bytes for run in self.runs)
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """One load and its figures; ``quarter_peak_bytes`` is what ``connlog parse`` held for a quarter of its lines."""
+
+    plan: Plan
+    bytes: int
+    events: int
+    figures: tuple[Figure, ...]
+    quarter_peak_bytes: int
+
+    def figure(self, name: Name) -> Figure | None:
+        """None where the subject isn't measured on this load."""
+        return next((figure for figure in self.figures if figure.name == name), None)
+
+
+def run(
+    plans: tuple[Plan, ...], generator: Path, folder: Path, runs_count: int, tell: Callable[[str], None]
+) -> Iterator[Measurement]:
+    """Measure each load in turn; within one, every subject runs once before any runs again.
+
+    A load's file goes when it is done, but the JSON lines that the human form is compared with stay for that long.
+    """
+    with _made(plans[0], generator, folder) as json:
+        yield _measure(json, json, generator, folder, runs_count, tell)
+        for plan in plans[1:]:
+            with _made(plan, generator, folder) as load:
+                yield _measure(load, json, generator, folder, runs_count, tell)
+
+
+@contextmanager
+def _made(plan: Plan, generator: Path, folder: Path) -> Iterator[Load]:
+    path = folder / f"{plan.format}-{plan.lines}-{plan.share:g}.log"
+    try:
+        yield make(plan, generator, path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _measure(
+    load: Load, json: Load, generator: Path, folder: Path, runs_count: int, tell: Callable[[str], None]
+) -> Measurement:
+    plan = load.plan
+    # Nobody has to parse the lines that are no events: the loop says something of the events alone.
+    names = [name for name in NAMES if name != "orjson" or plan.all_events]
+    with _made(plan.quarter(), generator, folder) as quarter:
+        tell(f"{plan.name}: counting the records of a quarter")
+        small = count_records(quarter, folder)
+    costs: dict[Name, list[Cost]] = {name: [] for name in names}
+    for number in range(1, runs_count + 1):
+        for name in names:
+            tell(f"{plan.name}: {TITLES[name]}, run {number} of {runs_count}")
+            costs[name].append(measure(name, load, json, folder))
+    figures = tuple(Figure(name, tuple(runs)) for name, runs in costs.items())
+    return Measurement(plan, load.bytes, load.events, figures, small.peak_bytes)
