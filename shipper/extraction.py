@@ -19,6 +19,8 @@ from shipper.framing.wrapper import WRAPPERS, Piece, Unwrap, recognise
 from shipper.recognition import Recogniser
 from shipper.record import Malformed, Record, Source
 
+FIRST_LINES_COUNT = 16
+"""Lines at the start of a source that are looked at one by one for a wrapper; later only a line that may be ours tells."""
 CHAINS_MAX_COUNT = 256
 """Streams inside one wrapped source that may hold something back at the same time."""
 LINE_MAX_BYTES = 1_048_576
@@ -80,22 +82,25 @@ class Extractor:
         self._skipping = state.skipping
         self._chains = state.chains
         self._tail = b""
-        self._fresh = offset == 0 and not carry
+        self._fresh = state.fresh if carry or offset else FIRST_LINES_COUNT if self._auto else 0
         self._yield = Yield()
 
     @property
     def carry(self) -> bytes:
         """Opaque state that belongs to ``offset``; empty most of the time."""
         chains = {name: chain for name, chain in self._chains.items() if chain.waiting}
-        mode = self._mode if chains or self._auto else ""
-        if not chains and not self._skipping and not mode:
+        fresh = self._fresh if self.offset else 0
+        if not (chains or self._mode or self._skipping or fresh):
             return b""
-        return msgspec.msgpack.encode(Carry(mode, self._skipping, chains))
+        return msgspec.msgpack.encode(Carry(self._mode, fresh, self._skipping, chains))
 
     @property
     def waiting(self) -> bool:
         """Whether bytes or an entry are held back until more comes."""
-        return bool(self._tail) or any(chain.waiting for chain in self._chains.values())
+        return bool(self._tail) or self._chains_wait()
+
+    def _chains_wait(self) -> bool:
+        return any(chain.waiting for chain in self._chains.values())
 
     @property
     def slow_count(self) -> int:
@@ -132,11 +137,9 @@ class Extractor:
         if end:
             if self.offset == 0 and data.startswith(b"\xef\xbb\xbf"):
                 at = self._advance(data, 0, 3)
-            if self._fresh:
-                self._meet(data, at, end)
-            if self._mode or not self._by_scan:
+            if self._mode or not self._by_scan or self._fresh or self._chains_wait():
                 at = self._wrapped(data, at, end)
-            else:
+            if at < end:
                 at = self._bare(data, at, end, flush=flush, final=final)
                 if at < 0:  # a wrapped line was met on the way
                     at = self._wrapped(data, -at - 1, end)
@@ -151,15 +154,6 @@ class Extractor:
         if normaliser.drift:
             out.drift, normaliser.drift = normaliser.drift, []
         return out
-
-    def _meet(self, data: bytes, at: int, end: int) -> None:
-        """Looks at the source's first line that is not empty: it tells a wrapper."""
-        while at < end and data[at] in b"\r\n":
-            at += 1
-        if at < end:
-            self._fresh = False
-            if self._auto:
-                self._mode = recognise(scan.first_line(data, at)) or ""
 
     def _advance(self, data: bytes, start: int, end: int) -> int:
         """Counts ``data[start:end]`` as done with."""
@@ -177,7 +171,7 @@ class Extractor:
         a wrapped line begins."""
         find, rfind = data.find, data.rfind
         base = self.offset - start
-        inner = 0  # entry-like lines inside entries of ours
+        inner = -len(self._yield.records) - len(self._yield.malformed)  # lines inside entries of ours, that look like entries
         stop = end if final else scan.hold(data, start, end)
         at = start
         while True:
@@ -293,20 +287,24 @@ class Extractor:
             over = data.index(b"\n", at) + 1
             line = data[at : over - 1]
             piece = unwrap(line) if unwrap is not None else None
-            # A wrapper is known from the first line, or from one that may be ours: so the bytes may come in any pieces.
-            if piece is None and self._auto and (self._mode or NEEDLE in line):
+            # Which lines may tell a wrapper must not depend on the pieces that the bytes come in.
+            if piece is None and self._auto and (self._mode or self._fresh or NEEDLE in line):
                 name = recognise(line)
                 if name is not None:
                     self._mode, unwrap = name, WRAPPERS[name]
                     piece = unwrap(line)
             if piece is None:
-                piece = Piece(line)
+                piece = Piece(line.lstrip(b"\0"))
             if over - at > self._line_max_bytes:
                 self._finish(Entry(piece.text, self.offset, self.line, over - at, piece.cursor, piece.meta))
             else:
                 self._piece(piece, over - at)
             self._advance(data, at, over)
             at = over
+            if self._fresh:
+                self._fresh -= 1
+            elif not self._mode and self._by_scan and not self._chains_wait():
+                break
         return at
 
     def _piece(self, piece: Piece, length: int) -> None:
@@ -378,7 +376,7 @@ class Extractor:
         self._seen(entry, verdict)
 
     def _seen(self, entry: Entry, verdict: Record | Malformed | None) -> None:
-        """Called for each entry that is looked at on its own; here for those who want to watch."""
+        """Called for each entry that is looked at on its own, for those who want to watch."""
 
     def _drop_idle_chain(self) -> None:
         """Makes room: a chain that holds nothing goes; where all do, the oldest is taken as it is."""

@@ -58,7 +58,7 @@ class Recogniser:
                 return self.malformed(entry, entry.lost, 0)
             return None
         if isinstance(parsed, Refused):
-            return self.malformed(entry, parsed.reason, _byte_at(text, parsed.at) if text else parsed.at)
+            return self.malformed(entry, parsed.reason, _byte_at(raw, parsed.at) if text else parsed.at)
         if self._format not in ("auto", parsed.log.format):
             return None
         try:
@@ -85,8 +85,10 @@ def _uncoloured(text: str) -> str:
     return f"{strip_colours(text[:end])}\n    {found[1]}={text[found.end() :]}"
 
 
-def _byte_at(text: str, at: int) -> int:
+def _byte_at(raw: bytes, at: int) -> int:
     """The byte place in the raw entry of a character place in its uncoloured text."""
+    # One character for each byte that is no text, as in what was parsed.
+    text = raw.decode("utf-8", "surrogateescape")
     if "\x1b" in text:
         passed = 0
         for found in re.finditer(r"\x1b\[[0-9;:]*m", text):
@@ -94,7 +96,7 @@ def _byte_at(text: str, at: int) -> int:
                 break
             passed += found.end() - found.start()
         at += passed
-    return len(text[:at].encode("utf-8", "surrogatepass"))
+    return len(text[:at].encode("utf-8", "surrogateescape"))
 
 
 def _time(raw: bytes) -> str | None:

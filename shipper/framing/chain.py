@@ -103,9 +103,11 @@ class Chain(Struct):
 
 
 class Carry(Struct, omit_defaults=True):
-    """What a read position must keep beside the offset: the wrapper met, a line being skipped, what is held back."""
+    """What a read position must keep beside the offset: the wrapper met, how many first lines
+    may still tell it, a line being skipped, what is held back."""
 
     mode: str = ""
+    fresh: int = 0
     skipping: int = 0
     chains: dict[str, Chain] = {}
 
