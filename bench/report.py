@@ -16,8 +16,7 @@ NOTES = (
     "CPU is user and system seconds of whole processes, the interpreter's start included, nothing subtracted.",
     "Ratios and rates are of the minimum; the subjects take turns, run by run, on the same file.",
     "grep and wc run in the C locale, grep into a pipe.",
-    "The loop is `orjson.loads` over each line of the JSON load with all events; for the human load that is as many "
-    + "events of the same kinds.",
+    "The loop is `orjson.loads` over the JSON load with all events; the human load has as many events of the same kinds.",
     "`connlog parse` writes NDJSON to /dev/null.",
     "`connlog run` reads a finished file until the index has taken every event, and is then ended by SIGTERM.",
     "Peak is the greatest resident memory of all runs, 1 MB = 1,000,000 bytes.",
