@@ -86,7 +86,18 @@ _TYPES = (
 )  # fmt: skip
 _METHODS = (b"ssh", b"reconnecting_pty", b"workspace_app", b"port_forwarding", b"tunnel", b"teleport")
 _ADDRESSES = ("203.0.113.9", "fd7a:115c:a1e0::1", "::1", "10.0.3.17", "2001:db8:0:1:1:1:1:1", "fe80::1", None)
-_EXTRA_KEYS = ("tenant", "http.method", "ID2", "fields", "log", "Name", "x-y", "msg2")
+_EXTRA_KEYS = (
+    "tenant",
+    "http.method",
+    "ID2",
+    "fields",
+    "log",
+    "Name",
+    "x-y",
+    "msg2",
+    "__CURSOR",
+    "\u043a\u043b\u044e\u0447",
+)
 
 uuids = st.uuids().map(str)
 
@@ -198,7 +209,7 @@ def strays() -> st.SearchStrategy[bytes]:
     return st.sampled_from([
         b"", b"   ", b"{", b"}", b"[", b"  }", b"{}", b"null", b'{"msg":"connection_log","broken', b'{"msg":"connection_log"}',
         b'{"message":"connection_log"}', b'{"log":"x\\n","stream":"stdout","time":"t"}', b'{"log":"half","stream":"stdout"}',
-        b'{"__CURSOR":"s=1","MESSAGE":"hello connection_log"}',
+        b'{"__CURSOR":"s=1","MESSAGE":"hello connection_log"}', b'{"__CURSOR":"s=1","MESSAGE":null}',
         b"Jan 12 10:11:19 host coder[123]: connection_log started", b"2026-01-12T10:11:19.839Z stderr F connection_log",
         b"2026-01-12T10:11:19.839Z stderr P connection", b"[API] ", b"[API] {", b"coder-1  | {", b"goroutine 1 [running]:",
         b"\tmain.go:33 connection_log +0x1d", b"connection_log", b" connection_log  ID=x", b"   2026-08-10 16:20:06.557 [info]  coderd: x",
