@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from shipper.parsing.human import HumanParser
 from shipper.parsing.result import Parsed, Refused
 from shipper.text import decode
 from tests.property.hostile import events, noise
-from tests.render.entry import ERAS, Entry
+from tests.render.entry import ERAS, Entry, Text
 from tests.render.human import human
 from tests.truth.corpus import SMALL
 from tests.truth.score import form_of, truths
@@ -121,3 +122,16 @@ def test_every_text_gets_a_verdict(text: str) -> None:
         assert verdict.reason
     elif verdict is not None:
         assert len(verdict.keys) == len(verdict.values) == len(set(verdict.keys))
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    "key", ["tenant", "replica no", "\u043a\u043b\u044e\u0447", 'q"k', "x.y", "error:", "DisconnectReason"]
+)
+def test_the_key_of_many_lines_is_written_raw(key: str, era: str) -> None:
+    """The sink quotes keys in the line, but not the one that stands before many lines; its length is in bytes."""
+    entry = Entry("2026-01-12T10:11:26Z", (("ID", Text(b"a")), (key, Text(b"one\n  two\n\n    Key= x\nthree"))))
+    found = HumanParser().parse(rendered(entry, era))
+    assert isinstance(found, Parsed), found
+    assert found.values == ["a", "one\n  two\n\n    Key= x\nthree"]
+    assert found.keys in (("ID", key), ("ID", key.replace(" ", "_")))

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.property.expectation import BY_JOURNAL, truth_of, undecidable
-from tests.property.hostile import FORGED, events, noise
+from tests.property.hostile import FORGED, events, noise, strays
 from tests.render.entry import ERAS, Entry
 from tests.render.human import ANSI256, NO_TERM, TRUECOLOR, Paint, human
 from tests.render.jsonlike import json, stackdriver
@@ -92,6 +92,28 @@ def test_colours_change_nothing(
         return human(entry, era, paint)
 
     check(parts, "human", era, "bare", sizes, painted)
+
+
+@pytest.mark.parametrize("form", sorted(SINKS))
+@given(st.lists(st.one_of(strays(), events()), min_size=2, max_size=6), st.sampled_from(ERAS), SIZES)
+@QUIET
+def test_lines_that_no_logger_wrote_change_nothing(
+    form: str, parts: list[Entry | bytes], era: str, sizes: list[int]
+) -> None:
+    """Banners, dumps, broken JSON and single wrapped lines between the records of a bare stream hide no event."""
+    data = b""
+    truths: list[dict[str, Any]] = []
+    for part in parts:
+        if isinstance(part, bytes):
+            # The text of many lines that ends a record goes on in a line that is indented alike.
+            data += b"" if part.startswith(b"    ") or not part.strip() else part
+        elif printed := SINKS[form](part, era):
+            truths.append(truth_of(part, form, era, "bare", len(data)))
+            data += printed
+    found = read(data, sizes)
+    assert [record["id"] for record in found.records] == [truth["fields"]["ID"] for truth in truths]
+    wrong = [d for truth, record in zip(truths, found.records, strict=True) for d in differences(truth, record, form)]
+    assert wrong == []
 
 
 @given(st.lists(st.tuples(events(), st.sampled_from(sorted(SINKS))), min_size=2, max_size=5), st.sampled_from(ERAS))
