@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import bz2
+import fcntl
 import gzip
 import lzma
 import os
 import stat
+import struct
+import sys
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -15,13 +19,19 @@ import zstandard
 
 from shipper.errors import InputError
 
+_GET_GENERATION = 0x80087601
+"""Linux's FS_IOC_GETVERSION, as 64-bit systems number it."""
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 
 
 class Content(Protocol):
-    """The bytes of one file. ``growing`` says whether more may come after its end."""
+    """The bytes of one file. ``growing`` says whether more may come after its end.
+
+    ``generation`` changes when an inode is handed to a new file; 0 where the file system doesn't tell.
+    """
 
     growing: bool
+    generation: int
 
     def pread(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``; fewer only at the end. Raises InputError."""
@@ -52,6 +62,7 @@ class PlainContent:
         if not stat.S_ISREG(os.fstat(self._fd).st_mode):
             os.close(self._fd)
             raise InputError(f"{path}: not a regular file, left alone")
+        self.generation = _generation(self._fd)
 
     def pread(self, offset: int, length: int) -> bytes:
         try:
@@ -73,6 +84,7 @@ class UnpackedContent:
     """What a compressed file holds. Reading forwards is cheap; going back unpacks again from the start."""
 
     growing = False
+    generation = 0
 
     def __init__(self, path: str, kind: str) -> None:
         self._path = path
@@ -117,6 +129,14 @@ class UnpackedContent:
         if self._kind == "xz":
             return lzma.LZMAFile(self._file)
         return zstandard.ZstdDecompressor().stream_reader(self._file, read_across_frames=True, closefd=False)
+
+
+def _generation(fd: int) -> int:
+    """ext4, xfs and btrfs count how often an inode was handed out."""
+    if sys.platform == "linux" and sys.maxsize > 1 << 32:
+        with suppress(OSError):
+            return int(struct.unpack("l", fcntl.ioctl(fd, _GET_GENERATION, bytes(8)))[0]) & 0xFFFFFFFF
+    return 0
 
 
 def compression(head: bytes) -> str | None:

@@ -13,11 +13,12 @@ from msgspec import Struct
 from shipper.config import FileInput
 from shipper.errors import InputError
 from shipper.inputs import loss
+from shipper.inputs.adoption import Adoption
 from shipper.inputs.content import Content, PlainContent, compression, open_content
 from shipper.inputs.discovery import Found, discover
 from shipper.inputs.identity import Known, holds, is_copy
 from shipper.inputs.roster import Roster
-from shipper.inputs.search import Sibling, find_holder, later_ones, siblings_of
+from shipper.inputs.search import Sibling, find_holder, siblings_of
 from shipper.inputs.sibling import base_name
 from shipper.inputs.tail import MakeExtractor, Tail
 from shipper.journal import Position
@@ -68,6 +69,18 @@ class Finder:
         """Files that are not to be read, as they were when that was decided."""
         self._copies: dict[str, str] = {}
         """Of these the copies of a followed file: path to key."""
+        self._adoption = Adoption(
+            self.roster,
+            self._known,
+            make_extractor,
+            lambda path: path in self._judged,
+            lambda content: self._original(content, content.stat().st_size) is not None,
+        )
+
+    @property
+    def unsettled(self) -> set[str]:
+        """Streams of which a file that was not read yet must wait for earlier ones to be found."""
+        return self._adoption.unsettled
 
     def scan(self, now: float) -> Changes:
         """Look for files once. Raises nothing: what can't be read is in ``troubles``."""
@@ -84,7 +97,8 @@ class Finder:
             if one.path not in self._judged:
                 self._meet(one, now)
         self._seek(found, now, changes)
-        self._adopt_missed(now)
+        self._ask_for_missed(now)
+        self._adoption.settle(now)
         changes.forget += self._known.expire(time.time_ns())
         self._first = False
         return changes
@@ -151,7 +165,8 @@ class Finder:
         position = self._known.match(content.pread, one.device, one.inode)
         if position is not None:
             tail = self._resume(content, one.path, one.watch, now, position)
-            if one.inode_key != (position.device, position.inode) and (position.device, position.inode) in self._found:
+            was = (position.device, position.inode)
+            if one.inode_key != was and was in self._found and not self._is_reused(position, was):
                 # The file itself is still there, but what it held is here: a copy, and then a truncation.
                 self._changes.gaps.append(loss.truncated(position, position.offset, status.st_size, self._host))
                 tail.age_ns = 0
@@ -220,7 +235,11 @@ class Finder:
             siblings = siblings_of(position.path, position.stream)
             watch = self._watch_of(position, at_path)
             one = at_path.get(position.path)
-            same_inode = one is not None and one.inode_key == (position.device, position.inode)
+            same_inode = (
+                one is not None
+                and one.inode_key == (position.device, position.inode)
+                and not self._is_reused(position, one.inode_key)
+            )
             if one is not None and one.path in self.troubles:
                 continue  # it may be the very file, once it can be read again
             holder = find_holder(position, siblings or [], self._is_followed)
@@ -229,18 +248,22 @@ class Finder:
                 if same_inode:
                     changes.gaps.append(loss.truncated(position, position.offset, tail.size, self._host))
             if first_look or holder is not None:
-                self._adopt_between(position.stream, position.path, position.mtime_ns, watch, now)
+                self._adoption.ask(position.stream, position.path, position.mtime_ns, watch, now)
             if holder is None and now - since >= (
                 self._grace_seconds if siblings is not None else MISSING_FOLDER_SECONDS
             ):
+                self._missing_since.pop(position.key, None)
+                if self._is_superseded(position):
+                    self._known.remove(position.key)
+                    changes.forget.append(position.key)
+                    continue
                 kept = loss.truncated(position, position.offset, 0, self._host) if same_inode else None
                 changes.gaps.append(kept or loss.vanished(position, self._host))
-                self._missing_since.pop(position.key, None)
                 gone = msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns())
                 self._known.add(gone)
                 changes.positions.append(gone)
 
-    def _adopt_missed(self, now: float) -> None:
+    def _ask_for_missed(self, now: float) -> None:
         """Between two scans, or while nobody looked, files of a log may have come and been rotated away.
 
         They are later than the last one known: looked for while a rotation goes on, when a file has
@@ -256,35 +279,34 @@ class Finder:
         at_path = {one.path: one for one in self._found.values()}
         for stream, mtime_ns in latest.items():
             one = at_path.get(stream)
-            self._adopt_between(stream, stream, mtime_ns, one.watch if one is not None else self._watches[0], now)
-
-    def _adopt_between(self, stream: str, path: str, mtime_ns: int, watch: FileInput, now: float) -> None:
-        """Read whole what was made and rotated away while nobody looked."""
-        siblings = siblings_of(path) or []
-        for sibling in later_ones(path, siblings, mtime_ns):
-            if self._is_followed(sibling) or sibling.path in self._judged:
-                continue
-            try:
-                content = open_content(sibling.path)
-            except InputError:
-                continue
-            try:
-                known = self._known.match(content.pread, sibling.device, sibling.inode)
-                fresh = known is None and self._original(content, content.stat().st_size) is None
-                if not fresh or not content.pread(0, 1):
-                    content.close()
-                    continue
-            except InputError:
-                content.close()
-                continue
-            tail = Tail(content, sibling.path, watch, self._make_extractor, now, stream=stream)
-            tail.away_since = now
-            tail.size = content.stat().st_size if content.growing else 0
-            self.roster.add(tail)
+            self._adoption.ask(stream, stream, mtime_ns, one.watch if one is not None else self._watches[0], now)
 
     def _watch_of(self, position: Position, at_path: dict[str, Found]) -> FileInput:
         one = at_path.get(position.path) or at_path.get(position.stream)
         return one.watch if one is not None else self._watches[0]
 
-    def _is_followed(self, sibling: Sibling) -> bool:
-        return self.roster.at(sibling.device, sibling.inode) is not None
+    def _is_followed(self, inode_key: tuple[int, int]) -> bool:
+        return self.roster.at(*inode_key) is not None
+
+    def _is_reused(self, position: Position, inode_key: tuple[int, int]) -> bool:
+        """Whether the inode of the position is known to have been handed to another file since."""
+        tail = self.roster.at(*inode_key)
+        generation = tail.generation if tail is not None else 0
+        if tail is None and (one := self._found.get(inode_key)) is not None:
+            try:
+                content = PlainContent(one.path)
+            except InputError:
+                return False
+            generation = content.generation
+            content.close()
+        return bool(position.generation and generation) and generation != position.generation
+
+    def _is_superseded(self, position: Position) -> bool:
+        """Whether a followed file holds what the position was read from, and was itself read as far."""
+        for tail in self.roster:
+            try:
+                if tail.content is not None and tail.fed >= position.offset and holds(position, tail.content.pread):
+                    return True
+            except InputError:
+                continue
+        return False

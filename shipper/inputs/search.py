@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
@@ -53,19 +53,20 @@ def siblings_of(path: str, stream: str | None = None) -> list[Sibling] | None:
 
 
 def find_holder(
-    position: Position, siblings: list[Sibling], taken: Callable[[Sibling], bool]
+    position: Position, siblings: list[Sibling], taken: Callable[[tuple[int, int]], bool]
 ) -> tuple[Sibling, Content] | None:
     """The sibling whose content ``position`` was read from, opened. One with its inode is tried first."""
     hint = (position.device, position.inode)
     for sibling in sorted(siblings, key=lambda s: (s.device, s.inode) != hint):
-        if taken(sibling):
+        if taken((sibling.device, sibling.inode)):
             continue
         try:
             content = open_content(sibling.path)
         except InputError:
             continue
         try:
-            if holds(position, content.pread):
+            # Renamed since it was listed: the name may be another file's by now.
+            if not taken(_opened(content)) and holds(position, content.pread):
                 return sibling, content
         except InputError:
             # Half written, as a copy being compressed is: another look follows while the position is missing.
@@ -73,6 +74,29 @@ def find_holder(
             continue
         content.close()
     return None
+
+
+def open_as_listed(sibling: Sibling) -> Content | None:
+    """The content of the sibling, or None where its name is another file's by now. Raises InputError."""
+    content = open_content(sibling.path)
+    try:
+        if _opened(content) == (sibling.device, sibling.inode):
+            return content
+    except InputError:
+        content.close()
+        raise
+    content.close()
+    return None
+
+
+def listing(siblings: Iterable[Sibling]) -> frozenset[tuple[str, int, int]]:
+    """What tells whether files came, went or were renamed between two looks."""
+    return frozenset((sibling.path, sibling.device, sibling.inode) for sibling in siblings)
+
+
+def _opened(content: Content) -> tuple[int, int]:
+    status = content.stat()
+    return status.st_dev, status.st_ino
 
 
 def later_ones(path: str, siblings: list[Sibling], mtime_ns: int) -> list[Sibling]:

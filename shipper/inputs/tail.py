@@ -65,7 +65,8 @@ class Tail:
         self.watch = watch
         self._make_extractor = make_extractor
         status = content.stat()
-        self.device, self.inode = status.st_dev, status.st_ino
+        self.device, self.inode, self.generation = status.st_dev, status.st_ino, content.generation
+        self._seen_ns = time.time_ns() if position is None else position.seen_ns
         self.size, self.mtime_ns = start, 0
         self._proven_size = start
         self.age_ns = status.st_mtime_ns
@@ -96,6 +97,11 @@ class Tail:
         """Whether an entry or a part of a line is held back."""
         return self._extractor.waiting
 
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing of the file was read yet, in this life or an earlier one."""
+        return self.fed == self.head_at
+
     def begins(self, data: bytes) -> bool:
         """Whether the file's first bytes may be those of ``data``, as far as both are known."""
         return bool(self._head) and self._head[: len(data)] == data[: len(self._head)]
@@ -114,6 +120,8 @@ class Tail:
         status = self.content.stat()
         changed = status.st_size != self.fed or status.st_mtime_ns != self.mtime_ns
         # A file that shrank keeps its old size here: it tells what the truncation destroyed.
+        if not changed:
+            self._seen_ns = time.time_ns()
         if status.st_size >= self.fed:
             self.size, self.mtime_ns = status.st_size, status.st_mtime_ns
             self.age_ns = status.st_mtime_ns
@@ -126,6 +134,7 @@ class Tail:
         data = self.content.pread(self.fed - len(overlap), len(overlap) + limit)
         if not data.startswith(overlap):
             raise Truncated
+        self._seen_ns = time.time_ns()
         # Only now it is known that the size seen is that of the bytes being followed.
         self._proven_size = max(self.size, self.fed)
         data = data[len(overlap) :]
@@ -174,8 +183,9 @@ class Tail:
             carry=self._extractor.carry,
             size=self._proven_size,
             mtime_ns=self.mtime_ns,
-            seen_ns=time.time_ns(),
+            seen_ns=time.time_ns() if done else self._seen_ns,
             done=done,
+            generation=self.generation,
         )
 
     def close(self) -> None:

@@ -107,6 +107,7 @@ class Tailer:
     def finish(self) -> Batch:
         """Give what is complete and held back, and the positions, before the process ends; the handles are closed."""
         for tail in self._roster:
+            tail.dirty = True  # when it was last seen is told too
             if tail.waiting and not tail.flushed:
                 self._keep(tail, tail.flush())
         batch = self._batch()
@@ -139,6 +140,9 @@ class Tailer:
                     continue
                 if budget <= 0:
                     return True
+                if tail.untouched and tail.stream in self._finder.unsettled:
+                    # Files before this one may not have been found yet; behind this one they are not looked for.
+                    break
                 before = tail.fed
                 at_end = self._read_one(tail, min(READ_MAX_BYTES, budget), now)
                 budget -= tail.fed - before

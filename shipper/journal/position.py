@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+import msgspec
 from msgspec import Struct
 
 HEAD_MAX_BYTES = 1024
@@ -27,7 +28,8 @@ class Position(Struct, frozen=True):
     under which it was first seen and is counted. ``head_at`` is where the hashed head begins (after
     a hole of NUL bytes it is not 0). ``size`` and ``mtime_ns`` are those of the last look. ``done``
     says that the file was rotated away and read to its end; ``lost`` that it could not be found
-    again and a gap was recorded.
+    again and a gap was recorded. ``seen_ns`` is when the file was last known to hold what was read;
+    ``generation`` tells an inode that was handed to another file, 0 where the file system doesn't say.
     """
 
     key: str
@@ -48,3 +50,10 @@ class Position(Struct, frozen=True):
     seen_ns: int
     done: bool = False
     lost: bool = False
+    generation: int = 0
+
+
+encode_position = msgspec.msgpack.Encoder().encode
+"""A position as bytes."""
+decode_position = msgspec.msgpack.Decoder(Position).decode
+"""Bytes as a position; raises msgspec.DecodeError."""

@@ -1,0 +1,119 @@
+"""The oracle: compares what the writer's ledger says with what is in index and journal afterwards."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+SLACK_NS = 50_000_000
+
+
+@dataclass
+class Verdict:
+    """What became of the events. ``problems`` is empty if every promise held."""
+
+    written: int = 0
+    indexed: int = 0
+    destroyed: int = 0
+    """Events that the writer destroyed, read by then or not."""
+    missing: int = 0
+    """Events that are not in the index."""
+    unnamed: int = 0
+    """Of these the ones that no gap names, or that were never destroyed: lost."""
+    doubled: int = 0
+    """Rows of the index beyond one for each event, and events that came into the journal twice."""
+    gaps: int = 0
+    gap_bytes: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def judge(ledger: Path, state: Path, clock_slack_seconds: float) -> Verdict:
+    """Compare; the daemon has ended. ``clock_slack_seconds`` is how far its clock was put wrong."""
+    verdict = Verdict()
+    log_of: dict[int, str] = {}
+    destroyed: dict[int, tuple[int, str]] = {}
+    for line in ledger.read_text().splitlines():
+        entry = json.loads(line)
+        numbers = [n for first, last in entry["numbers"] for n in range(first, last + 1)]
+        if entry["what"] == "written":
+            log_of.update(dict.fromkeys(numbers, entry["log"]))
+        else:
+            destroyed.update(dict.fromkeys(numbers, (entry["time_ns"], entry["how"])))
+    rows = _rows(state / "index.db", "SELECT event FROM events")
+    found = [int.from_bytes(row[0], "big") - 1 for row in rows]
+    gaps = [json.loads(row[0]) for row in _rows(state / "index.db", "SELECT body FROM gaps")]
+    counters = _rows(
+        state / "journal.db",
+        "SELECT source, entries, stored + duplicates + malformed + not_ours, stored, duplicates, malformed FROM counters",
+    )
+    missing = sorted(set(log_of) - set(found))
+    again = sum(row[4] for row in counters)
+    verdict.written, verdict.indexed = len(log_of), len(set(found))
+    verdict.destroyed, verdict.missing = len(destroyed), len(missing)
+    verdict.doubled = len(found) - len(set(found)) + again
+    verdict.gaps, verdict.gap_bytes = len(gaps), sum(gap["bytes"] or 0 for gap in gaps)
+    if verdict.doubled:
+        verdict.problems.append(f"{len(found) - len(set(found))} rows doubled, {again} events read twice")
+    if extra := set(found) - set(log_of):
+        verdict.problems.append(f"{len(extra)} events in the index were never written")
+    for source, entries, accounted, _, _, malformed in counters:
+        if entries != accounted:
+            verdict.problems.append(f"{source}: {entries} entries, {accounted} accounted for")
+        if malformed > sum(1 for n in destroyed.values() if n):
+            verdict.problems.append(f"{source}: {malformed} malformed entries")
+    if sum(row[3] for row in counters) != len(set(found)):
+        verdict.problems.append("the journal counted other events as stored than the index holds")
+    slack = SLACK_NS + int(clock_slack_seconds * 1e9)
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for gap in gaps:
+        name = Path(gap["source"].get("path") or "").name
+        for log in set(log_of.values()):
+            if name.startswith((f"{log}.log", f"{log}-2026")):
+                spans.setdefault(log, []).append((_ns(gap["from"]) - slack, _ns(gap["to"]) + slack))
+    never = [n for n in missing if n not in destroyed]
+    unnamed = [
+        n
+        for n in missing
+        if n in destroyed and not any(a <= destroyed[n][0] <= b for a, b in spans.get(log_of[n], []))
+    ]
+    verdict.unnamed = len(never) + len(unnamed)
+    if never:
+        verdict.problems.append(
+            f"{len(never)} events that nobody destroyed are missing: {_few(never)} of {sorted({log_of[n] for n in never})}"
+        )
+    if unnamed:
+        hows = sorted({(log_of[n], destroyed[n][1]) for n in unnamed})
+        verdict.problems.append(f"{len(unnamed)} destroyed events are named by no gap: {_few(unnamed)} of {hows}")
+    for log in sorted(set(log_of.values())):
+        lost = sum(600 for n in missing if log_of[n] == log)
+        named = sum(
+            gap["bytes"] or 0
+            for gap in gaps
+            if Path(gap["source"].get("path") or "").name.startswith((f"{log}.log", f"{log}-2026"))
+        )
+        if named > lost:
+            verdict.problems.append(f"{log}: gaps name {named} bytes, at most {lost} are missing: no lower bound")
+    return verdict
+
+
+def _rows(path: Path, statement: str) -> list[Any]:
+    if not path.exists():
+        return []
+    database = sqlite3.connect(path, timeout=10)
+    try:
+        return database.execute(statement).fetchall()
+    finally:
+        database.close()
+
+
+def _ns(text: str) -> int:
+    moment = datetime.fromisoformat(text[:26] + "+00:00")
+    return int(moment.timestamp()) * 1_000_000_000 + int(text[20:29])
+
+
+def _few(numbers: list[int]) -> str:
+    return f"{numbers[0]} to {numbers[-1]}"

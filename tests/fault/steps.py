@@ -1,0 +1,151 @@
+"""The steps: starts the daemon with a place where it kills itself, for example just before a commit.
+
+The product knows nothing of this. The seams are wrapped here, in the process of the test's daemon:
+``python -m tests.fault.steps STEP HIT MARK CLOCK run -c FILE`` kills itself with SIGKILL the ``HIT``-th time that
+``STEP`` is come to, having made the file ``MARK``; ``CLOCK`` seconds are added to its wall clock.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+STEPS = {
+    "start.locked": "the state folder is locked, the journal not opened",
+    "start.journal": "the journal is open, the outputs are not",
+    "start.output": "an output is open, nothing is read",
+    "scan.before": "before files are looked for",
+    "scan.after": "files were found, what changed is not in the journal",
+    "read.after": "bytes were read, not extracted",
+    "extract.after": "events were extracted, not in the journal",
+    "rotation.found": "a rotated file was found that has to be read to its end",
+    "rotation.drained": "a rotated file was read to its end, the journal doesn't know",
+    "truncation.before": "a truncation was noticed, nothing was done about it",
+    "truncation.after": "the truncated file is followed anew, the journal doesn't know",
+    "journal.before": "a batch is ready for the journal",
+    "journal.before-commit": "a batch is written to the journal, not committed",
+    "journal.after-commit": "a batch is committed to the journal, the reader doesn't know",
+    "index.before": "a batch is read for the index",
+    "index.before-commit": "a batch is written to the index, not committed",
+    "index.after-commit": "a batch is committed to the index, the journal doesn't know",
+    "cursor.before-commit": "the cursor is moved, not committed",
+    "cursor.after-commit": "the cursor is moved and committed",
+    "stop.read": "told to stop: reading has ended, its last batch is not in the journal",
+}
+"""Every step and what is true at it."""
+
+
+class Fuse:
+    """Counts how often one step is come to, and ends the process when it is time."""
+
+    def __init__(self, step: str, hit: int, mark: Path) -> None:
+        self._step, self._left, self._mark = step, hit, mark
+        self._lock = threading.Lock()
+
+    def come_to(self, step: str) -> None:
+        if step != self._step:
+            return
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                self._mark.write_text(step)
+                os.kill(os.getpid(), signal.SIGKILL)
+                time.sleep(60)
+
+
+def _wrap(owner: Any, name: str, fuse: Fuse, before: str | None = None, after: str | None = None) -> None:
+    inner: Callable[..., Any] = getattr(owner, name)
+
+    def outer(*arguments: Any, **named: Any) -> Any:
+        if before is not None:
+            fuse.come_to(before)
+        result = inner(*arguments, **named)
+        if after is not None:
+            fuse.come_to(after)
+        return result
+
+    setattr(owner, name, outer)
+
+
+def lay(fuse: Fuse) -> None:
+    """Wrap every seam of the product that a step names."""
+    from shipper.extraction import Extractor
+    from shipper.index.writer import IndexWriter
+    from shipper.inputs.finder import Finder
+    from shipper.inputs.tailer import Tailer
+    from shipper.journal import Journal, store
+    from shipper.outputs.delivery import Delivery
+    from shipper.service.lock import StateLock
+
+    _wrap(StateLock, "__init__", fuse, after="start.locked")
+    _wrap(Journal, "__init__", fuse, after="start.journal")
+    _wrap(Delivery, "open", fuse, after="start.output")
+    _wrap(Finder, "scan", fuse, before="scan.before", after="scan.after")
+    _wrap(Extractor, "feed", fuse, before="read.after", after="extract.after")
+    _wrap(Finder, "_follow_away", fuse, after="rotation.found")
+    _wrap(Tailer, "_retire", fuse, after="rotation.drained")
+    _wrap(Finder, "replace", fuse, before="truncation.before", after="truncation.after")
+    _wrap(Tailer, "finish", fuse, after="stop.read")
+
+    doing = threading.local()
+
+    def named(owner: Any, name: str, step: str) -> None:
+        inner: Callable[..., Any] = getattr(owner, name)
+
+        def outer(*arguments: Any, **more: Any) -> Any:
+            if step != "cursor":
+                fuse.come_to(f"{step}.before")
+            doing.step = step
+            try:
+                result = inner(*arguments, **more)
+            finally:
+                doing.step = None
+            fuse.come_to(f"{step}.after-commit")
+            return result
+
+        setattr(owner, name, outer)
+
+    def committed(inner: Callable[..., AbstractContextManager[None]]) -> Callable[..., AbstractContextManager[None]]:
+        @contextmanager
+        def outer(*arguments: Any) -> Iterator[None]:
+            with inner(*arguments):
+                yield
+                if getattr(doing, "step", None):
+                    fuse.come_to(f"{doing.step}.before-commit")
+
+        return outer
+
+    named(Journal, "append", "journal")
+    named(Journal, "advance", "cursor")
+    named(IndexWriter, "add", "index")
+    setattr(store, "transaction", committed(store.transaction))  # noqa: B010 - mypy would take it for a mistake
+    setattr(IndexWriter, "_transaction", committed(IndexWriter._transaction))  # noqa: B010
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line behind the first four arguments with the fuse that these name."""
+    step, hit, mark, clock = arguments[:4]
+    if float(clock):
+        true_clock = time.time_ns
+        time.time_ns = lambda: true_clock() + int(float(clock) * 1e9)
+    from shipper.inputs import tailer
+
+    # Long enough for a writer that reopens at once, and short enough to be seen in a run of seconds.
+    tailer.Tailer.__init__.__kwdefaults__["grace_seconds"] = 1.0
+    if step != "none":
+        assert step in STEPS, step
+        lay(Fuse(step, int(hit), Path(mark)))
+    from shipper.cli.main import main as connlog
+
+    return connlog(arguments[4:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
