@@ -24,7 +24,7 @@ def command(path: Path | None, form: str) -> int:
     import msgspec
 
     from shipper.service.lock import is_running
-    from shipper.service.status import read_status
+    from shipper.status import read_status
 
     folder = load_config(path).state.dir
     status = read_status(folder)

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import NODEFAULT, Struct
 
 from shipper.config.option import slots
-from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, FileInput, IndexOutput, State
+from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, FileInput, IndexOutput, Metrics, State
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WIDTH = 100
@@ -23,12 +23,14 @@ _SECTIONS: tuple[tuple[str, Struct], ...] = (
     ("[state]", DEFAULT_STATE),
     ("[[input]]", DEFAULT_INPUTS[0]),
     ("[[output]]", DEFAULT_OUTPUTS[0]),
+    ("[metrics]", Metrics()),
 )
 _TITLES: dict[type[Struct], str] = {
     State: "Where connlog keeps what it must not lose.",
     FileInput: "Files that coderd, or what collects its output, appends to. One table for each group of files; "
     "without any, the one below.",
     IndexOutput: "The local searchable index, which connlog search and connlog tail ask. Without any output, this one.",
+    Metrics: "Where the daemon answers Prometheus and health checks.",
 }
 _SHIPPED_HEAD = """\
 The configuration of connlog, in TOML. Every option stands here at its default, commented out as

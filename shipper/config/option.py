@@ -17,6 +17,7 @@ from typing import Any, Protocol, get_type_hints
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
+from shipper.config.address import split_address
 from shipper.config.quantity import duration_text, parse_duration, parse_size, size_text
 
 
@@ -233,6 +234,26 @@ class Zone(Struct, frozen=True):
             near = get_close_matches(text, zoneinfo.available_timezones(), n=1)
             hint = f"did you mean {quoted(near[0])}?" if near else 'write a name such as "Europe/Berlin" or "UTC"'
             raise ValueError(f"{quoted(text)} is no time zone known here; {hint}") from None
+        return text
+
+    def write(self, value: str) -> str:
+        return quoted(value)
+
+
+class Address(Struct, frozen=True):
+    """Host and port to listen on, or an empty text for none."""
+
+    @property
+    def says(self) -> str:
+        return 'a host and a port, or `""`'
+
+    def read(self, value: object, base: Base) -> str:
+        text = _text(value, '"127.0.0.1:9464"')
+        if text:
+            try:
+                split_address(text)
+            except ValueError as error:
+                raise ValueError(f"{quoted(text)} {error}") from None
         return text
 
     def write(self, value: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from shipper.config.option import Choice, Duration, Folder, Globs, Option, Size, Zone
+from shipper.config.option import Address, Choice, Duration, Folder, Globs, Option, Size, Zone
 
 _SECOND_MS, _DAY_MS = 1000, 86_400_000
 FORMATS = ("auto", "json", "human", "stackdriver")
@@ -40,6 +40,15 @@ class State(Struct, frozen=True):
             "when there is room; nothing is dropped.",
         ),
     ] = 1 << 30
+    quarantine_max_bytes: Annotated[
+        int,
+        Option(
+            "quarantine_max",
+            Size(0, 1 << 50),
+            "How much text of malformed entries the quarantine keeps, beside the journal's own limit. At the limit an "
+            "entry's place and reason are still kept and it is counted, but not its text, loudly.",
+        ),
+    ] = 256 << 20
 
 
 class FileInput(Struct, frozen=True, kw_only=True):
@@ -135,6 +144,21 @@ class IndexOutput(Struct, frozen=True):
     ] = 365 * 86400
 
 
+class Metrics(Struct, frozen=True):
+    """Where the daemon answers Prometheus and health checks."""
+
+    listen: Annotated[
+        str,
+        Option(
+            "listen",
+            Address(),
+            "The address of /metrics (Prometheus text), /healthz and /readyz; port 0 picks a free one and logs it, an "
+            "empty text turns it off. Whoever reaches it may read the names of files and of new keys, so keep it on the "
+            "loopback address or behind a firewall.",
+        ),
+    ] = "127.0.0.1:9464"
+
+
 class Config(Struct, frozen=True):
     """A whole configuration. ``path`` is the file it was read from, None for the built-in defaults."""
 
@@ -142,11 +166,10 @@ class Config(Struct, frozen=True):
     state: State
     inputs: tuple[FileInput, ...]
     outputs: tuple[IndexOutput, ...]
+    metrics: Metrics = Metrics()
 
 
 DEFAULT_INPUTS = (FileInput(paths=("/var/log/coder/*.log",)),)
 DEFAULT_OUTPUTS = (IndexOutput(),)
 INPUT_TYPES: dict[str, type[FileInput]] = {"file": FileInput}
 OUTPUT_TYPES: dict[str, type[IndexOutput]] = {"index": IndexOutput}
-LATER_TABLES = ("metrics",)
-"""Tables of the plan that this version refuses: to ignore them would promise what isn't there."""

@@ -18,9 +18,9 @@ from shipper.config.settings import (
     DEFAULT_INPUTS,
     DEFAULT_OUTPUTS,
     INPUT_TYPES,
-    LATER_TABLES,
     OUTPUT_TYPES,
     Config,
+    Metrics,
     State,
 )
 
@@ -45,20 +45,29 @@ class TableReader:
 
     def config(self, tables: dict[str, Any], path: Path | None, state_dir: Path | None) -> Config | None:
         """The whole configuration, or None where there are problems; ``state_dir`` is the folder if none is given."""
-        self._unknown((), tables, ("state", "input", "output"), LATER_TABLES)
+        self._unknown((), tables, ("state", "input", "output", "metrics"))
         state = self._state(tables.get("state", {}), state_dir)
+        metrics = self._metrics(tables.get("metrics", {}))
         inputs = self._many("input", INPUT_TYPES, tables)
         outputs = self._many("output", OUTPUT_TYPES, tables)
         for number in [n for n, output in outputs.items() if output.type == "index"][1:]:
             self._problem(("output", number), "is a second index, and there can be but one; remove it")
-        if self._found or state is None:
+        if self._found or state is None or metrics is None:
             return None
         return Config(
             path=path,
             state=state,
             inputs=tuple(inputs.values()) if "input" in tables else DEFAULT_INPUTS,
             outputs=tuple(outputs.values()) if "output" in tables else DEFAULT_OUTPUTS,
+            metrics=metrics,
         )
+
+    def _metrics(self, table: object) -> Metrics | None:
+        key: Key = ("metrics",)
+        if not isinstance(table, dict):
+            self._problem(key, f"must be a table, not {toml_name(table)}; write [metrics] and its keys below")
+            return None
+        return self._struct(Metrics, key, table, {})
 
     def _state(self, table: object, folder: Path | None) -> State | None:
         key: Key = ("state",)
@@ -129,12 +138,9 @@ class TableReader:
                 sound = False
         return struct(**values) if sound else None
 
-    def _unknown(self, key: Key, table: dict[str, Any], known: Iterable[str], later: Iterable[str] = ()) -> None:
+    def _unknown(self, key: Key, table: dict[str, Any], known: Iterable[str]) -> None:
         for name in table:
             if name in known:
-                continue
-            if name in later:
-                self._problem((*key, name), "isn't built into this version yet; remove it")
                 continue
             near = get_close_matches(name.lower(), known, n=1)
             hint = f"did you mean {quoted(near[0])}?" if near else f"known here: {', '.join(known)}"

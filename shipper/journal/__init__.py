@@ -2,6 +2,21 @@
 
 from shipper.journal.batch import Appended, Batch, Block, Counters, Piece
 from shipper.journal.position import Position
-from shipper.journal.store import Depth, Journal, Quarantined
+from shipper.journal.quarantine import Mended, Quarantine, Quarantined, QuarantineSize, Renewed
+from shipper.journal.store import Depth, Journal
 
-__all__ = ["Appended", "Batch", "Block", "Counters", "Depth", "Journal", "Piece", "Position", "Quarantined"]
+__all__ = [
+    "Appended",
+    "Batch",
+    "Block",
+    "Counters",
+    "Depth",
+    "Journal",
+    "Mended",
+    "Piece",
+    "Position",
+    "Quarantine",
+    "QuarantineSize",
+    "Quarantined",
+    "Renewed",
+]

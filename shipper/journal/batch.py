@@ -44,12 +44,19 @@ class Batch(Struct, frozen=True):
 
 
 class Appended(Struct, frozen=True):
-    """What became of a batch: ``seq`` is None where it held nothing for the outputs."""
+    """What became of a batch: ``seq`` is None where it held nothing for the outputs.
+
+    ``textless`` of the malformed entries were kept without their text, ``trimmed`` older ones made room;
+    ``drift`` names what no batch before had.
+    """
 
     seq: int | None
     stored: int
     duplicates: int
     malformed: int
+    textless: int = 0
+    trimmed: int = 0
+    drift: tuple[str, ...] = ()
 
 
 class Block(Struct, frozen=True):

@@ -63,13 +63,69 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
+def connect_guest(path: Path) -> sqlite3.Connection:
+    """The database at ``path`` as it is, for another process than the daemon: nothing is made, migrated or checked.
+
+    Raises StateError where it is missing, closed to this user or older; StateNewer, StateDamaged, StateBusy.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError as error:
+        raise StateError(
+            f"{path}: there is no journal: no daemon has run on this state folder; "
+            "name its configuration with -c, or start 'connlog run'"
+        ) from error
+    except PermissionError as error:
+        raise StateError(
+            f"{path}: only its owner may read the journal, since it holds log lines; "
+            f"run the same command as that user: sudo -u {_owner(path)} connlog …"
+        ) from error
+    except OSError as error:
+        raise StateError(f"{path}: the journal can't be opened: {error.strerror}") from error
+    with translated(path):
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        db = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+        try:
+            _refuse_older(_known_version(db, path), path)
+            for pragma in sql.GUEST:
+                db.execute(pragma)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def _owner(path: Path) -> str:
+    """Who owns the journal, or the nearest folder above it that can be looked at."""
+    for place in (path, *path.parents):
+        try:
+            return place.owner()
+        except (OSError, KeyError):
+            continue
+    return "connlog"
+
+
+def _known_version(db: sqlite3.Connection, path: Path) -> int:
+    """The schema of the file; raises StateNewer where it is not known here."""
     version = int(db.execute(sql.VERSION).fetchone()[0])
     if version > sql.SCHEMA_VERSION:
         raise StateNewer(
             f"{path}: written by a newer connlog (schema {version}, this one knows {sql.SCHEMA_VERSION}); "
             "left untouched: install that version again, or choose another state.dir"
         )
+    return version
+
+
+def _refuse_older(version: int, path: Path) -> None:
+    if version < sql.SCHEMA_VERSION:
+        raise StateError(
+            f"{path}: written by an older connlog (schema {version}, this one has {sql.SCHEMA_VERSION}); "
+            "restart the daemon with this version, which brings it up to date"
+        )
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    version = _known_version(db, path)
     for pragma in sql.OPEN:
         db.execute(pragma)
     if version:

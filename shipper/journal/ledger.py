@@ -5,52 +5,74 @@ from __future__ import annotations
 import sqlite3
 
 import msgspec
+from msgspec import Struct
 
 from shipper.journal import sql
 from shipper.journal.batch import Batch
 from shipper.journal.sift import Sifted
 
 QUARANTINE_MAX_COUNT = 100_000
-QUARANTINE_MAX_BYTES = 64 << 20
-"""At either bound the oldest entries make room; how many is counted under the name quarantine_dropped."""
+"""Beyond it the oldest entries make room, and are counted."""
+REASON_MAX_CHARACTERS = 1000
 GAPS_MAX_COUNT = 10_000
 DRIFT_MAX_COUNT = 1024
+DRIFT_NAME_MAX_CHARACTERS = 120
 _encode = msgspec.json.Encoder().encode
 
 
-def write_ledger(db: sqlite3.Connection, batch: Batch, sifted: Sifted, now_ns: int) -> None:
+class Entered(Struct, frozen=True):
+    """What the accounts made of a batch, as in ``Appended``."""
+
+    textless: int
+    trimmed: int
+    drift: tuple[str, ...]
+
+
+def write_ledger(
+    db: sqlite3.Connection, batch: Batch, sifted: Sifted, now_ns: int, quarantine_max_bytes: int
+) -> Entered:
     """Add what ``batch`` says to every account."""
     for source, counts in sifted.counts.items():
         db.execute(sql.ADD_COUNTERS, (source, *(getattr(counts, name) for name in counts.__struct_fields__)))
-    for source, entry in sifted.malformed_entries:
-        place = _encode(entry.source)
-        where = (entry.line, entry.column, entry.length, entry.time)
-        db.execute(sql.ADD_QUARANTINE, (now_ns, source, entry.reason, *where, place, entry.raw))
-    if sifted.malformed_entries:
-        _bound_quarantine(db)
+    textless, trimmed = _write_quarantine(db, sifted, now_ns, quarantine_max_bytes)
     for gap in sifted.gaps:
         db.execute(sql.ADD_GAP, (now_ns, _encode(gap)))
     if sifted.gaps:
         db.execute(sql.TRIM_GAPS, (GAPS_MAX_COUNT,))
-    for name in [name for piece in batch.pieces for name in piece.drift]:
-        _count_drift(db, name, now_ns)
+    names = [name[:DRIFT_NAME_MAX_CHARACTERS] for piece in batch.pieces for name in piece.drift]
+    return Entered(textless, trimmed, _count_drift(db, names, now_ns))
 
 
-def _bound_quarantine(db: sqlite3.Connection) -> None:
-    count, size = db.execute(sql.SIZE_QUARANTINE).fetchone()
-    dropped = 0
-    while count > QUARANTINE_MAX_COUNT or size > QUARANTINE_MAX_BYTES:
-        number, length = db.execute(sql.OLDEST_QUARANTINE).fetchone()
-        db.execute(sql.DROP_QUARANTINE, (number,))
-        count, size, dropped = count - 1, size - length, dropped + 1
-    if dropped:
-        row = db.execute(sql.GET_META, ("quarantine_dropped",)).fetchone()
-        db.execute(sql.PUT_META, ("quarantine_dropped", dropped + (int(row[0]) if row is not None else 0)))
+def _write_quarantine(
+    db: sqlite3.Connection, sifted: Sifted, now_ns: int, quarantine_max_bytes: int
+) -> tuple[int, int]:
+    """Keep the malformed entries: how many of them without text, and how many older ones made room."""
+    if not sifted.malformed_entries:
+        return 0, 0
+    count, text_bytes, *_ = db.execute(sql.SIZE_QUARANTINE).fetchone()
+    without = 0
+    for source, entry in sifted.malformed_entries:
+        raw, textless = entry.raw, False
+        if text_bytes + len(raw) > quarantine_max_bytes:
+            raw, textless = b"", True
+        text_bytes, without = text_bytes + len(raw), without + textless
+        where = (entry.line, entry.column, entry.length, entry.time, _encode(entry.source))
+        reason = entry.reason[:REASON_MAX_CHARACTERS]
+        db.execute(sql.ADD_QUARANTINE, (now_ns, source, reason, *where, raw, None, None, textless))
+    surplus = count + len(sifted.malformed_entries) - QUARANTINE_MAX_COUNT
+    if surplus > 0:
+        db.execute(sql.TRIM_QUARANTINE, (surplus,))
+        db.execute(sql.COUNT_TRIMMED, (surplus,))
+    return without, max(0, surplus)
 
 
-def _count_drift(db: sqlite3.Connection, name: str, now_ns: int) -> None:
-    """Names come from log lines: the table is bounded, and at the bound only known names are counted on."""
-    if int(db.execute(sql.COUNT_DRIFT).fetchone()[0]) < DRIFT_MAX_COUNT:
-        db.execute(sql.ADD_DRIFT, (name, now_ns))
-    else:
-        db.execute(sql.UP_DRIFT, (name,))
+def _count_drift(db: sqlite3.Connection, names: list[str], now_ns: int) -> tuple[str, ...]:
+    """Count the names, and return those that are new. They come from log lines: beyond the bound no new one is taken."""
+    fresh: dict[str, None] = {}
+    for name in names:
+        if db.execute(sql.UP_DRIFT, (name,)).rowcount:
+            continue
+        if int(db.execute(sql.COUNT_DRIFT).fetchone()[0]) < DRIFT_MAX_COUNT:
+            db.execute(sql.ADD_DRIFT, (name, now_ns, 1))
+            fresh[name] = None
+    return tuple(fresh)

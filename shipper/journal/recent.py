@@ -18,6 +18,8 @@ class RecentIds:
         self._max_count = max_count
         self._groups: deque[tuple[int, bytes]] = deque()
         self._known: set[bytes] = set()
+        self.last = 0
+        """The number of the newest group."""
         for number, ids in groups:
             self.add(number, ids)
 
@@ -29,6 +31,7 @@ class RecentIds:
 
     def add(self, number: int, ids: bytes) -> None:
         """Remember the ids of one group, 16 bytes each."""
+        self.last = number
         self._groups.append((number, ids))
         self._known.update(split_ids(ids))
 

@@ -35,6 +35,7 @@ class Salvage(Struct):
     recent: list[Row] = []
     quarantine: list[Row] = []
     gaps: list[Row] = []
+    drift: list[Row] = []
     unsound: int = 0
 
     def restore(self, db: sqlite3.Connection, base: int) -> int:
@@ -50,9 +51,12 @@ class Salvage(Struct):
         for row in self.recent:
             db.execute(sql.ADD_RECENT, (row[1],))
         for row in self.quarantine:
-            db.execute(sql.ADD_QUARANTINE, row[1:])
+            # A journal of the first schema knew neither output, code nor whether the text was left out.
+            db.execute(sql.ADD_QUARANTINE, (*row[1:], None, None, 0)[:12])
         for row in self.gaps:
             db.execute(sql.ADD_GAP, row[1:])
+        for row in self.drift:
+            db.execute(sql.ADD_DRIFT, row)
         return last
 
     def gap(self) -> Gap:
@@ -93,6 +97,7 @@ def salvage(path: Path, now_ns: int) -> Salvage:
         found.recent = [row for row in _rows(db, sql.ALL_RECENT) if isinstance(row[1], bytes) and len(row[1]) % 16 == 0]
         found.quarantine = _rows(db, sql.SALVAGE_QUARANTINE)
         found.gaps = _rows(db, sql.SALVAGE_GAPS)
+        found.drift = _rows(db, sql.SALVAGE_DRIFT)
     finally:
         db.close()
     return found

@@ -23,6 +23,27 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE gaps (n INTEGER PRIMARY KEY AUTOINCREMENT, stored_ns INTEGER NOT NULL, body BLOB NOT NULL)",
         "CREATE TABLE drift (name TEXT PRIMARY KEY, first_ns INTEGER NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID",
     ),
+    (
+        "ALTER TABLE quarantine ADD COLUMN output TEXT",
+        "ALTER TABLE quarantine ADD COLUMN code INTEGER",
+        "ALTER TABLE quarantine ADD COLUMN textless INTEGER NOT NULL DEFAULT 0",
+        # Kept by triggers, so that it is right whoever writes, and asking costs one row.
+        """CREATE TABLE quarantine_size (count INTEGER NOT NULL, text_bytes INTEGER NOT NULL,
+            place_bytes INTEGER NOT NULL, textless INTEGER NOT NULL, dropped INTEGER NOT NULL)""",
+        """INSERT INTO quarantine_size SELECT COUNT(*), COALESCE(SUM(length(raw)), 0),
+            COALESCE(SUM(length(reason) + length(place) + length(source) + 64), 0), 0,
+            COALESCE((SELECT value FROM meta WHERE name = 'quarantine_dropped'), 0) FROM quarantine""",
+        """CREATE TRIGGER quarantine_added AFTER INSERT ON quarantine BEGIN
+            UPDATE quarantine_size SET count = count + 1, text_bytes = text_bytes + length(NEW.raw),
+            place_bytes = place_bytes + length(NEW.reason) + length(NEW.place) + length(NEW.source) + 64,
+            textless = textless + NEW.textless; END""",
+        """CREATE TRIGGER quarantine_gone AFTER DELETE ON quarantine BEGIN
+            UPDATE quarantine_size SET count = count - 1, text_bytes = text_bytes - length(OLD.raw),
+            place_bytes = place_bytes - length(OLD.reason) - length(OLD.place) - length(OLD.source) - 64,
+            textless = textless - OLD.textless; END""",
+        """CREATE TRIGGER quarantine_renewed AFTER UPDATE OF reason ON quarantine BEGIN
+            UPDATE quarantine_size SET place_bytes = place_bytes + length(NEW.reason) - length(OLD.reason); END""",
+    ),
 )
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
@@ -39,6 +60,7 @@ COMMIT: Final = "COMMIT"
 ROLLBACK: Final = "ROLLBACK"
 VERSION: Final = "PRAGMA user_version"
 SET_VERSION: Final = tuple(f"PRAGMA user_version={number}" for number in range(SCHEMA_VERSION + 1))
+GUEST: Final = ("PRAGMA synchronous=FULL", "PRAGMA temp_store=MEMORY")
 CHECK: Final = "PRAGMA quick_check(1)"
 SHRINK: Final = "PRAGMA incremental_vacuum(256)"
 CHECKPOINT: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
@@ -79,16 +101,23 @@ ADD_COUNTERS: Final = """INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     lookalikes = lookalikes + excluded.lookalikes"""
 
 ALL_RECENT: Final = "SELECT n, ids FROM recent ORDER BY n"
+LATER_RECENT: Final = "SELECT n, ids FROM recent WHERE n > ? ORDER BY n"
 ADD_RECENT: Final = "INSERT INTO recent (ids) VALUES (?)"
 DROP_RECENT: Final = "DELETE FROM recent WHERE n <= ?"
 
 ADD_QUARANTINE: Final = """INSERT INTO quarantine
-    (stored_ns, source, reason, line, "column", length, time, place, raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-ALL_QUARANTINE: Final = """SELECT n, stored_ns, source, reason, line, "column", length, time, place, raw
-    FROM quarantine WHERE n > ? ORDER BY n LIMIT ?"""
-SIZE_QUARANTINE: Final = "SELECT COUNT(*), COALESCE(SUM(length(raw)), 0) FROM quarantine"
-OLDEST_QUARANTINE: Final = "SELECT n, length(raw) FROM quarantine ORDER BY n LIMIT 1"
+    (stored_ns, source, reason, line, "column", length, time, place, raw, output, code, textless)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_QUARANTINE_ROW = """SELECT n, stored_ns, source, reason, line, "column", length, time, place, raw,
+    output, code, textless FROM quarantine"""
+ALL_QUARANTINE: Final = _QUARANTINE_ROW + " WHERE n > ? ORDER BY n LIMIT ?"
+ONE_QUARANTINE: Final = _QUARANTINE_ROW + " WHERE n = ?"
+SIZE_QUARANTINE: Final = "SELECT count, text_bytes, place_bytes, textless, dropped FROM quarantine_size"
+TRIM_QUARANTINE: Final = "DELETE FROM quarantine WHERE n IN (SELECT n FROM quarantine ORDER BY n LIMIT ?)"
+COUNT_TRIMMED: Final = "UPDATE quarantine_size SET dropped = dropped + ?"
 DROP_QUARANTINE: Final = "DELETE FROM quarantine WHERE n = ?"
+EMPTY_QUARANTINE: Final = "DELETE FROM quarantine"
+RENEW_QUARANTINE: Final = 'UPDATE quarantine SET reason = ?, "column" = ? WHERE n = ?'
 
 ADD_GAP: Final = "INSERT INTO gaps (stored_ns, body) VALUES (?, ?)"
 TRIM_GAPS: Final = "DELETE FROM gaps WHERE n <= (SELECT MAX(n) FROM gaps) - ?"
@@ -96,13 +125,13 @@ LAST_GAPS: Final = "SELECT body FROM gaps ORDER BY n DESC LIMIT ?"
 COUNT_GAPS: Final = "SELECT COALESCE(MAX(n), 0) FROM gaps"
 
 COUNT_DRIFT: Final = "SELECT COUNT(*) FROM drift"
-ADD_DRIFT: Final = "INSERT INTO drift VALUES (?, ?, 1) ON CONFLICT (name) DO UPDATE SET count = count + 1"
+ADD_DRIFT: Final = "INSERT INTO drift VALUES (?, ?, ?)"
 UP_DRIFT: Final = "UPDATE drift SET count = count + 1 WHERE name = ?"
 ALL_DRIFT: Final = "SELECT name, first_ns, count FROM drift ORDER BY first_ns, name"
 
 SALVAGE_BATCHES: Final = "SELECT * FROM batches ORDER BY seq"
 SALVAGE_BATCHES_BACK: Final = "SELECT * FROM batches ORDER BY seq DESC"
 SALVAGE_OUTPUTS: Final = "SELECT name, cursor, advanced_ns FROM outputs"
-SALVAGE_QUARANTINE: Final = """SELECT n, stored_ns, source, reason, line, "column", length, time, place, raw
-    FROM quarantine ORDER BY n"""
+SALVAGE_QUARANTINE: Final = "SELECT * FROM quarantine ORDER BY n"
 SALVAGE_GAPS: Final = "SELECT n, stored_ns, body FROM gaps ORDER BY n"
+SALVAGE_DRIFT: Final = "SELECT name, first_ns, count FROM drift"

@@ -18,25 +18,20 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from shipper.errors import StateDamaged, StateFull
+from shipper.errors import StateDamaged
 from shipper.journal import sql
+from shipper.journal.appender import RECENT_IDS_MAX_COUNT, Appender
 from shipper.journal.batch import Appended, Batch, Block, Counters
-from shipper.journal.blob import Codec, Notices, checksum
+from shipper.journal.blob import Codec, checksum
 from shipper.journal.database import connect, transaction, translated
-from shipper.journal.ledger import write_ledger
-from shipper.journal.position import Position
-from shipper.journal.recent import RecentIds
+from shipper.journal.position import Position, decode_position
+from shipper.journal.quarantine import Quarantined, QuarantineSize, read_entries, read_size
 from shipper.journal.recovery import Salvage, salvage
-from shipper.journal.sift import sift
-from shipper.record import SCHEMA, Gap, Malformed, Source
+from shipper.record import SCHEMA, Gap, Source
 from shipper.timestamp import from_ns
 
-RECENT_IDS_MAX_COUNT = 262_144
 _SEQ_SHIFT = 20  # a million batches for each second since the journal before
-_position_encoder = msgspec.msgpack.Encoder()
-_position_decoder = msgspec.msgpack.Decoder(Position)
 _gap_decoder = msgspec.json.Decoder(Gap)
-_source_decoder = msgspec.json.Decoder(Source)
 log = logging.getLogger(__name__)
 
 
@@ -58,19 +53,11 @@ class OutputState(Struct, frozen=True):
     pending: int
 
 
-class Quarantined(Struct, frozen=True):
-    """A malformed entry as it is kept, under its number."""
-
-    number: int
-    stored_ns: int
-    source: str
-    entry: Malformed
-
-
 class Journal:
     """The journal at ``path``; one process at a time writes it, any of its threads may call.
 
-    ``max_bytes`` bounds the batches and all else in the file. Raises StateNewer, StateBusy, StateFull
+    Beside it a ``Quarantine`` of another process may append. ``max_bytes`` bounds the batches and all else in the
+    file but for the quarantine, whose text has ``quarantine_max_bytes`` of its own. Raises StateNewer, StateBusy, StateFull
     and StateError; a damaged file is put aside and what is sound of it is taken over, with a gap.
     """
 
@@ -79,14 +66,13 @@ class Journal:
         path: Path,
         *,
         max_bytes: int = 1 << 30,
+        quarantine_max_bytes: int = 256 << 20,
         recent_ids_max_count: int = RECENT_IDS_MAX_COUNT,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._path = path
-        self._max_bytes = max_bytes
         self._now_ns = now_ns
         self._lock = threading.RLock()
-        self._codec = Codec()
         saved: Salvage | None = None
         try:
             self._db = connect(path)
@@ -96,9 +82,13 @@ class Journal:
             self._db = connect(path)
         with translated(path):
             self._prepare(saved)
-            self._recent = RecentIds(recent_ids_max_count, self._db.execute(sql.ALL_RECENT))
-            self._page_size = int(self._db.execute(sql.PAGE_SIZE).fetchone()[0])
-            self._last_seq = int(self._db.execute(sql.GET_META, ("last_seq",)).fetchone()[0])
+            self._appender = Appender(
+                self._db,
+                path,
+                max_bytes=max_bytes,
+                quarantine_max_bytes=quarantine_max_bytes,
+                recent_ids_max_count=recent_ids_max_count,
+            )
         if saved is not None:
             self.append(Batch(gaps=(saved.gap(),)))
 
@@ -122,51 +112,8 @@ class Journal:
 
         Raises StateFull (disk or size limit), StateBusy, StateDamaged, StateError; then nothing is written.
         """
-        with self._lock, translated(self._path):
-            if self._used_bytes() >= self._max_bytes:
-                raise StateFull(
-                    f"{self._path}: the journal has reached state.journal_max ({self._max_bytes} bytes); "
-                    "reading pauses until an output catches up: see 'connlog status'"
-                )
-            now_ns = self._now_ns()
-            sifted = sift(batch, self._recent)
-            seq = self._last_seq + 1 if sifted.for_outputs else None
-            with transaction(self._db):
-                if seq is not None:
-                    self._write_batch(seq, now_ns, sifted.ids, sifted.block(seq, now_ns))
-                group = self._db.execute(sql.ADD_RECENT, (sifted.ids,)).lastrowid if sifted.ids else None
-                surplus = self._recent.surplus(len(sifted.ids) // 16) if group is not None else None
-                if surplus is not None:
-                    self._db.execute(sql.DROP_RECENT, (surplus,))
-                for position in batch.positions:
-                    self._db.execute(sql.PUT_POSITION, (position.key, _position_encoder.encode(position)))
-                for key in batch.forget:
-                    self._db.execute(sql.DROP_POSITION, (key,))
-                write_ledger(self._db, batch, sifted, now_ns)
-            # Only what is committed is remembered: a batch that failed is not its own duplicate.
-            if seq is not None:
-                self._last_seq = seq
-            if surplus is not None:
-                self._recent.forget(surplus)
-            if group is not None:
-                self._recent.add(group, sifted.ids)
-            return Appended(seq, sifted.stored, sifted.duplicates, sifted.malformed)
-
-    def _write_batch(self, seq: int, now_ns: int, ids: bytes, block: Block) -> None:
-        times = [record.time for record in block.records]
-        records = self._codec.pack_records(block.records)
-        originals = self._codec.pack_lines(block.originals)
-        notices = self._codec.pack_notices(Notices(block.gaps, block.malformed))
-        count = len(block.records)
-        proof = checksum((count, ids, records, originals, notices))
-        low, high = (min(times), max(times)) if times else (None, None)
-        row = (seq, now_ns, count, low, high, ids, records, originals, notices, proof)
-        self._db.execute(sql.ADD_BATCH, row)
-        self._db.execute(sql.PUT_META, ("last_seq", seq))
-
-    def _used_bytes(self) -> int:
-        pages = int(self._db.execute(sql.PAGE_COUNT).fetchone()[0])
-        return (pages - int(self._db.execute(sql.FREE_COUNT).fetchone()[0])) * self._page_size
+        with self._lock, translated(self._path), self._appender.transaction():
+            return self._appender.write(batch, self._now_ns())
 
     # ---- outputs -------------------------------------------------------------------------------
 
@@ -176,19 +123,19 @@ class Journal:
         ``cursor`` is given by an output that keeps its own. One that lies above all of this journal's
         numbers comes from another journal: the batches here are renumbered above it, none is skipped.
         """
-        with self._lock, translated(self._path), transaction(self._db):
+        with self._lock, translated(self._path), self._appender.transaction():
             row = self._db.execute(sql.GET_OUTPUT, (output,)).fetchone()
             known = int(row[0]) if row is not None else 0
             if cursor is None:
                 cursor = known
-            elif cursor > self._last_seq:
+            elif cursor > self._appender.last_seq:
                 first = self._db.execute(sql.FIRST_SEQ).fetchone()[0]
-                by = cursor + 1 - (first if first is not None else self._last_seq + 1)
+                by = cursor + 1 - (first if first is not None else self._appender.last_seq + 1)
                 self._db.execute(sql.MOVE_BATCHES, (by,))
                 self._db.execute(sql.TURN_BATCHES)
                 self._db.execute(sql.MOVE_OUTPUTS, (by,))
-                self._last_seq += by
-                self._db.execute(sql.PUT_META, ("last_seq", self._last_seq))
+                self._appender.last_seq += by
+                self._db.execute(sql.PUT_META, ("last_seq", self._appender.last_seq))
             self._db.execute(sql.PUT_OUTPUT, (output, cursor, None))
             return cursor
 
@@ -224,7 +171,7 @@ class Journal:
     def positions(self) -> list[Position]:
         """Every persisted position."""
         with self._lock, translated(self._path):
-            return [_position_decoder.decode(body) for (body,) in self._db.execute(sql.ALL_POSITIONS)]
+            return [decode_position(body) for (body,) in self._db.execute(sql.ALL_POSITIONS)]
 
     def counters(self) -> dict[str, Counters]:
         """The counters of each source by its name."""
@@ -248,24 +195,19 @@ class Journal:
             return total, [_gap_decoder.decode(body) for (body,) in self._db.execute(sql.LAST_GAPS, (limit,))]
 
     def quarantine(self, after: int = 0, limit: int = 1000) -> list[Quarantined]:
-        """Malformed entries in the order they were kept, those after number ``after``."""
+        """Quarantined entries in the order they were kept, those after number ``after``."""
         with self._lock, translated(self._path):
-            rows = self._db.execute(sql.ALL_QUARANTINE, (after, limit)).fetchall()
-        return [
-            Quarantined(n, stored, source, Malformed(raw, reason, line, col, _source_decoder.decode(place), length, at))
-            for n, stored, source, reason, line, col, length, at, place, raw in rows
-        ]
+            return read_entries(self._db, after, limit)
+
+    def quarantine_size(self) -> QuarantineSize:
+        """How much is in the quarantine."""
+        with self._lock, translated(self._path):
+            return read_size(self._db)
 
     def drift(self) -> list[tuple[str, int, int]]:
         """What was never seen before: name, Unix time in ns of the first sight, and how often."""
         with self._lock, translated(self._path):
             return [(str(name), int(first), int(count)) for name, first, count in self._db.execute(sql.ALL_DRIFT)]
-
-    def dropped_quarantine(self) -> int:
-        """How many quarantined entries made room for newer ones."""
-        with self._lock, translated(self._path):
-            row = self._db.execute(sql.GET_META, ("quarantine_dropped",)).fetchone()
-            return int(row[0]) if row is not None else 0
 
     def close(self) -> None:
         """Write the log back into the file and close it."""

@@ -25,7 +25,7 @@ from shipper.record import Source
 from shipper.service.lock import StateLock
 from shipper.service.reading import Reading
 from shipper.service.sending import Sending
-from shipper.service.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, StatusFile
+from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, StatusFile
 from shipper.timestamp import from_ns
 
 STATUS_SECONDS = 1.0
@@ -48,7 +48,11 @@ class Daemon:
         self._failed: str | None = None
         self._make_folder()
         self._lock = StateLock(self._folder)
-        self._journal = Journal(self._folder / "journal.db", max_bytes=config.state.journal_max_bytes)
+        self._journal = Journal(
+            self._folder / "journal.db",
+            max_bytes=config.state.journal_max_bytes,
+            quarantine_max_bytes=config.state.quarantine_max_bytes,
+        )
         self._status_file = StatusFile(self._folder)
         deliveries = [self._delivery(output) for output in config.outputs]
         for name in self._journal.keep_outputs({delivery.name for delivery in deliveries}):
@@ -191,7 +195,8 @@ class Daemon:
             outputs=self._output_states(),
             gaps_count=gaps_count,
             gaps=gaps,
-            quarantine_dropped=self._journal.dropped_quarantine(),
+            quarantine=self._journal.quarantine_size(),
+            quarantine_max_bytes=self._config.state.quarantine_max_bytes,
             drift=[Drift(name, from_ns(first), count) for name, first, count in self._journal.drift()],
         )
 
@@ -202,7 +207,11 @@ class Daemon:
             state = states[sending.name]
             success_ns = sending.last_success_ns or state.advanced_ns
             success = from_ns(success_ns) if success_ns is not None else None
-            found.append(OutputStatus(sending.name, state.cursor, state.pending, success, sending.last_error))
+            found.append(
+                OutputStatus(
+                    sending.name, state.cursor, state.pending, success, sending.last_error, sending.errors_count
+                )
+            )
         return found
 
 

@@ -6,11 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from shipper.errors import StateDamaged, StateError, StateNewer
 from shipper.inputs.tailer import FileState, Tailer
-from shipper.journal import Batch, Journal
+from shipper.journal import Appended, Batch, Journal, Piece
 from shipper.service.gathering import Gathering
+from shipper.service.pulse import Pulse
 
 HOT_POLL_SECONDS = 0.2
 RETRY_SECONDS = 1.0
@@ -21,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Reading:
-    """The loop of the reader thread. Other threads may ask ``files``, ``troubles`` and ``paused``."""
+    """The loop of the reader thread. Other threads may ask ``files``, ``troubles``, ``paused`` and ``pulse``."""
 
     def __init__(self, tailer: Tailer, journal: Journal, poll_seconds: float, appended: Callable[[], None]) -> None:
         self._tailer = tailer
@@ -34,6 +36,7 @@ class Reading:
         self.files: list[FileState] = []
         self.troubles: dict[str, str] = {}
         self.paused: str | None = None
+        self.pulse = Pulse("reader")
 
     def wake(self) -> None:
         """Files came, went or were renamed: look now."""
@@ -50,6 +53,7 @@ class Reading:
         told = float("-inf")
         while not self._stop.is_set():
             now = time.monotonic()
+            self.pulse.beat()
             turn = self._tailer.turn(now, rescan=woken)
             woken = False
             if now - told >= TELL_SECONDS:
@@ -59,17 +63,21 @@ class Reading:
             if self._gathering.due(now):
                 self._write(self._gathering.take())
             if not turn.busy:
-                woken = self._wake.wait(min(HOT_POLL_SECONDS, self._poll_seconds) if turn.hot else self._poll_seconds)
+                rest_seconds = min(HOT_POLL_SECONDS, self._poll_seconds) if turn.hot else self._poll_seconds
+                self.pulse.beat(rest_seconds)
+                woken = self._wake.wait(rest_seconds)
                 if woken:
                     self._stop.wait(WAKE_SECONDS)
                 self._wake.clear()
         self._gathering.add(self._tailer.finish(), time.monotonic())
         self._write(self._gathering.take())
         self._tell()
+        self.pulse.end()
 
     def _write(self, batch: Batch) -> None:
         """Append the batch, however long it takes; only a stop gives up, and then it is read again next time."""
         while not batch.empty:
+            self.pulse.beat()
             try:
                 appended = self._journal.append(batch)
             except (StateDamaged, StateNewer):
@@ -86,11 +94,7 @@ class Reading:
             if self.paused is not None:
                 log.info("reading goes on")
                 self.paused = None
-            if appended.malformed:
-                sources = sorted({piece.source for piece in batch.pieces if piece.malformed})
-                log.warning("%s: malformed entries were put into the quarantine", ", ".join(sources[:5]))
-            for gap in batch.gaps:
-                log.warning("gap (%s) in %s: %s", gap.gap, gap.source.path, gap.reason)
+            _tell_batch(batch, appended)
             if appended.seq is not None:
                 self._appended()
             return
@@ -105,3 +109,33 @@ class Reading:
             if path not in troubles:
                 log.info("%s: can be read again, or is gone", path)
         self.troubles = troubles
+
+
+def _tell_batch(batch: Batch, appended: Appended) -> None:
+    """Log what an operator should know of a batch; of the lines themselves only names of drift, escaped by the log."""
+    if appended.malformed:
+        log.warning("%s: malformed entries were put into the quarantine", _sources(batch, lambda p: bool(p.malformed)))
+    if appended.textless:
+        log.warning(
+            "the quarantine has reached state.quarantine_max: of new malformed entries only place and reason are kept, "
+            "not the text; see 'connlog quarantine ls', and replay or drop what is there"
+        )
+    if appended.trimmed:
+        log.warning("the quarantine holds too many entries: the oldest made room; see 'connlog quarantine ls'")
+    for name in appended.drift:
+        kind, _, value = name.partition(":")
+        where = _sources(batch, partial(_met, name))
+        log.warning("new in the logs: %s %s, first met in %s; its events are kept", kind, value, where)
+    for gap in batch.gaps:
+        log.warning("gap (%s) in %s: %s", gap.gap, gap.source.path, gap.reason)
+
+
+def _met(name: str, piece: Piece) -> bool:
+    # The journal keeps the beginning of a long name.
+    return any(met.startswith(name) for met in piece.drift)
+
+
+def _sources(batch: Batch, concerned: Callable[[Piece], bool]) -> str:
+    """The names of the sources that are concerned, of many the first few."""
+    names = sorted({piece.source for piece in batch.pieces if concerned(piece)})
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

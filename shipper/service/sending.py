@@ -8,6 +8,7 @@ import time
 
 from shipper.errors import ConnlogError
 from shipper.outputs.delivery import Delivery
+from shipper.service.pulse import Pulse
 
 BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS = 0.5, 30.0
 IDLE_SECONDS = 5.0
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Sending:
-    """The loop of one output's thread. Other threads may ask ``last_error`` and ``last_success_ns``."""
+    """The loop of one output's thread. Other threads may ask ``last_error``, ``errors_count``, ``last_success_ns`` and ``pulse``."""
 
     def __init__(self, delivery: Delivery) -> None:
         self.name = delivery.name
@@ -23,7 +24,9 @@ class Sending:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._deadline = float("inf")
+        self.pulse = Pulse(self.name)
         self.last_error: str | None = None
+        self.errors_count = 0
         self.last_success_ns: int | None = None
 
     def wake(self) -> None:
@@ -42,11 +45,14 @@ class Sending:
         try:
             while True:
                 self._wake.clear()
+                self.pulse.beat()
                 try:
                     more = self._delivery.step(time.monotonic())
                 except ConnlogError as error:
                     log.warning("output %s waits and will try again: %s", self.name, error)
                     self.last_error = str(error)
+                    self.errors_count += 1
+                    self.pulse.beat(backoff)
                     if self._stop.wait(backoff):
                         return
                     backoff = min(2 * backoff, BACKOFF_MAX_SECONDS)
@@ -59,6 +65,8 @@ class Sending:
                 if self._stop.is_set() and (not more or time.monotonic() > self._deadline):
                     return
                 if not more:
+                    self.pulse.beat(IDLE_SECONDS)
                     self._wake.wait(IDLE_SECONDS)
         finally:
+            self.pulse.end()
             self._delivery.close()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from shipper.service.status import Status
+from shipper.status import Status
 from shipper.timestamp import from_ns
 
+DRIFT_MAX_COUNT = 20
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -46,6 +47,17 @@ def page(status: Status, *, running: bool, folder: str) -> Iterator[str]:
     yield "OUTPUTS"
     outputs = [[o.name, str(o.pending), _moment(o.last_success), o.last_error or ""] for o in status.outputs]
     yield from _columns(["output", "pending", "last success", "last error"], outputs, "none is configured")
+    held = status.quarantine
+    if held.count or held.dropped:
+        yield ""
+        yield (
+            f"QUARANTINE  {held.count} entries, {_size(held.bytes)} of {_size(status.quarantine_max_bytes)}: "
+            "'connlog quarantine ls' shows them"
+        )
+        if held.textless:
+            yield f"  ! full: of {held.textless} entries only place and reason were kept, not the text"
+        if held.dropped:
+            yield f"  ! {held.dropped} entries made room for newer ones"
     if status.gaps_count:
         yield ""
         yield f"GAPS  {status.gaps_count} in all, the newest:"
@@ -53,7 +65,16 @@ def page(status: Status, *, running: bool, folder: str) -> Iterator[str]:
             yield f"  {_moment(gap.detected)}  {gap.gap}  {gap.source.path or ''}  {gap.reason}"
     if status.drift:
         yield ""
-        yield "NEW IN THE LOGS  " + ", ".join(drift.name for drift in status.drift[:20])
+        yield "NEW IN THE LOGS  (known to no version of connlog up to this one; the events are kept)"
+        drift = [[*d.name.split(":", 1), _moment(d.first_seen), str(d.count)] for d in status.drift[:DRIFT_MAX_COUNT]]
+        yield from _columns(["", "name", "first seen", "files"], drift, "")
+        if len(status.drift) > DRIFT_MAX_COUNT:
+            yield f"  and {len(status.drift) - DRIFT_MAX_COUNT} more: --output json has all"
+    for name in status.stalled:
+        yield f"STALLED: the thread {name} makes no progress"
+    if status.metrics:
+        yield ""
+        yield f"METRICS  {status.metrics}"
 
 
 def _columns(heads: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> Iterator[str]:

@@ -10,9 +10,9 @@ import pytest
 
 from shipper.cli.main import main
 from shipper.inputs.tailer import FileState
-from shipper.journal import Counters, Depth
+from shipper.journal import Counters, Depth, QuarantineSize
 from shipper.service.lock import StateLock
-from shipper.service.status import OutputStatus, Status, StatusFile
+from shipper.status import OutputStatus, Status, StatusFile
 
 TIME = "2026-01-02T03:04:05.000000000Z"
 
@@ -46,7 +46,8 @@ def write_status(folder: Path, path: str = "/var/log/coder/coderd.log") -> None:
             outputs=[OutputStatus("index", 7, 30, TIME, "the disk is full")],
             gaps_count=0,
             gaps=[],
-            quarantine_dropped=0,
+            quarantine=QuarantineSize(2, 40, 1, 0),
+            quarantine_max_bytes=1 << 20,
             drift=[],
         )
     )

@@ -97,7 +97,7 @@ type = "index"
 type = "index"
 retention = "1500ms"
 [metrics]
-listen = ""
+listen = "localhost"
 [outputs]
 """)
     assert found == [
@@ -110,7 +110,7 @@ listen = ""
         '/etc/c.toml:15: input[2].type: "journald" isn\'t built into this version yet; use "file"',
         '/etc/c.toml:17: input[3].type: is missing; write type = "file"',
         '/etc/c.toml:23: output[2].retention: "1500ms" is out of bounds; write a duration between 1m and 36500d',
-        "/etc/c.toml:24: metrics: isn't built into this version yet; remove it",
+        '/etc/c.toml:25: metrics.listen: "localhost" has no port; write it as "127.0.0.1:9464"',
         '/etc/c.toml:26: outputs: is not known; did you mean "output"?',
     ]
 

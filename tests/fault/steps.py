@@ -80,7 +80,7 @@ def lay(fuse: Fuse) -> None:
     from shipper.index.writer import IndexWriter
     from shipper.inputs.finder import Finder
     from shipper.inputs.tailer import Tailer
-    from shipper.journal import Journal, store
+    from shipper.journal import Journal, appender, store
     from shipper.outputs.delivery import Delivery
     from shipper.service.lock import StateLock
 
@@ -125,7 +125,8 @@ def lay(fuse: Fuse) -> None:
     named(Journal, "append", "journal")
     named(Journal, "advance", "cursor")
     named(IndexWriter, "add", "index")
-    setattr(store, "transaction", committed(store.transaction))  # noqa: B010 - mypy would take it for a mistake
+    for module in (store, appender):
+        setattr(module, "transaction", committed(module.transaction))
     setattr(IndexWriter, "_transaction", committed(IndexWriter._transaction))  # noqa: B010
 
 

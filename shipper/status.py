@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from shipper.errors import StateDamaged, StateError
 from shipper.inputs.tailer import FileState
-from shipper.journal import Counters, Depth
+from shipper.journal import Counters, Depth, QuarantineSize
 from shipper.record import Gap
 
 FILES_MAX_COUNT = 500
@@ -26,10 +26,13 @@ class OutputStatus(Struct, frozen=True):
     pending: int
     last_success: str | None
     last_error: str | None
+    errors_count: int = 0
+    """Failed attempts since the daemon started; each is tried again."""
 
 
 class Drift(Struct, frozen=True):
-    """Something in the logs that this version of connlog does not know, and how often it was met first in a file."""
+    """Something in the logs that this version of connlog does not know. ``name`` is ``kind:value``, ``count`` in how
+    many readings of a file it was met: once for each file and start."""
 
     name: str
     first_seen: str
@@ -55,8 +58,13 @@ class Status(Struct, frozen=True):
     outputs: list[OutputStatus]
     gaps_count: int
     gaps: list[Gap]
-    quarantine_dropped: int
+    quarantine: QuarantineSize
+    quarantine_max_bytes: int
     drift: list[Drift]
+    stalled: list[str] = []
+    """Threads that have shown no progress for too long."""
+    metrics: str | None = None
+    """Where the metrics are, as a URL, or None."""
     schema: int = 1
 
 

@@ -1,0 +1,116 @@
+"""The appender: writes batches into an open journal, each event once, whichever other process writes to it as well.
+
+A daemon and ``connlog quarantine replay`` append to one journal. Both do it under SQLite's write lock, and
+both first take over what the other has written since: its last number and its recent ids.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shipper.errors import StateFull
+from shipper.journal import sql
+from shipper.journal.batch import Appended, Batch, Block
+from shipper.journal.blob import Codec, Notices, checksum
+from shipper.journal.database import transaction
+from shipper.journal.ledger import write_ledger
+from shipper.journal.position import encode_position
+from shipper.journal.recent import RecentIds
+from shipper.journal.sift import sift
+
+RECENT_IDS_MAX_COUNT = 262_144
+
+
+class Appender:
+    """Writes through ``db``. Not for two threads at once. ``max_bytes`` bounds the file but for the quarantine,
+    whose text has ``quarantine_max_bytes`` of its own. SQLite's errors pass through."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        path: Path,
+        *,
+        max_bytes: int,
+        quarantine_max_bytes: int,
+        recent_ids_max_count: int = RECENT_IDS_MAX_COUNT,
+    ) -> None:
+        self._db = db
+        self._path = path
+        self._max_bytes = max_bytes
+        self._quarantine_max_bytes = quarantine_max_bytes
+        self._codec = Codec()
+        self._recent = RecentIds(recent_ids_max_count, db.execute(sql.ALL_RECENT))
+        self._page_size = int(db.execute(sql.PAGE_SIZE).fetchone()[0])
+        self._written: list[tuple[int | None, int, bytes]] = []
+        self.last_seq = 0
+        """The newest number of a batch, as of the last transaction."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One transaction that begins with what others have committed; only what it commits is remembered."""
+        self._written = []
+        with transaction(self._db):
+            self.last_seq = int(self._db.execute(sql.GET_META, ("last_seq",)).fetchone()[0])
+            for group, ids in self._db.execute(sql.LATER_RECENT, (self._recent.last,)):
+                self._recent.add(group, ids)
+            yield
+        # A batch that failed must not become its own duplicate.
+        for surplus, group, ids in self._written:
+            if surplus is not None:
+                self._recent.forget(surplus)
+            self._recent.add(group, ids)
+
+    def write(self, batch: Batch, now_ns: int) -> Appended:
+        """Write one batch, once in a transaction; copies of recent events are left out and counted. Raises StateFull."""
+        if self._used_bytes() >= self._max_bytes:
+            raise StateFull(
+                f"{self._path}: the journal has reached state.journal_max ({self._max_bytes} bytes); "
+                "reading pauses until an output catches up: see 'connlog status'"
+            )
+        sifted = sift(batch, self._recent)
+        seq = self.last_seq + 1 if sifted.for_outputs else None
+        if seq is not None:
+            self._write_batch(seq, now_ns, sifted.ids, sifted.block(seq, now_ns))
+        if sifted.ids:
+            group = self._db.execute(sql.ADD_RECENT, (sifted.ids,)).lastrowid
+            assert group is not None
+            surplus = self._recent.surplus(len(sifted.ids) // 16)
+            if surplus is not None:
+                self._db.execute(sql.DROP_RECENT, (surplus,))
+            self._written.append((surplus, group, sifted.ids))
+        for position in batch.positions:
+            self._db.execute(sql.PUT_POSITION, (position.key, encode_position(position)))
+        for key in batch.forget:
+            self._db.execute(sql.DROP_POSITION, (key,))
+        entered = write_ledger(self._db, batch, sifted, now_ns, self._quarantine_max_bytes)
+        return Appended(
+            seq,
+            sifted.stored,
+            sifted.duplicates,
+            sifted.malformed,
+            textless=entered.textless,
+            trimmed=entered.trimmed,
+            drift=entered.drift,
+        )
+
+    def _write_batch(self, seq: int, now_ns: int, ids: bytes, block: Block) -> None:
+        times = [record.time for record in block.records]
+        records = self._codec.pack_records(block.records)
+        originals = self._codec.pack_lines(block.originals)
+        notices = self._codec.pack_notices(Notices(block.gaps, block.malformed))
+        count = len(block.records)
+        proof = checksum((count, ids, records, originals, notices))
+        low, high = (min(times), max(times)) if times else (None, None)
+        row = (seq, now_ns, count, low, high, ids, records, originals, notices, proof)
+        self._db.execute(sql.ADD_BATCH, row)
+        self._db.execute(sql.PUT_META, ("last_seq", seq))
+        self.last_seq = seq
+
+    def _used_bytes(self) -> int:
+        pages = int(self._db.execute(sql.PAGE_COUNT).fetchone()[0])
+        used = (pages - int(self._db.execute(sql.FREE_COUNT).fetchone()[0])) * self._page_size
+        _, text_bytes, place_bytes, *_ = self._db.execute(sql.SIZE_QUARANTINE).fetchone()
+        return used - int(text_bytes) - int(place_bytes)

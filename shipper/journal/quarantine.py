@@ -1,0 +1,162 @@
+"""The quarantine: malformed entries of a journal, asked for and worked on beside the daemon that may be writing it.
+
+It has a connection of its own and makes, migrates and recovers nothing: that is the daemon's.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from shipper.journal import sql
+from shipper.journal.appender import Appender
+from shipper.journal.batch import Appended, Batch, Piece
+from shipper.journal.database import connect_guest, transaction, translated
+from shipper.journal.ledger import REASON_MAX_CHARACTERS
+from shipper.record import Malformed, Record, Source
+
+REPLAY_SOURCE = "quarantine"
+"""What was replayed is counted under this source: entries, stored, duplicates."""
+PAGE_COUNT = 100
+_source_decoder = msgspec.json.Decoder(Source)
+
+
+class Quarantined(Struct, frozen=True):
+    """An entry as it is kept, under its number.
+
+    ``output`` and ``code`` are those of an output that refused the event, None for a malformed entry.
+    ``textless``: only its place and reason were kept, since the quarantine was full.
+    """
+
+    number: int
+    stored_ns: int
+    source: str
+    entry: Malformed
+    output: str | None = None
+    code: int | None = None
+    textless: bool = False
+
+
+class QuarantineSize(Struct, frozen=True):
+    """How much there is: ``bytes`` of text; ``textless`` entries without theirs; ``dropped`` made room, ever."""
+
+    count: int
+    bytes: int
+    textless: int
+    dropped: int
+
+
+class Mended(Struct, frozen=True):
+    """An entry that can be read now: its number, the record, and the entry's text."""
+
+    number: int
+    record: Record
+    original: bytes
+
+
+class Renewed(Struct, frozen=True):
+    """An entry that still can't be read: its number, and why; ``column`` is 1-based."""
+
+    number: int
+    reason: str
+    column: int
+
+
+def read_entries(db: sqlite3.Connection, after: int, limit: int) -> list[Quarantined]:
+    """Entries in the order they were kept, those after number ``after``."""
+    return [_entry(row) for row in db.execute(sql.ALL_QUARANTINE, (after, limit)).fetchall()]
+
+
+def read_size(db: sqlite3.Connection) -> QuarantineSize:
+    """How much there is now."""
+    count, text_bytes, _, textless, dropped = db.execute(sql.SIZE_QUARANTINE).fetchone()
+    return QuarantineSize(int(count), int(text_bytes), int(textless), int(dropped))
+
+
+def _entry(
+    row: tuple[int, int, str, str, int, int, int, str | None, bytes, bytes, str | None, int | None, int],
+) -> Quarantined:
+    n, stored_ns, source, reason, line, column, length, at, place, raw, output, code, textless = row
+    entry = Malformed(raw, reason, line, column, _source_decoder.decode(place), length, at)
+    return Quarantined(n, stored_ns, source, entry, output, code, bool(textless))
+
+
+class Quarantine:
+    """The quarantine of the journal at ``path``. Raises StateError where there is none or it may not be read,
+    StateNewer, StateBusy, StateDamaged."""
+
+    def __init__(self, path: Path, *, journal_max_bytes: int = 1 << 30, quarantine_max_bytes: int = 256 << 20) -> None:
+        self._path = path
+        self._journal_max_bytes = journal_max_bytes
+        self._quarantine_max_bytes = quarantine_max_bytes
+        self._db = connect_guest(path)
+        self._appender: Appender | None = None
+
+    def __iter__(self) -> Iterator[Quarantined]:
+        """Every entry, in the order they were kept."""
+        after = 0
+        while True:
+            with translated(self._path):
+                page = read_entries(self._db, after, PAGE_COUNT)
+            yield from page
+            if not page:
+                return
+            after = page[-1].number
+
+    def get(self, number: int) -> Quarantined | None:
+        """The entry with this number."""
+        with translated(self._path):
+            row = self._db.execute(sql.ONE_QUARANTINE, (number,)).fetchone()
+        return None if row is None else _entry(row)
+
+    def size(self) -> QuarantineSize:
+        """How much there is now."""
+        with translated(self._path):
+            return read_size(self._db)
+
+    def drop(self, numbers: Sequence[int] | None) -> int:
+        """Remove these entries, or all (None); returns how many there were."""
+        with translated(self._path):
+            with transaction(self._db):
+                if numbers is None:
+                    gone = self._db.execute(sql.EMPTY_QUARANTINE).rowcount
+                else:
+                    gone = sum(self._db.execute(sql.DROP_QUARANTINE, (number,)).rowcount for number in numbers)
+            self._db.execute(sql.SHRINK).fetchall()
+        return gone
+
+    def settle(self, mended: Sequence[Mended], renewed: Sequence[Renewed], drift: Sequence[str] = ()) -> Appended:
+        """In one transaction: mended entries leave the quarantine and are appended, the others get their reason.
+
+        An entry that somebody else took out meanwhile is left out here. Raises StateFull, having changed nothing.
+        """
+        with translated(self._path):
+            if self._appender is None:
+                self._appender = Appender(
+                    self._db,
+                    self._path,
+                    max_bytes=self._journal_max_bytes,
+                    quarantine_max_bytes=self._quarantine_max_bytes,
+                )
+            with self._appender.transaction():
+                taken = [one for one in mended if self._db.execute(sql.DROP_QUARANTINE, (one.number,)).rowcount]
+                for one in renewed:
+                    self._db.execute(sql.RENEW_QUARANTINE, (one.reason[:REASON_MAX_CHARACTERS], one.column, one.number))
+                piece = Piece(
+                    REPLAY_SOURCE,
+                    [one.record for one in taken],
+                    [one.original for one in taken],
+                    entries=len(taken),
+                    drift=list(drift),
+                )
+                pieces = (piece,) if taken else ()
+                return self._appender.write(Batch(pieces), time.time_ns())
+
+    def close(self) -> None:
+        """Give the journal back."""
+        self._db.close()
