@@ -12,8 +12,7 @@ from collections.abc import Sequence
 import msgspec
 import zstandard
 
-from shipper.index.cell import without_cells
-from shipper.record import Record, decode_record, encode_record
+from shipper.record import Record, decode_record
 
 BLOCK_EVENTS_MAX = 256
 BLOCK_BYTES_MAX = 4 << 20
@@ -96,17 +95,16 @@ class BlockCache:
         self._blocks.clear()
 
 
-def group_blocks(records: Sequence[Record], originals: Sequence[bytes]) -> list[list[bytes]]:
-    """Records and originals as the items of blocks, each within the bounds, in order."""
+def group_blocks(records: Sequence[bytes], originals: Sequence[bytes]) -> list[list[bytes]]:
+    """Encoded records and originals as the items of blocks, each within the bounds, in order."""
     blocks: list[list[bytes]] = []
     size = BLOCK_BYTES_MAX + 1
     for record, original in zip(records, originals, strict=True):
-        encoded = encode_record(without_cells(record))
-        length = len(encoded) + len(original)
+        length = len(record) + len(original)
         if size + length > BLOCK_BYTES_MAX or len(blocks[-1]) >= 2 * BLOCK_EVENTS_MAX:
             blocks.append([])
             size = 0
-        blocks[-1] += (encoded, original)
+        blocks[-1] += (record, original)
         size += length
     return blocks
 

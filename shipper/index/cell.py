@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from shipper import timestamp
 from shipper.index.schema import COLUMNS
-from shipper.record import Record
+from shipper.record import CompactRecord, Record, encode_record
 
 WORD_CHARACTERS_MAX = 2048
 """What is searched of one text, and the longest that a row gives back."""
@@ -51,14 +51,33 @@ class RowCells(NamedTuple):
     texts: tuple[str | None, ...]
 
 
-def without_cells(record: Record) -> Record:
-    """The record without what its row gives back."""
+def encode_rest(record: Record, time_ns: int, cut: bool) -> bytes:
+    """The record as JSON without what its row gives back; ``cut``: one of its texts is too long for a word."""
+    if cut or not timestamp.NS_MIN < time_ns < timestamp.NS_MAX or record.status not in _STATUSES:
+        return encode_record(_rest(record, time_ns))
+    return encode_record(
+        CompactRecord(
+            record.schema,
+            "",
+            "",
+            "",
+            client_session_id=record.client_session_id,
+            request_id=record.request_id,
+            log=record.log,
+            source=record.source,
+            extra=record.extra,
+            names=record.names,
+        )
+    )
+
+
+def _rest(record: Record, time_ns: int) -> Record:
     left: dict[str, None] = {
         field: None
         for field, _ in _PLACES
         if (text := getattr(record, field)) is not None and len(text) <= WORD_CHARACTERS_MAX
     }
-    exact = timestamp.NS_MIN < timestamp.to_ns(record.time) < timestamp.NS_MAX
+    exact = timestamp.NS_MIN < time_ns < timestamp.NS_MAX
     return replace(
         record,
         id="",

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from shipper import timestamp
-from shipper.index.schema import COLUMNS, ONGOING, POINT, SHAPE_COLUMNS, STATE_NAMES, UNKNOWN
+from shipper.index.schema import COLUMNS, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, STATE_NAMES, UNKNOWN
 from shipper.index.sql import GET_FACT, LAST_GAP, WORDS_ALL, WORDS_CONTAINING, WORDS_OF_COLUMN
 from shipper.index.word import pack_id, request_number
 from shipper.query.filter import (
@@ -254,8 +254,10 @@ class Compiler:
 
 def _holds(column: str, words: str) -> str:
     """That a column of words holds one of a list in SQL."""
-    if column in SHAPE_COLUMNS:
-        return f"shape IN (SELECT id FROM shapes WHERE {column} IN {words})"  # noqa: S608  # own names
+    if column in KIND_COLUMNS:
+        return f"kind IN (SELECT id FROM kinds WHERE {column} IN {words})"  # noqa: S608  # own names
+    if column in PLACE_COLUMNS:
+        return f"place IN (SELECT id FROM places WHERE {column} IN {words})"  # noqa: S608  # own names
     return f"{column} IN {words}"
 
 

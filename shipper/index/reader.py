@@ -16,7 +16,7 @@ from shipper.index.cell import RowCells, sort_columns, with_cells
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
 from shipper.index.connection import Connection, build_connection
 from shipper.index.failure import damaged, translated
-from shipper.index.schema import SHAPE_COLUMNS
+from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS
 from shipper.index.store import open_reader
 from shipper.index.word import pack_id, unpack_id
 from shipper.query.filter import Filter, Moment
@@ -142,9 +142,17 @@ class IndexReader:
         with translated(self._path):
             if events:
                 return self._record(number)
-            numbers = [row[0] for row in self._database.execute(sql.EVENTS_OF_CONNECTION, (number,))]
+            numbers = self._events_of(number)
             gap_ns = self._database.execute(sql.LAST_GAP).fetchone()[0]
         return build_connection([self._record(event) for event in numbers], gap_ns)
+
+    def _events_of(self, connection: int) -> list[int]:
+        """The events of a connection in the order in which they were stored."""
+        row = self._database.execute(sql.FIRST_EVENTS, (connection,)).fetchone()
+        if row is None:
+            raise damaged(self._path, f"connection {connection} is missing")
+        more = [row[0] for row in self._database.execute(sql.ALL_MORE_EVENTS, (connection,))] if row[1] else []
+        return sorted(event for event in (*row, *more) if event is not None)
 
     def record(self, event_id: str) -> Record | None:
         """The record of an event by its id, or None."""
@@ -267,8 +275,10 @@ def _order(sort: str, events: bool) -> str:
         return f"{known[name]} {direction} NULLS LAST, {time} DESC, id DESC"
     if name in _WORD_SORTS:
         column = _WORD_SORTS[name]
-        if column in SHAPE_COLUMNS:
-            column = f"(SELECT {column} FROM shapes WHERE shapes.id = shape)"  # noqa: S608  # own names
+        if column in KIND_COLUMNS:
+            column = f"(SELECT {column} FROM kinds WHERE kinds.id = kind)"  # noqa: S608  # own names
+        elif column in PLACE_COLUMNS:
+            column = f"(SELECT {column} FROM places WHERE places.id = place)"  # noqa: S608  # own names
         word = f"(SELECT coalesce(fold, text) FROM words WHERE words.id = {column})"  # noqa: S608  # own names
         return f"{word} {direction} NULLS LAST, {time} DESC, id DESC"
     near = get_close_matches(name, [*known, *_WORD_SORTS], n=1)

@@ -25,24 +25,33 @@ CREATE TABLE words (
     uses INTEGER NOT NULL, used_ns INTEGER NOT NULL
 );
 
--- Words that go together in many rows: what was connected to, and how. key: their ids, packed.
-CREATE TABLE shapes (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, used_ns INTEGER NOT NULL, {shape_columns});
+-- Words that go together in many rows: how was connected, and to what. key: their ids, packed.
+CREATE TABLE kinds (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, used_ns INTEGER NOT NULL, {kind_columns});
+CREATE TABLE places (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, used_ns INTEGER NOT NULL, {place_columns});
 
+-- first and second: its events that came first; any others are in more_events.
 CREATE TABLE connections (
     id INTEGER PRIMARY KEY, connection_id BLOB, connect_ns INTEGER NOT NULL, disconnect_ns INTEGER,
-    duration_ns INTEGER, state INTEGER NOT NULL, code INTEGER, session BLOB, shape INTEGER NOT NULL, {row_columns}
+    duration_ns INTEGER, state INTEGER NOT NULL, first INTEGER NOT NULL, second INTEGER, code INTEGER, session BLOB,
+    kind INTEGER NOT NULL, place INTEGER NOT NULL, {row_columns}
 );
 CREATE INDEX connections_by_time ON connections (connect_ns);
 CREATE INDEX connections_by_key ON connections (connection_id) WHERE connection_id IS NOT NULL;
 
+-- spent: 1 where the event can't change any more what its connection is, whatever else comes.
+CREATE TABLE more_events (
+    connection INTEGER NOT NULL, spent INTEGER NOT NULL, event INTEGER NOT NULL,
+    PRIMARY KEY (connection, spent, event)
+) WITHOUT ROWID;
+
 -- request: 48 bits of the request's id, to find it by.
 CREATE TABLE events (
     id INTEGER PRIMARY KEY, event BLOB NOT NULL, time_ns INTEGER NOT NULL, ended INTEGER NOT NULL,
-    connection INTEGER NOT NULL, request INTEGER, code INTEGER, session BLOB, shape INTEGER NOT NULL, {row_columns}
+    connection INTEGER NOT NULL, request INTEGER, code INTEGER, session BLOB,
+    kind INTEGER NOT NULL, place INTEGER NOT NULL, {row_columns}
 );
 CREATE UNIQUE INDEX events_by_event ON events (event);
 CREATE INDEX events_by_time ON events (time_ns);
-CREATE INDEX events_by_connection ON events (connection);
 
 CREATE TABLE gaps (
     id INTEGER PRIMARY KEY, stored_ns INTEGER NOT NULL, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
@@ -56,25 +65,28 @@ CREATE TABLE quarantine (
 );
 """
 
-_FIRST_SHAPE_COLUMNS = (
-    "type", "method", "app", "organization", "owner", "workspace", "workspace_name", "agent_name", "agent",
-    "name_owner", "name_organization", "name_template",
+_FIRST_KIND_COLUMNS = ("type", "method", "app", "agent_name")
+_FIRST_PLACE_COLUMNS = (
+    "organization", "owner", "workspace", "workspace_name", "agent", "name_owner", "name_organization", "name_template",
 )  # fmt: skip
 _FIRST_ROW_COLUMNS = ("user", "ip", "user_agent", "slug", "reason", "name_user", "name_email", "extra")
 
 MIGRATIONS: tuple[str, ...] = (
     _FIRST.format(
-        shape_columns=", ".join(f"{name} INTEGER" for name in _FIRST_SHAPE_COLUMNS),
+        kind_columns=", ".join(f"{name} INTEGER" for name in _FIRST_KIND_COLUMNS),
+        place_columns=", ".join(f"{name} INTEGER" for name in _FIRST_PLACE_COLUMNS),
         row_columns=", ".join(f"{name} INTEGER" for name in _FIRST_ROW_COLUMNS),
     ),
 )
 """Migration n (from 0) brings version n to n + 1."""
 
-SHAPE_COLUMNS = _FIRST_SHAPE_COLUMNS
-"""Columns of ``shapes`` that hold ids of words."""
+KIND_COLUMNS = _FIRST_KIND_COLUMNS
+"""Columns of ``kinds`` that hold ids of words."""
+PLACE_COLUMNS = _FIRST_PLACE_COLUMNS
+"""Columns of ``places`` that hold ids of words."""
 ROW_COLUMNS = _FIRST_ROW_COLUMNS
 """Columns of ``events`` and ``connections`` that hold ids of words."""
-COLUMNS = (*SHAPE_COLUMNS, *ROW_COLUMNS)
+COLUMNS = (*KIND_COLUMNS, *PLACE_COLUMNS, *ROW_COLUMNS)
 """All of them, in the order of the bits of ``words.uses``."""
 
 ONGOING, COMPLETED, UNKNOWN, POINT = range(4)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from shipper.index.schema import ROW_COLUMNS, SHAPE_COLUMNS
+from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS, ROW_COLUMNS
 
-_shape_columns = ", ".join(SHAPE_COLUMNS)
+_kind_columns = ", ".join(KIND_COLUMNS)
+_place_columns = ", ".join(PLACE_COLUMNS)
 _row_columns = ", ".join(ROW_COLUMNS)
-_shape_marks = ", ".join("?" * len(SHAPE_COLUMNS))
+_kind_marks = ", ".join("?" * len(KIND_COLUMNS))
+_place_marks = ", ".join("?" * len(PLACE_COLUMNS))
 _row_marks = ", ".join("?" * len(ROW_COLUMNS))
 
 # ---- facts, dictionaries -----------------------------------------------------------------------
@@ -23,27 +25,41 @@ LAST_EVENT = "SELECT coalesce(max(id), 0) FROM events"
 LAST_CONNECTION = "SELECT coalesce(max(id), 0) FROM connections"
 ADD_BLOCK = "INSERT INTO blocks (id, events, stored_ns, data) VALUES (?, ?, ?, ?)"
 ADD_EVENT = (
-    "INSERT INTO events (id, event, time_ns, ended, connection, request, code, session, shape, "  # noqa: S608  # own names only
-    f"{_row_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_row_marks})"
+    "INSERT INTO events (id, event, time_ns, ended, connection, request, code, session, kind, place, "  # noqa: S608  # own names only
+    f"{_row_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_row_marks})"
 )
-PUT_CONNECTION = (
-    "INSERT OR REPLACE INTO connections (id, connection_id, connect_ns, disconnect_ns, duration_ns, state, "  # noqa: S608  # own names only
-    f"code, session, shape, {_row_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_row_marks})"
+ADD_CONNECTION = (
+    "INSERT INTO connections (connect_ns, disconnect_ns, duration_ns, state, first, second, "  # noqa: S608  # own names only
+    f"code, session, kind, place, {_row_columns}, connection_id, id) "
+    f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_row_marks}, ?, ?)"
 )
+_set_cells = ", ".join(f"{name} = ?" for name in ("code", "session", "kind", "place", *ROW_COLUMNS))
+# Without connect_ns: naming it would write its index anew, and it seldom changes.
+CHANGE_CONNECTION = (
+    f"UPDATE connections SET disconnect_ns = ?, duration_ns = ?, state = ?, first = ?, second = ?, {_set_cells} "  # noqa: S608  # own names only
+    "WHERE id = ?"
+)
+MOVE_CONNECTION = "UPDATE connections SET connect_ns = ? WHERE id = ? AND connect_ns <> ?"
 DROP_CONNECTION = "DELETE FROM connections WHERE id = ?"
-FIND_CONNECTION = (
-    "SELECT connections.id FROM connections JOIN shapes ON shapes.id = shape "
-    "WHERE connection_id = ? AND workspace IS ? AND agent_name IS ?"
-)
-PARTS_OF_CONNECTION = (
-    f"SELECT ended, time_ns, event, code, session, {_shape_columns}, {_row_columns} "  # noqa: S608  # own names only
-    "FROM events JOIN shapes ON shapes.id = shape WHERE connection = ?"
-)
-CONNECTION_KEY = "SELECT connection_id FROM connections WHERE id = ?"
+FIND_CONNECTIONS = "SELECT id, kind, place, first, second FROM connections WHERE connection_id = ?"
+_cells = f"code, session, kind, place, {_row_columns}"
+PART = f"SELECT ended, time_ns, event, {_cells} FROM events WHERE id = ?"  # noqa: S608  # own names only
+MORE_EVENTS = "SELECT event FROM more_events WHERE connection = ? AND spent = 0"
+ALL_MORE_EVENTS = "SELECT event FROM more_events WHERE connection = ?"
+ADD_MORE = "INSERT INTO more_events (connection, spent, event) VALUES (?, ?, ?)"
+DROP_MORE = "DELETE FROM more_events WHERE connection = ?"
+HAS_MORE = "SELECT 1 FROM more_events WHERE connection = ? LIMIT 1"
+SPEND_MORE = "UPDATE more_events SET spent = 1 WHERE connection = ? AND spent = 0 AND event = ?"
+CONNECTION_ROW = "SELECT connection_id, first, second FROM connections WHERE id = ?"
 
-FIND_SHAPE = "SELECT id, used_ns FROM shapes WHERE key = ?"
-ADD_SHAPE = f"INSERT INTO shapes (key, used_ns, {_shape_columns}) VALUES (?, ?, {_shape_marks})"  # noqa: S608  # own names only
-MARK_SHAPE = "UPDATE shapes SET used_ns = max(used_ns, ?) WHERE id = ?"
+FIND_KIND = "SELECT id FROM kinds WHERE key = ?"
+GET_KIND = f"SELECT {_kind_columns} FROM kinds WHERE id = ?"  # noqa: S608  # own names only
+ADD_KIND = f"INSERT INTO kinds (key, used_ns, {_kind_columns}) VALUES (?, ?, {_kind_marks})"  # noqa: S608  # own names only
+MARK_KIND = "UPDATE kinds SET used_ns = max(used_ns, ?) WHERE id = ?"
+FIND_PLACE = "SELECT id FROM places WHERE key = ?"
+GET_PLACE = f"SELECT {_place_columns} FROM places WHERE id = ?"  # noqa: S608  # own names only
+ADD_PLACE = f"INSERT INTO places (key, used_ns, {_place_columns}) VALUES (?, ?, {_place_marks})"  # noqa: S608  # own names only
+MARK_PLACE = "UPDATE places SET used_ns = max(used_ns, ?) WHERE id = ?"
 
 FIND_WORD = "SELECT id, uses, used_ns FROM words WHERE text = ?"
 ADD_WORD = "INSERT INTO words (text, fold, packed, uses, used_ns) VALUES (?, ?, ?, ?, ?)"
@@ -60,17 +76,18 @@ DROP_EVENTS_OF_BLOCK = "DELETE FROM events WHERE id BETWEEN ? AND ?"
 DROP_BLOCK = "DELETE FROM blocks WHERE id = ?"
 DROP_GAPS = "DELETE FROM gaps WHERE stored_ns < ?"
 DROP_NOTICES = "DELETE FROM quarantine WHERE stored_ns < ?"
-DROP_SHAPES = "DELETE FROM shapes WHERE used_ns < ?"
+DROP_KINDS = "DELETE FROM kinds WHERE used_ns < ?"
+DROP_PLACES = "DELETE FROM places WHERE used_ns < ?"
 DROP_WORDS = "DELETE FROM words WHERE used_ns < ?"
 
 # ---- reading -----------------------------------------------------------------------------------
 
 FIND_EVENT = "SELECT id FROM events WHERE event = ?"
-EVENTS_OF_CONNECTION = "SELECT id FROM events WHERE connection = ? ORDER BY id"
+FIRST_EVENTS = "SELECT first, second FROM connections WHERE id = ?"
 _event_columns = ", ".join(f"events.{name}" for name in ROW_COLUMNS)
 EVENT_CELLS = (
-    f"SELECT event, connection_id, time_ns, ended, events.code, {_shape_columns}, {_event_columns} "  # noqa: S608  # own names only
-    "FROM events JOIN shapes ON shapes.id = events.shape "
+    f"SELECT event, connection_id, time_ns, ended, events.code, {_kind_columns}, {_place_columns}, {_event_columns} "  # noqa: S608  # own names only
+    "FROM events JOIN kinds ON kinds.id = events.kind JOIN places ON places.id = events.place "
     "JOIN connections ON connections.id = connection WHERE events.id = ?"
 )
 GET_WORD = "SELECT text FROM words WHERE id = ?"

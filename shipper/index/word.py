@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import ipaddress
 import sqlite3
+from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import islice
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
+from shipper.index import sql
 from shipper.index.cell import WORD_CHARACTERS_MAX
 from shipper.index.connection import WEB, Cell
-from shipper.index.schema import COLUMNS, SHAPE_COLUMNS
-from shipper.index.sql import ADD_SHAPE, ADD_WORD, FIND_SHAPE, FIND_WORD, MARK_SHAPE, MARK_WORD
+from shipper.index.schema import COLUMNS, KIND_COLUMNS, PLACE_COLUMNS
 from shipper.record import Record
 
-WORDS_CACHED_MAX = 65_536
+WORDS_CACHED_MAX = 262_144
+"""Texts remembered with their ids over all columns; the oldest quarter goes when there are more."""
+CACHED_CHARACTERS_MAX = 256
+"""Longer texts are looked up each time, so that the cache has a bound in bytes too."""
+GROUPS_CACHED_MAX = 131_072
 DAY_NS = 86_400_000_000_000
-"""How exact ``words.used_ns`` is: a word in daily use is written once a day."""
-_SHAPE_WIDTH = len(SHAPE_COLUMNS)
-_IP_BIT = 1 << COLUMNS.index("ip")
+"""How exact ``used_ns`` is: what is in daily use is written once a day."""
 
-
-class _Known(Struct):
-    """A word or a shape as it stands in the database, within the transaction."""
-
-    id: int
-    uses: int
-    used_ns: int
+_IP = COLUMNS.index("ip")
+_PLACE = len(KIND_COLUMNS)
+_ROW = _PLACE + len(PLACE_COLUMNS)
+Texts = tuple[str | None, ...]
 
 
 class Words:
@@ -35,102 +36,153 @@ class Words:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        self._known: dict[str, _Known] = {}
-        self._shapes: dict[tuple[Cell, ...], _Known] = {}
-        self.web_ids = frozenset[int]()
-        self.forget()
+        self._known: list[dict[str, int]] = [{} for _ in COLUMNS]
+        self._count = 0
+        self._groups: dict[Texts, int] = {}
+        self._expanded: dict[str, dict[int, tuple[Cell, ...]]] = {"kinds": {}, "places": {}}
+        self._kinds_web: dict[int, bool] = {}
+        self._day = -1
+        self.cut = False
+        """Set where a text was too long to be kept whole."""
 
     def forget(self) -> None:
         """Drop what is remembered of the database's words."""
-        self._known.clear()
-        self._shapes.clear()
-        rows = (self._database.execute(FIND_WORD, (text,)).fetchone() for text in WEB)
-        self.web_ids = frozenset(row[0] for row in rows if row is not None)
+        for known in self._known:
+            known.clear()
+        self._count = 0
+        self._groups.clear()
+        for expanded in self._expanded.values():
+            expanded.clear()
+        self._kinds_web.clear()
 
-    def ids(self, texts: tuple[str | None, ...], stored_ns: int) -> tuple[int | None, ...]:
-        """The ids of the texts of an event's columns, in the columns' order."""
-        ids: list[int | None] = []
-        known, bit = self._known, 1
+    def begin(self, stored_ns: int) -> None:
+        """Before the texts of a batch that is stored at ``stored_ns``: on a new day all is marked as used again."""
+        if stored_ns // DAY_NS != self._day:
+            self.forget()
+            self._day = stored_ns // DAY_NS
+
+    def cells(self, record: Record, stored_ns: int) -> tuple[Cell, ...]:
+        """The ids of a record as they stand in a row: of its kind, of its place, and of the row's own columns."""
+        names = record.names
+        if names is UNSET:
+            place = (
+                record.organization_id, record.workspace_owner_id, record.workspace_id, record.workspace_name,
+                record.agent_id, None, None, None,
+            )  # fmt: skip
+            user = email = None
+        else:
+            place = (
+                record.organization_id, record.workspace_owner_id, record.workspace_id, record.workspace_name,
+                record.agent_id, names.get("workspace_owner"), names.get("organization"), names.get("template"),
+            )  # fmt: skip
+            user, email = names.get("user"), names.get("user_email")
+        kind = (record.type, record.method, record.app, record.agent_name)
+        extra = None
+        if record.extra:
+            extra = "\n".join(value for value in record.extra.values() if isinstance(value, str)) or None
+        texts = (
+            record.user_id, record.ip, record.user_agent, record.slug_or_port, record.disconnect_reason, user, email,
+            extra,
+        )  # fmt: skip
+        groups = self._groups
+        kind_id = groups.get(kind)
+        if kind_id is None:
+            kind_id = self._group(kind, 0, stored_ns)
+        place_id = groups.get(place)
+        if place_id is None:
+            place_id = self._group(place, _PLACE, stored_ns)
+        ids: list[Cell] = [kind_id, place_id]
+        column = _ROW
         for text in texts:
             if text is None:
                 ids.append(None)
             else:
-                if len(text) > WORD_CHARACTERS_MAX:
-                    text = text[:WORD_CHARACTERS_MAX]
-                word = known.get(text)
-                if word is None or not word.uses & bit or stored_ns - word.used_ns > DAY_NS:
-                    word = self._mark(text, bit, stored_ns)
-                ids.append(word.id)
-            bit <<= 1
+                ids.append(self._known[column].get(text) or self._mark(text, column, stored_ns))
+            column += 1
         return tuple(ids)
 
-    def fold_shape(self, ids: tuple[Cell, ...], stored_ns: int) -> tuple[Cell, ...]:
-        """The ids of all columns as they stand in a row: one shape, and the ids of the row's own columns."""
-        key = ids[:_SHAPE_WIDTH]
-        shape = self._shapes.get(key)
-        if shape is None or stored_ns - shape.used_ns > DAY_NS:
-            shape = self._mark_shape(key, stored_ns)
-        return (shape.id, *ids[_SHAPE_WIDTH:])
+    def expand(self, table: str, number: int) -> tuple[Cell, ...]:
+        """The ids of the words of one of ``kinds`` or ``places``."""
+        expanded = self._expanded[table]
+        found = expanded.get(number)
+        if found is None:
+            statement = sql.GET_KIND if table == "kinds" else sql.GET_PLACE
+            found = tuple(self._database.execute(statement, (number,)).fetchone())
+            if len(expanded) >= GROUPS_CACHED_MAX:
+                expanded.clear()
+            expanded[number] = found
+        return found
 
-    def _mark_shape(self, key: tuple[Cell, ...], stored_ns: int) -> _Known:
-        packed = msgspec.msgpack.encode(key)
-        row = self._database.execute(FIND_SHAPE, (packed,)).fetchone()
+    def fold(self, table: str, ids: Sequence[Cell], stored_ns: int) -> int:
+        """The number in ``kinds`` or ``places`` of words by their ids; added where it is new."""
+        find, mark, add = _TABLES[table]
+        key = msgspec.msgpack.encode(ids)
+        row = self._database.execute(find, (key,)).fetchone()
         if row is None:
-            added = self._database.execute(ADD_SHAPE, (packed, stored_ns, *key)).lastrowid
-            shape = _Known(int(added or 0), 0, stored_ns)
-        else:
-            shape = _Known(row[0], 0, max(row[1], stored_ns))
-            self._database.execute(MARK_SHAPE, (stored_ns, shape.id))
-        if len(self._shapes) >= WORDS_CACHED_MAX:
-            self._shapes.clear()
-        self._shapes[key] = shape
-        return shape
+            return int(self._database.execute(add, (key, stored_ns, *ids)).lastrowid or 0)
+        self._database.execute(mark, (stored_ns, row[0]))
+        return int(row[0])
 
-    def _mark(self, text: str, bit: int, stored_ns: int) -> _Known:
-        """Note in the database that ``text`` is used in the column of ``bit`` now."""
-        packed = pack_address(text) if bit == _IP_BIT else None
-        row = self._database.execute(FIND_WORD, (text,)).fetchone()
+    def is_web(self, kind: int) -> bool:
+        """Whether connections of a kind are points in time."""
+        web = self._kinds_web.get(kind)
+        if web is None:
+            rows = (self._database.execute(sql.GET_WORD, (word,)).fetchone() for word in self.expand("kinds", kind)[:2])
+            if len(self._kinds_web) >= GROUPS_CACHED_MAX:
+                self._kinds_web.clear()
+            web = self._kinds_web[kind] = any(row is not None and row[0] in WEB for row in rows)
+        return web
+
+    def _group(self, texts: Texts, first: int, stored_ns: int) -> int:
+        ids = [
+            None if text is None else self._known[column].get(text) or self._mark(text, column, stored_ns)
+            for column, text in enumerate(texts, first)
+        ]
+        number = self.fold("places" if first else "kinds", ids, stored_ns)
+        if all(text is None or len(text) <= CACHED_CHARACTERS_MAX for text in texts):
+            if len(self._groups) >= GROUPS_CACHED_MAX:
+                _drop_oldest(self._groups)
+            self._groups[texts] = number
+        return number
+
+    def _mark(self, text: str, column: int, stored_ns: int) -> int:
+        """The id of ``text``, noted in the database as used in a column now."""
+        if len(text) > WORD_CHARACTERS_MAX:
+            text, self.cut = text[:WORD_CHARACTERS_MAX], True
+        bit = 1 << column
+        row = self._database.execute(sql.FIND_WORD, (text,)).fetchone()
         if row is None:
             fold = text.lower()
+            packed = pack_address(text) if column == _IP else None
             values = (text, None if fold == text else fold, packed, bit, stored_ns)
-            word = _Known(int(self._database.execute(ADD_WORD, values).lastrowid or 0), bit, stored_ns)
-            if text in WEB:
-                self.web_ids |= {word.id}
+            word = int(self._database.execute(sql.ADD_WORD, values).lastrowid or 0)
         else:
-            word = _Known(row[0], row[1] | bit, max(row[2], stored_ns))
-            self._database.execute(MARK_WORD, (bit, stored_ns, packed, word.id))
-        if len(self._known) >= WORDS_CACHED_MAX:
-            self._known.clear()
-        self._known[text] = word
+            word = int(row[0])
+            if not row[1] & bit or row[2] // DAY_NS < self._day:
+                packed = pack_address(text) if column == _IP else None
+                self._database.execute(sql.MARK_WORD, (bit, stored_ns, packed, word))
+        if len(text) <= CACHED_CHARACTERS_MAX:
+            known = self._known[column]
+            known[text] = word
+            self._count += 1
+            if self._count > WORDS_CACHED_MAX:
+                largest = max(self._known, key=len)
+                self._count -= _drop_oldest(largest)
         return word
 
 
-def texts_of(record: Record) -> tuple[str | None, ...]:
-    """The texts of a record in the order of the columns."""
-    names = {} if record.names is UNSET else record.names
-    extra = [value for value in record.extra.values() if isinstance(value, str)]
-    return (
-        record.type,
-        record.method,
-        record.app,
-        record.organization_id,
-        record.workspace_owner_id,
-        record.workspace_id,
-        record.workspace_name,
-        record.agent_name,
-        record.agent_id,
-        names.get("workspace_owner"),
-        names.get("organization"),
-        names.get("template"),
-        record.user_id,
-        record.ip,
-        record.user_agent,
-        record.slug_or_port,
-        record.disconnect_reason,
-        names.get("user"),
-        names.get("user_email"),
-        "\n".join(extra) or None,
-    )
+_TABLES = {
+    "kinds": (sql.FIND_KIND, sql.MARK_KIND, sql.ADD_KIND),
+    "places": (sql.FIND_PLACE, sql.MARK_PLACE, sql.ADD_PLACE),
+}
+
+
+def _drop_oldest(known: dict[Texts, int] | dict[str, int]) -> int:
+    """Take the oldest quarter out; gives how many these were."""
+    oldest = list(islice(known, len(known) // 4 + 1))
+    for key in oldest:
+        del known[key]  # type: ignore[arg-type]  # a key of this very dict
+    return len(oldest)
 
 
 def pack_address(text: str) -> bytes | None:

@@ -7,28 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from shipper import timestamp
 from shipper.index import sql
 from shipper.index.block import BlockCodec, group_blocks
-from shipper.index.connection import Cell, Part, merge_cells, part, span
+from shipper.index.cell import encode_rest
+from shipper.index.connection import Cell, part
 from shipper.index.failure import translated
-from shipper.index.schema import COLUMNS
+from shipper.index.pairing import Found, Key, Member, Pairing
 from shipper.index.store import open_writer
-from shipper.index.word import DAY_NS, Words, pack_id, request_number, texts_of
+from shipper.index.word import DAY_NS, Words, pack_id, request_number
 from shipper.record import Gap, Malformed, Record
 
 REASON_MAX_CHARACTERS = 80
 EXPIRE_BLOCKS_MAX = 64
 """Blocks deleted in one transaction, so that expiry never holds the database for long."""
-
-_WORKSPACE = 2 + COLUMNS.index("workspace")
-_AGENT_NAME = 2 + COLUMNS.index("agent_name")
-_TYPE, _METHOD = 2 + COLUMNS.index("type"), 2 + COLUMNS.index("method")
-_NAMES = [2 + COLUMNS.index(column) for column in COLUMNS if column.startswith("name_")]
-
-Key = tuple[Cell, Cell, Cell]
 
 
 class Added(Struct, frozen=True):
@@ -51,6 +45,7 @@ class IndexWriter:
             primer = self._database.execute(sql.GET_DICTIONARIES).fetchone()[1]
             self._codec = BlockCodec(primer)
             self._words = Words(self._database)
+            self._pairing = Pairing(self._database, self._words)
             self._cursor = self._fact("cursor")
 
     @property
@@ -98,7 +93,8 @@ class IndexWriter:
                     self._database.execute(sql.DROP_GAPS, (before,))
                     self._database.execute(sql.DROP_NOTICES, (before,))
                     if deleted:
-                        self._database.execute(sql.DROP_SHAPES, (before - DAY_NS,))
+                        self._database.execute(sql.DROP_KINDS, (before - DAY_NS,))
+                        self._database.execute(sql.DROP_PLACES, (before - DAY_NS,))
                         self._database.execute(sql.DROP_WORDS, (before - DAY_NS,))
             if len(blocks) < EXPIRE_BLOCKS_MAX:
                 break
@@ -152,65 +148,55 @@ class IndexWriter:
         if not new:
             return
         first = self._last(sql.LAST_EVENT) + 1
-        self._add_blocks(new, first, stored_ns)
-        connection_id = self._last(sql.LAST_CONNECTION)
+        number = self._last(sql.LAST_CONNECTION)
+        words = self._words
+        words.begin(stored_ns)
         rows: list[tuple[object, ...]] = []
-        points: list[tuple[object, ...]] = []
-        paired: dict[Key, list[int]] = {}
-        parts: list[Part] = []
+        rest: list[bytes] = []
+        paired: dict[Key, list[Member]] = {}
+        connections: list[tuple[object, ...]] = []
+        belongs: dict[int, int] = {}
         named = False
-        for event_id, (record, _) in enumerate(new, first):
+        for event, (record, _) in enumerate(new, first):
+            words.cut = False
             cells: tuple[Cell, ...] = (
-                record.code,
-                pack_id(record.client_session_id),
-                *self._words.ids(texts_of(record), stored_ns),
-            )
-            named = named or any(cells[column] is not None for column in _NAMES)
-            ended = record.status == "disconnected"
-            one = part(ended, timestamp.to_ns(record.time), _id_bytes(record.id), cells)
+                record.code, pack_id(record.client_session_id), *words.cells(record, stored_ns),
+            )  # fmt: skip
+            named = named or (record.names is not UNSET and any(record.names.values()))
+            time_ns = timestamp.to_ns(record.time)
+            one = part(record.status == "disconnected", time_ns, _id_bytes(record.id), cells)
+            rest.append(encode_rest(record, time_ns, words.cut))
             if record.connection_id is None:
-                connection_id += 1
-                points.append(self._connection_row(connection_id, None, [one], stored_ns))
+                number += 1
+                belongs[event] = number
+                connections.append(self._pairing.row(number, (Member(one, event),), None, stored_ns))
             else:
-                key: Key = (pack_id(record.connection_id), cells[_WORKSPACE], cells[_AGENT_NAME])
-                paired.setdefault(key, []).append(len(rows))
-            parts.append(one)
-            folded = self._words.fold_shape(cells[2:], stored_ns)
-            request = request_number(record.request_id)
-            rows.append((event_id, one.id, one.time_ns, ended, connection_id, request, *cells[:2], *folded))
-        for identity, members in paired.items():
-            found = self._database.execute(sql.FIND_CONNECTION, identity).fetchone()
-            together = [parts[member] for member in members]
+                key = self._pairing.key(pack_id(record.connection_id), cells)
+                paired.setdefault(key, []).append(Member(one, event))
+            rows.append((event, one.id, time_ns, one.ended, event, request_number(record.request_id), *cells))
+        later: list[tuple[Found, Key, list[Member]]] = []
+        for key, members in paired.items():
+            found = self._pairing.find(key)
             if found is None:
-                connection_id += 1
-                number = connection_id
+                number += 1
+                belongs.update((member.event, number) for member in members)
+                connections.append(self._pairing.row(number, members, key[0], stored_ns))
             else:
-                number = found[0]
-                together += self._parts(number)
-            points.append(self._connection_row(number, identity[0], sorted(together), stored_ns))
-            for member in members:
-                row = rows[member]
-                rows[member] = (*row[:4], number, *row[5:])
-        self._database.executemany(sql.ADD_EVENT, rows)
-        self._database.executemany(sql.PUT_CONNECTION, points)
+                belongs.update((member.event, found.number) for member in members)
+                later.append((found, key, members))
+        self._add_blocks(rest, [original for _, original in new], first, stored_ns)
+        self._database.executemany(sql.ADD_EVENT, [(*row[:4], belongs[event], *row[5:]) for event, row in enumerate(rows, first)])
+        self._database.executemany(sql.ADD_CONNECTION, connections)
+        for found, key, members in later:
+            self._pairing.extend(found, members, key[0], stored_ns)
         if named:
             self._database.execute(sql.SET_FACT, ("named", 1))
 
-    def _add_blocks(self, new: Sequence[tuple[Record, bytes]], first: int, stored_ns: int) -> None:
-        for items in group_blocks([record for record, _ in new], [original for _, original in new]):
+    def _add_blocks(self, rest: Sequence[bytes], originals: Sequence[bytes], first: int, stored_ns: int) -> None:
+        for items in group_blocks(rest, originals):
             events = len(items) // 2
             self._database.execute(sql.ADD_BLOCK, (first, events, stored_ns, self._codec.pack(items)))
             first += events
-
-    def _parts(self, connection: int) -> list[Part]:
-        rows = self._database.execute(sql.PARTS_OF_CONNECTION, (connection,))
-        return [part(bool(ended), time_ns, event, tuple(cells)) for ended, time_ns, event, *cells in rows]
-
-    def _connection_row(self, number: int, key: Cell, parts: Sequence[Part], stored_ns: int) -> tuple[object, ...]:
-        cells = merge_cells(parts)
-        web = cells[_TYPE] in self._words.web_ids or cells[_METHOD] in self._words.web_ids
-        folded = self._words.fold_shape(cells[2:], stored_ns)
-        return (number, key, *span(parts, web, key is not None), *cells[:2], *folded)
 
     def _add_notices(self, gaps: Sequence[Gap], malformed: Sequence[Malformed], stored_ns: int) -> None:
         for gap in gaps:
@@ -227,15 +213,10 @@ class IndexWriter:
     def _drop_block(self, first: int, last: int, now_ns: int) -> int:
         """Delete a block and its events; connections keep what their other events say."""
         touched = [row[0] for row in self._database.execute(sql.CONNECTIONS_OF_BLOCK, (first, last))]
+        for number in touched:
+            self._pairing.without(number, first, last, now_ns)
         deleted = self._database.execute(sql.DROP_EVENTS_OF_BLOCK, (first, last)).rowcount
         self._database.execute(sql.DROP_BLOCK, (first,))
-        for number in touched:
-            parts = sorted(self._parts(number))
-            if parts:
-                key = self._database.execute(sql.CONNECTION_KEY, (number,)).fetchone()[0]
-                self._database.execute(sql.PUT_CONNECTION, self._connection_row(number, key, parts, now_ns))
-            else:
-                self._database.execute(sql.DROP_CONNECTION, (number,))
         return deleted
 
 

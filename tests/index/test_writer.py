@@ -247,6 +247,6 @@ def test_expiry_shrinks_the_words_too(tmp_path: Path) -> None:
         writer.add(number + 1, [one], [b""], stored_ns=NOW + number * 3 * day)
         writer.expire(NOW + number * 3 * day)
     words = [row[0] for row in writer._database.execute("SELECT text FROM words ORDER BY text")]
-    shapes = writer._database.execute("SELECT count(*) FROM shapes").fetchone()[0]
+    places = writer._database.execute("SELECT count(*) FROM places").fetchone()[0]
     writer.close()
-    assert (words, shapes) == (["reason 4", "w4"], 1)
+    assert (words, places) == (["reason 4", "w4"], 1)

@@ -1,0 +1,170 @@
+"""Pairing: what a connection's row says, from those of its events that can still tell.
+
+A connection of many events is not merged from all of them each time: an event that gives none of the
+row's values never will, whatever else comes, and is spent.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from shipper.index import sql
+from shipper.index.connection import Cell, Part, Span, merge_cells, part, span
+from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS
+from shipper.index.word import Words
+
+PARTS_MERGED_MAX = 32
+"""Of a connection with more events only those that give a value are kept for later merges."""
+
+_KIND, _PLACE = 2, 3
+_AGENT_NAME = KIND_COLUMNS.index("agent_name")
+_WORKSPACE = PLACE_COLUMNS.index("workspace")
+Key = tuple[Cell, Cell, Cell]
+
+
+class Found(NamedTuple):
+    """A connection that is in the index: its number, and its first two events."""
+
+    number: int
+    first: int
+    second: int | None
+
+
+class Member(NamedTuple):
+    """An event of a connection with its number; members sort in the order of the merge."""
+
+    part: Part
+    event: int
+
+
+class Pairing:
+    """Finds, adds and changes connections within the writer's transaction."""
+
+    def __init__(self, database: sqlite3.Connection, words: Words) -> None:
+        self._database = database
+        self._words = words
+
+    def key(self, connection_id: Cell, cells: Sequence[Cell]) -> Key:
+        """What the events of one connection have in common."""
+        kind, place = cells[_KIND], cells[_PLACE]
+        assert isinstance(kind, int)
+        assert isinstance(place, int)
+        expand = self._words.expand
+        return connection_id, expand("places", place)[_WORKSPACE], expand("kinds", kind)[_AGENT_NAME]
+
+    def find(self, key: Key) -> Found | None:
+        """The connection of a key."""
+        expand = self._words.expand
+        for number, kind, place, first, second in self._database.execute(sql.FIND_CONNECTIONS, key[:1]):
+            if expand("places", place)[_WORKSPACE] == key[1] and expand("kinds", kind)[_AGENT_NAME] == key[2]:
+                return Found(number, first, second)
+        return None
+
+    def extend(self, found: Found, came: Sequence[Member], connection_id: Cell, stored_ns: int) -> None:
+        """Add events to a connection; ``came`` is in the order of storage."""
+        more = [row[0] for row in self._database.execute(sql.MORE_EVENTS, (found.number,))] if found.second else []
+        members = [*self._members([found.first, *([found.second] if found.second else []), *more]), *came]
+        events = [found.first, *([found.second] if found.second else []), *(member.event for member in came)]
+        rest = events[2:]
+        members.sort()
+        spent = self._spent(members) - set(events[:2])
+        self._database.executemany(
+            sql.ADD_MORE, [(found.number, int(event in spent), event) for event in rest]
+        )
+        self._database.executemany(sql.SPEND_MORE, [(found.number, event) for event in more if event in spent])
+        self._change(found.number, members, (events[0], events[1] if len(events) > 1 else None), connection_id, stored_ns)
+
+    def row(
+        self, number: int, members: Sequence[Member], connection_id: Cell, stored_ns: int
+    ) -> tuple[object, ...]:
+        """The row of a new connection for ``ADD_CONNECTION``; events beyond the second are noted here."""
+        if len(members) == 1:
+            (one, event), = members
+            kind = one.cells[_KIND]
+            assert isinstance(kind, int)
+            times = span([one], self._words.is_web(kind), connection_id is not None)
+            return (*times, event, None, *one.cells, connection_id, number)
+        ordered = sorted(members)
+        spent = self._spent(ordered)
+        events = sorted(member.event for member in members)
+        self._database.executemany(sql.ADD_MORE, [(number, int(event in spent), event) for event in events[2:]])
+        times, cells = self._merge(ordered, connection_id, stored_ns)
+        return (*times, events[0], events[1], *cells, connection_id, number)
+
+    def without(self, number: int, low: int, high: int, stored_ns: int) -> None:
+        """What is left of a connection when its events from ``low`` to ``high`` are gone."""
+        connection_id, first, second = self._database.execute(sql.CONNECTION_ROW, (number,)).fetchone()
+        more = [row[0] for row in self._database.execute(sql.ALL_MORE_EVENTS, (number,))] if second else []
+        events = sorted(event for event in (first, second, *more) if event is not None and not low <= event <= high)
+        if more:
+            self._database.execute(sql.DROP_MORE, (number,))
+        if not events:
+            self._database.execute(sql.DROP_CONNECTION, (number,))
+            return
+        members = sorted(self._members(events))
+        spent = self._spent(members)
+        self._database.executemany(sql.ADD_MORE, [(number, int(event in spent), event) for event in events[2:]])
+        self._change(number, members, (events[0], events[1] if len(events) > 1 else None), connection_id, stored_ns)
+
+    def _change(
+        self,
+        number: int,
+        members: Sequence[Member],
+        firsts: tuple[int, int | None],
+        connection_id: Cell,
+        stored_ns: int,
+    ) -> None:
+        times, cells = self._merge(members, connection_id, stored_ns)
+        self._database.execute(sql.CHANGE_CONNECTION, (*times[1:], *firsts, *cells, number))
+        self._database.execute(sql.MOVE_CONNECTION, (times.connect_ns, number, times.connect_ns))
+
+    def _members(self, events: Sequence[int]) -> Iterator[Member]:
+        for event in events:
+            ended, time_ns, id_, *cells = self._database.execute(sql.PART, (event,)).fetchone()
+            yield Member(part(bool(ended), time_ns, id_, tuple(cells)), event)
+
+    def _merge(self, members: Sequence[Member], connection_id: Cell, stored_ns: int) -> tuple[Span, tuple[Cell, ...]]:
+        parts = [member.part for member in members]
+        cells = list(merge_cells(parts))
+        for place, table in ((_KIND, "kinds"), (_PLACE, "places")):
+            numbers = dict.fromkeys(one.cells[place] for one in parts)
+            if len(numbers) > 1:
+                words = zip(*(self._words.expand(table, number) for number in numbers if isinstance(number, int)), strict=True)
+                merged = [next((word for word in column if word is not None), None) for column in words]
+                cells[place] = self._words.fold(table, merged, stored_ns)
+        kind = cells[_KIND]
+        assert isinstance(kind, int)
+        return span(parts, self._words.is_web(kind), connection_id is not None), tuple(cells)
+
+    def _spent(self, members: Sequence[Member]) -> set[int]:
+        """The events, of many in the order of the merge, that give no value of the row."""
+        if len(members) <= PARTS_MERGED_MAX:
+            return set()
+        usable = [member for member in members if not member.part.unusable]
+        giving = {members[0].event, *(member.event for member in islice((m for m in members if m.part.ended), 1))}
+        if usable:
+            giving.add(min(usable, key=lambda member: member.part.time_ns).event)
+        missing: set[int] | None = None
+        for member in members:
+            cells = self._whole(member.part.cells)
+            if missing is None:
+                missing = set(range(len(cells)))
+            gives = {column for column in missing if cells[column] is not None}
+            if gives:
+                giving.add(member.event)
+                missing -= gives
+        return {member.event for member in members} - giving
+
+    def _whole(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+        kind, place = cells[_KIND], cells[_PLACE]
+        assert isinstance(kind, int)
+        assert isinstance(place, int)
+        return (
+            *cells[:_KIND],
+            *self._words.expand("kinds", kind),
+            *self._words.expand("places", place),
+            *cells[_PLACE + 1 :],
+        )
