@@ -65,6 +65,8 @@ class Finder:
         self._changes = Changes()
         self._found: dict[tuple[int, int], Found] = {}
         self._missing_since: dict[str, float] = {}
+        self._sought: dict[str, list[Sibling]] = {}
+        """Where a missing file was looked for in vain, by key: not again before something changed there."""
         self._judged: dict[str, Found] = {}
         """Files that are not to be read, as they were when that was decided."""
         self._copies: dict[str, str] = {}
@@ -209,7 +211,7 @@ class Finder:
         tail = Tail(content, path, watch, self._make_extractor, now, position=position)
         tail.dirty = True
         self._known.remove(position.key)
-        self._missing_since.pop(position.key, None)
+        self._stop_seeking(position.key)
         self.roster.add(tail)
         return tail
 
@@ -242,7 +244,10 @@ class Finder:
             )
             if one is not None and one.path in self.troubles:
                 continue  # it may be the very file, once it can be read again
-            holder = find_holder(position, siblings or [], self._is_followed)
+            sought = siblings is not None and siblings == self._sought.get(position.key)
+            holder = find_holder(position, siblings or [], self._is_followed) if not sought else None
+            if holder is None and siblings is not None:
+                self._sought[position.key] = siblings
             if holder is not None:
                 tail = self._follow_away(holder[1], holder[0].path, watch, now, position)
                 if same_inode:
@@ -252,7 +257,7 @@ class Finder:
             if holder is None and now - since >= (
                 self._grace_seconds if siblings is not None else MISSING_FOLDER_SECONDS
             ):
-                self._missing_since.pop(position.key, None)
+                self._stop_seeking(position.key)
                 if self._is_superseded(position):
                     self._known.remove(position.key)
                     changes.forget.append(position.key)
@@ -280,6 +285,10 @@ class Finder:
         for stream, mtime_ns in latest.items():
             one = at_path.get(stream)
             self._adoption.ask(stream, stream, mtime_ns, one.watch if one is not None else self._watches[0], now)
+
+    def _stop_seeking(self, key: str) -> None:
+        self._missing_since.pop(key, None)
+        self._sought.pop(key, None)
 
     def _watch_of(self, position: Position, at_path: dict[str, Found]) -> FileInput:
         one = at_path.get(position.path) or at_path.get(position.stream)

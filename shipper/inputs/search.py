@@ -20,12 +20,13 @@ SIBLINGS_MAX_COUNT = 4096
 
 
 class Sibling(Struct, frozen=True):
-    """A file beside a log that may be its rotated copy."""
+    """A file beside a log that may be its rotated copy; ``ctime_ns`` changes with its content, name and mode."""
 
     path: str
     device: int
     inode: int
     mtime_ns: int
+    ctime_ns: int = 0
 
 
 def siblings_of(path: str, stream: str | None = None) -> list[Sibling] | None:
@@ -47,7 +48,7 @@ def siblings_of(path: str, stream: str | None = None) -> list[Sibling] | None:
         except OSError:
             continue
         if stat.S_ISREG(status.st_mode):
-            found.append(Sibling(full, status.st_dev, status.st_ino, status.st_mtime_ns))
+            found.append(Sibling(full, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
     found.sort(key=lambda sibling: (sibling.mtime_ns, sibling.path))
     return found[-SIBLINGS_MAX_COUNT:]
 

@@ -29,6 +29,7 @@ TURN_MAX_BYTES = 8 << 20
 GRACE_SECONDS = 10.0
 """How long a file that was rotated away is kept open after it last grew: its writer may not have reopened yet."""
 IDLE_FLUSH_SECONDS = 0.5
+SCAN_PAUSE_MAX_SECONDS = 10.0
 HOT_SECONDS = 5.0
 """A file that grew within this time is looked at in every turn, the others only when files are looked for."""
 
@@ -127,7 +128,7 @@ class Tailer:
             self._drop_position(key)
         self._gaps.extend(changes.gaps)
         # Thousands of files: looking for them must not become the main thing.
-        self._next_scan = now + max(self._poll_seconds, 20 * (time.monotonic() - began))
+        self._next_scan = now + max(self._poll_seconds, min(20 * (time.monotonic() - began), SCAN_PAUSE_MAX_SECONDS))
 
     # ---- reading -------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 SLACK_NS = 50_000_000
+LOOK_NS = 2_000_000_000
+"""What was there for so long while one daemon ran was seen by it, and is in its journal."""
 
 
 @dataclass
@@ -22,6 +24,8 @@ class Verdict:
     """Events that the writer destroyed, read by then or not."""
     missing: int = 0
     """Events that are not in the index."""
+    unseen: int = 0
+    """Of these the ones in a file that was made and destroyed while connlog was down: nobody can know of them."""
     unnamed: int = 0
     """Of these the ones that no gap names, or that were never destroyed: lost."""
     doubled: int = 0
@@ -31,11 +35,13 @@ class Verdict:
     problems: list[str] = field(default_factory=list)
 
 
-def judge(ledger: Path, state: Path, clock_slack_seconds: float) -> Verdict:
-    """Compare; the daemon has ended. ``clock_slack_seconds`` is how far its clock was put wrong."""
+def judge(ledger: Path, state: Path, jump_seconds: float, runs: list[tuple[int, int]]) -> Verdict:
+    """Compare; the daemon has ended. ``runs`` are the times between which a daemon ran, with a clock that was right
+    or wrong by ``jump_seconds``, which is longer than all of them together."""
     verdict = Verdict()
     log_of: dict[int, str] = {}
     destroyed: dict[int, tuple[int, str]] = {}
+    unseen: set[int] = set()
     for line in ledger.read_text().splitlines():
         entry = json.loads(line)
         numbers = [n for first, last in entry["numbers"] for n in range(first, last + 1)]
@@ -43,6 +49,8 @@ def judge(ledger: Path, state: Path, clock_slack_seconds: float) -> Verdict:
             log_of.update(dict.fromkeys(numbers, entry["log"]))
         else:
             destroyed.update(dict.fromkeys(numbers, (entry["time_ns"], entry["how"])))
+            if all(min(end, entry["time_ns"]) - max(begin, entry["born_ns"]) < LOOK_NS for begin, end in runs):
+                unseen.update(numbers)
     rows = _rows(state / "index.db", "SELECT event FROM events")
     found = [int.from_bytes(row[0], "big") - 1 for row in rows]
     gaps = [json.loads(row[0]) for row in _rows(state / "index.db", "SELECT body FROM gaps")]
@@ -67,19 +75,27 @@ def judge(ledger: Path, state: Path, clock_slack_seconds: float) -> Verdict:
             verdict.problems.append(f"{source}: {malformed} malformed entries")
     if sum(row[3] for row in counters) != len(set(found)):
         verdict.problems.append("the journal counted other events as stored than the index holds")
-    slack = SLACK_NS + int(clock_slack_seconds * 1e9)
+    jump_ns = int(jump_seconds * 1e9)
+
+    def true_ns(stamp: str) -> int:
+        """The time that a daemon with a wrong clock meant."""
+        told = _ns(stamp)
+        return next((t for t in (told, told - jump_ns, told + jump_ns) if abs(t - runs[0][0]) < jump_ns // 2), told)
+
     spans: dict[str, list[tuple[int, int]]] = {}
     for gap in gaps:
         name = Path(gap["source"].get("path") or "").name
         for log in set(log_of.values()):
             if name.startswith((f"{log}.log", f"{log}-2026")):
-                spans.setdefault(log, []).append((_ns(gap["from"]) - slack, _ns(gap["to"]) + slack))
+                spans.setdefault(log, []).append((true_ns(gap["from"]) - SLACK_NS, true_ns(gap["to"]) + SLACK_NS))
     never = [n for n in missing if n not in destroyed]
     unnamed = [
         n
         for n in missing
         if n in destroyed and not any(a <= destroyed[n][0] <= b for a, b in spans.get(log_of[n], []))
     ]
+    verdict.unseen = sum(1 for n in unnamed if n in unseen)
+    unnamed = [n for n in unnamed if n not in unseen]
     verdict.unnamed = len(never) + len(unnamed)
     if never:
         verdict.problems.append(

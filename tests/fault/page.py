@@ -24,6 +24,7 @@ def rows(figures: Figures) -> list[tuple[str, str]]:
         ("events in the index", str(verdict.indexed)),
         ("events that the writer destroyed", str(verdict.destroyed)),
         ("of these destroyed unread", str(verdict.missing)),
+        ("of these in files made and destroyed while connlog was down", str(verdict.unseen)),
         ("gaps recorded", str(verdict.gaps)),
         ("events lost without a gap", str(verdict.unnamed)),
         ("events doubled or read twice", str(verdict.doubled)),
@@ -34,8 +35,8 @@ def rows(figures: Figures) -> list[tuple[str, str]]:
 
 def text(figures: Figures) -> str:
     """The figures for a terminal."""
-    lines = [f"{name:38}{value:>12}" for name, value in rows(figures)]
-    lines += [f"  killed at {step:28}{figures.kills[step]:>12}" for step in STEPS]
+    lines = [f"{name:64}{value:>12}" for name, value in rows(figures)]
+    lines += [f"  killed at {step:52}{figures.kills[step]:>12}" for step in STEPS]
     lines += [f"PROBLEM: {problem}" for problem in figures.verdict.problems]
     return "\n".join(lines) + "\n"
 

@@ -63,8 +63,9 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._file: TextIO = path.open("a", encoding="ascii")
 
-    def note(self, what: str, log: str, numbers: list[int], how: str = "") -> None:
-        entry = {"what": what, "log": log, "how": how, "numbers": _ranges(numbers), "time_ns": time.time_ns()}
+    def note(self, what: str, log: str, numbers: list[int], how: str = "", born_ns: int = 0) -> None:
+        now_ns = time.time_ns()
+        entry = {"what": what, "log": log, "how": how, "numbers": _ranges(numbers), "time_ns": now_ns, "born_ns": born_ns}
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()
 
@@ -79,13 +80,16 @@ class Log:
         self._line = line
         self._ledger = ledger
         self._current: list[int] = []
-        self._rotated: list[tuple[Path, list[int]]] = []
+        self._rotated: list[tuple[Path, list[int], int]] = []
         self._made = 0
+        self._born_ns = 0
 
     def write(self, numbers: list[int], halves: bool) -> None:
         """Append the events; with ``halves`` the last line comes in two parts, some time apart."""
         self._ledger.note("written", self.name, numbers)
         data = b"".join(map(self._line, numbers))
+        if not self._current:
+            self._born_ns = time.time_ns()
         self._current += numbers
         with self._path.open("ab", buffering=0) as file:
             if halves:
@@ -102,15 +106,15 @@ class Log:
             return
         self._made += 1
         if self._way == "recreate":
-            self._destroy("deleted", self._current)
+            self._destroy("deleted", self._current, self._born_ns)
             self._path.unlink()
             self._current = []
             return
         if self._way in ("numbered", "copytruncate"):
-            for at, (path, numbers) in enumerate(self._rotated):
+            for at, (path, numbers, born_ns) in enumerate(self._rotated):
                 # The oldest comes first in the list and has the highest number: every name moved to is free.
                 new = f"{self._path.name}.{len(self._rotated) - at + 1}{path.suffix if path.suffix == '.gz' else ''}"
-                self._rotated[at] = (path.rename(path.with_name(new)), numbers)
+                self._rotated[at] = (path.rename(path.with_name(new)), numbers, born_ns)
             target = self._path.with_name(f"{self._path.name}.1")
         elif self._way == "dated":
             target = self._path.with_name(f"{self._path.name}-{20260901000000 + self._made}")
@@ -118,35 +122,34 @@ class Log:
             target = self._path.with_name(f"{self.name}-2026-01-02T15-{self._made // 60:02d}-{self._made % 60:02d}.000.log")
         if self._way == "copytruncate":
             shutil.copyfile(self._path, target)
-            self._rotated.append((target, self._current))
-            self._current = []
+            self._rotated.append((target, list(self._current), self._born_ns))
             if between:
                 self.write(between, halves=False)
-                self._destroy("between copy and truncation", between)
+                self._destroy("between copy and truncation", between, self._born_ns)
             os.truncate(self._path, 0)
         else:
             self._path.rename(target)
-            self._rotated.append((target, self._current))
+            self._rotated.append((target, self._current, self._born_ns))
         self._current = []
         if len(self._rotated) > 2 and chance.random() < 0.6:
             self._compress(len(self._rotated) - 3)
         while len(self._rotated) > KEEP_COUNT:
-            path, numbers = self._rotated.pop(0)
-            self._destroy("rotated out", numbers)
+            path, numbers, born_ns = self._rotated.pop(0)
+            self._destroy("rotated out", numbers, born_ns)
             path.unlink()
 
     def truncate(self) -> None:
         """Cut the log down to nothing, without a copy."""
         if self._current:
-            self._destroy("truncated", self._current)
+            self._destroy("truncated", self._current, self._born_ns)
             self._current = []
             os.truncate(self._path, 0)
 
-    def _destroy(self, how: str, numbers: list[int]) -> None:
-        self._ledger.note("destroyed", self.name, numbers, how)
+    def _destroy(self, how: str, numbers: list[int], born_ns: int) -> None:
+        self._ledger.note("destroyed", self.name, numbers, how, born_ns)
 
     def _compress(self, at: int) -> None:
-        path, numbers = self._rotated[at]
+        path, numbers, born_ns = self._rotated[at]
         if path.suffix == ".gz":
             return
         packed = path.with_name(path.name + ".gz")
@@ -155,7 +158,7 @@ class Log:
         status = path.stat()
         os.utime(packed, ns=(status.st_atime_ns, status.st_mtime_ns))
         path.unlink()
-        self._rotated[at] = (packed, numbers)
+        self._rotated[at] = (packed, numbers, born_ns)
 
 
 def _ranges(numbers: list[int]) -> list[tuple[int, int]]:
