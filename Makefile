@@ -56,12 +56,14 @@ bench: $(STAMP) ## lines a second and memory, beside references
 	$(BIN)/python -m bench
 
 .PHONY: docs
-docs: $(STAMP) ## write config/connlog.toml and docs/configuration.md from the code
+docs: $(STAMP) ## write config/connlog.toml, docs/configuration.md and docs/metrics.md from the code
 	$(BIN)/python -m shipper.config.document
+	$(BIN)/python -m shipper.web.document
 
 .PHONY: docs-check
 docs-check: $(STAMP) ## do they and the pages say what the code does?
 	$(BIN)/python -m shipper.config.document --check
+	$(BIN)/python -m shipper.web.document --check
 	$(BIN)/python -m pytest --quiet tests/docs
 
 .PHONY: lock

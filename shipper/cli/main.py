@@ -38,6 +38,7 @@ COMMANDS = {
     "search": Entry("shipper.cli.search:command", "Search the local index."),
     "tail": Entry("shipper.cli.tail:command", "Show the newest events."),
     "status": Entry("shipper.cli.status:command", "Show what the daemon is doing."),
+    "quarantine": Entry("shipper.cli.quarantine:command", "Show and mend what could not be read."),
     "check": Entry("shipper.cli.check:command", "Validate the configuration."),
 }
 """Every command in the order of the help; a test holds the sentences equal to the commands' own."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from shipper import __version__
 from shipper.config import Config, FileInput, IndexOutput
@@ -27,6 +28,9 @@ from shipper.service.reading import Reading
 from shipper.service.sending import Sending
 from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, StatusFile
 from shipper.timestamp import from_ns
+
+if TYPE_CHECKING:
+    from shipper.web.server import Endpoint
 
 STATUS_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
@@ -46,6 +50,7 @@ class Daemon:
         self._state = "reading"
         self._stop = threading.Event()
         self._failed: str | None = None
+        self._endpoint: Endpoint | None = None
         self._make_folder()
         self._lock = StateLock(self._folder)
         self._journal = Journal(
@@ -70,10 +75,12 @@ class Daemon:
         wake_up = WakeUp(self._config.inputs, self._reading.wake)
         reader = self._thread("reader", self._reading.run)
         senders = [self._thread(f"output-{sending.name}", sending.run) for sending in self._sendings]
+        self._endpoint = self._open_endpoint()
         log.info("connlog %s reads into %s (process %d)", __version__, self._folder, os.getpid())
         try:
             for thread in (reader, *senders):
                 thread.start()
+            self._write_status()
             while not self._stop.wait(STATUS_SECONDS):
                 self._write_status()
             self._state = "stopping"
@@ -89,6 +96,8 @@ class Daemon:
             self._write_status()
             self._journal.close()
         finally:
+            if self._endpoint is not None:
+                self._endpoint.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
             self._lock.close()
@@ -111,6 +120,27 @@ class Daemon:
         wanted = OPEN_FILES_MAX_COUNT if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_MAX_COUNT)
         if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+    def _open_endpoint(self) -> Endpoint | None:
+        listen = self._config.metrics.listen
+        if not listen:
+            return None
+        # Imported here: it takes some megabytes and milliseconds that only who listens should pay for.
+        from shipper.web.server import Endpoint
+
+        try:
+            endpoint = Endpoint(listen)
+        except OSError as error:
+            log.warning(
+                "metrics.listen: can't listen on %s: %s; running without metrics: choose another address or port, "
+                '"127.0.0.1:0" for any, and start again',
+                listen,
+                error.strerror or error,
+            )
+            return None
+        endpoint.start()
+        log.info("metrics are on %s/metrics, health on /healthz and /readyz", endpoint.url)
+        return endpoint
 
     def _delivery(self, output: IndexOutput) -> Delivery:
         def open_target() -> Target:
@@ -168,8 +198,11 @@ class Daemon:
     # ---- status --------------------------------------------------------------------------------
 
     def _write_status(self) -> None:
+        status = self._status()
+        if self._endpoint is not None:
+            self._endpoint.publish(status)
         try:
-            self._status_file.write(self._status())
+            self._status_file.write(status)
         except StateError as error:
             log.warning("%s", error)
 
@@ -178,6 +211,8 @@ class Daemon:
         worst = sorted(files, key=lambda file: (-file.lag_bytes, file.path))[:FILES_MAX_COUNT]
         gaps_count, gaps = self._journal.gaps(GAPS_MAX_COUNT)
         paused = self._reading.paused
+        now = time.monotonic()
+        pulses = [self._reading.pulse, *(sending.pulse for sending in self._sendings)]
         return Status(
             version=__version__,
             pid=os.getpid(),
@@ -198,6 +233,8 @@ class Daemon:
             quarantine=self._journal.quarantine_size(),
             quarantine_max_bytes=self._config.state.quarantine_max_bytes,
             drift=[Drift(name, from_ns(first), count) for name, first, count in self._journal.drift()],
+            stalled=[pulse.name for pulse in pulses if pulse.stalled(now)],
+            metrics=None if self._endpoint is None else f"{self._endpoint.url}/metrics",
         )
 
     def _output_states(self) -> list[OutputStatus]:

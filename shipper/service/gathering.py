@@ -21,6 +21,7 @@ class Gathering:
         self._positions: dict[str, Position] = {}
         self._forget: dict[str, None] = {}
         self._gaps: list[Gap] = []
+        self._began = False
         self._since: float | None = None
         self._bytes = 0
         self._urgent = False
@@ -39,6 +40,7 @@ class Gathering:
             self._positions.pop(key, None)
             self._forget[key] = None
         self._gaps.extend(batch.gaps)
+        self._began = self._began or batch.began
         self._bytes += sum(piece.bytes for piece in batch.pieces)
         self._urgent = self._urgent or bool(batch.gaps) or any(p.records or p.malformed for p in batch.pieces)
 
@@ -50,6 +52,8 @@ class Gathering:
 
     def take(self) -> Batch:
         """All of it as one batch; nothing is left."""
-        batch = Batch(tuple(self._pieces), tuple(self._positions.values()), tuple(self._forget), tuple(self._gaps))
+        batch = Batch(
+            tuple(self._pieces), tuple(self._positions.values()), tuple(self._forget), tuple(self._gaps), self._began
+        )
         self._clear()
         return batch

@@ -65,7 +65,7 @@ def page(status: Status, *, running: bool, folder: str) -> Iterator[str]:
             yield f"  {_moment(gap.detected)}  {gap.gap}  {gap.source.path or ''}  {gap.reason}"
     if status.drift:
         yield ""
-        yield "NEW IN THE LOGS  (known to no version of connlog up to this one; the events are kept)"
+        yield "NEW IN THE LOGS  (unknown to this version of connlog; the events are kept)"
         drift = [[*d.name.split(":", 1), _moment(d.first_seen), str(d.count)] for d in status.drift[:DRIFT_MAX_COUNT]]
         yield from _columns(["", "name", "first seen", "files"], drift, "")
         if len(status.drift) > DRIFT_MAX_COUNT:

@@ -60,10 +60,11 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
         self.written = 0
 
-    def configure(self, *, state: str = "", inputs: str = "") -> None:
+    def configure(self, *, state: str = "", inputs: str = "", listen: str = "") -> None:
         self.config.write_text(
             f'[state]\ndir = "{self.state}"\n{state}\n'
             f'[[input]]\ntype = "file"\npaths = ["{self.logs}/*.log"]\n{inputs}\n'
+            f'[metrics]\nlisten = "{listen}"\n'
         )
 
     def start(self) -> None:
