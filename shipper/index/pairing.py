@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from shipper.index import sql
 from shipper.index.connection import Cell, Part, Span, merge_cells, part, span
-from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS
+from shipper.index.schema import COMPLETED, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, UNKNOWN
 from shipper.index.word import Words
+from shipper.timestamp import NS_MIN
 
 PARTS_MERGED_MAX = 32
 """Of a connection with more events only those that give a value are kept for later merges."""
@@ -77,19 +78,28 @@ class Pairing:
         self._database.executemany(sql.SPEND_MORE, [(found.number, event) for event in more if event in spent])
         self._change(found.number, members, (events[0], events[1] if len(events) > 1 else None), connection_id, stored_ns)
 
-    def row(
+    def alone(
+        self, number: int, connection_id: Cell, event: int, ended: bool, time_ns: int, cells: Sequence[Cell]
+    ) -> tuple[object, ...]:
+        """The row of a new connection of one event, for ``ADD_CONNECTION``: what ``span`` gives of a single part."""
+        kind = cells[_KIND]
+        assert isinstance(kind, int)
+        if self._words.is_web(kind):
+            state = POINT
+        elif ended:
+            state = COMPLETED
+        else:
+            state = UNKNOWN if connection_id is None or time_ns == NS_MIN else ONGOING
+        return (time_ns, time_ns if ended else None, None, state, event, None, *cells, connection_id, number)
+
+    def together(
         self, number: int, members: Sequence[Member], connection_id: Cell, stored_ns: int
     ) -> tuple[object, ...]:
-        """The row of a new connection for ``ADD_CONNECTION``; events beyond the second are noted here."""
-        if len(members) == 1:
-            (one, event), = members
-            kind = one.cells[_KIND]
-            assert isinstance(kind, int)
-            times = span([one], self._words.is_web(kind), connection_id is not None)
-            return (*times, event, None, *one.cells, connection_id, number)
+        """The row of a new connection of several events, which are in the order of storage; those beyond the
+        second are noted here."""
         ordered = sorted(members)
         spent = self._spent(ordered)
-        events = sorted(member.event for member in members)
+        events = [member.event for member in members]
         self._database.executemany(sql.ADD_MORE, [(number, int(event in spent), event) for event in events[2:]])
         times, cells = self._merge(ordered, connection_id, stored_ns)
         return (*times, events[0], events[1], *cells, connection_id, number)

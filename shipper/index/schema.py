@@ -65,10 +65,8 @@ CREATE TABLE quarantine (
 );
 """
 
-_FIRST_KIND_COLUMNS = ("type", "method", "app", "agent_name")
-_FIRST_PLACE_COLUMNS = (
-    "organization", "owner", "workspace", "workspace_name", "agent", "name_owner", "name_organization", "name_template",
-)  # fmt: skip
+_FIRST_KIND_COLUMNS = ("type", "method", "app", "agent_name", "organization", "name_organization")
+_FIRST_PLACE_COLUMNS = ("owner", "workspace", "workspace_name", "agent", "name_owner", "name_template")
 _FIRST_ROW_COLUMNS = ("user", "ip", "user_agent", "slug", "reason", "name_user", "name_email", "extra")
 
 MIGRATIONS: tuple[str, ...] = (

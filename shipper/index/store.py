@@ -41,6 +41,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
                 "synchronous = FULL",
                 f"cache_size = -{WRITER_CACHE_KIB}",
                 "journal_size_limit = 67108864",
+                # Pages that change again and again are written back once in 32 MiB.
+                "wal_autocheckpoint = 8192",
             ):
                 database.execute(f"PRAGMA {pragma}").fetchall()
             _migrate(database)

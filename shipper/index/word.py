@@ -38,7 +38,8 @@ class Words:
         self._database = database
         self._known: list[dict[str, int]] = [{} for _ in COLUMNS]
         self._count = 0
-        self._groups: dict[Texts, int] = {}
+        self._kinds: dict[Texts, int] = {}
+        self._places: dict[Texts, int] = {}
         self._expanded: dict[str, dict[int, tuple[Cell, ...]]] = {"kinds": {}, "places": {}}
         self._kinds_web: dict[int, bool] = {}
         self._day = -1
@@ -50,7 +51,8 @@ class Words:
         for known in self._known:
             known.clear()
         self._count = 0
-        self._groups.clear()
+        self._kinds.clear()
+        self._places.clear()
         for expanded in self._expanded.values():
             expanded.clear()
         self._kinds_web.clear()
@@ -64,19 +66,14 @@ class Words:
     def cells(self, record: Record, stored_ns: int) -> tuple[Cell, ...]:
         """The ids of a record as they stand in a row: of its kind, of its place, and of the row's own columns."""
         names = record.names
-        if names is UNSET:
-            place = (
-                record.organization_id, record.workspace_owner_id, record.workspace_id, record.workspace_name,
-                record.agent_id, None, None, None,
-            )  # fmt: skip
-            user = email = None
-        else:
-            place = (
-                record.organization_id, record.workspace_owner_id, record.workspace_id, record.workspace_name,
-                record.agent_id, names.get("workspace_owner"), names.get("organization"), names.get("template"),
-            )  # fmt: skip
+        owner = organization = template = user = email = None
+        if names is not UNSET:
+            owner, organization, template = map(names.get, ("workspace_owner", "organization", "template"))
             user, email = names.get("user"), names.get("user_email")
-        kind = (record.type, record.method, record.app, record.agent_name)
+        kind = (record.type, record.method, record.app, record.agent_name, record.organization_id, organization)
+        place = (
+            record.workspace_owner_id, record.workspace_id, record.workspace_name, record.agent_id, owner, template,
+        )  # fmt: skip
         extra = None
         if record.extra:
             extra = "\n".join(value for value in record.extra.values() if isinstance(value, str)) or None
@@ -84,11 +81,10 @@ class Words:
             record.user_id, record.ip, record.user_agent, record.slug_or_port, record.disconnect_reason, user, email,
             extra,
         )  # fmt: skip
-        groups = self._groups
-        kind_id = groups.get(kind)
+        kind_id = self._kinds.get(kind)
         if kind_id is None:
             kind_id = self._group(kind, 0, stored_ns)
-        place_id = groups.get(place)
+        place_id = self._places.get(place)
         if place_id is None:
             place_id = self._group(place, _PLACE, stored_ns)
         ids: list[Cell] = [kind_id, place_id]
@@ -140,9 +136,10 @@ class Words:
         ]
         number = self.fold("places" if first else "kinds", ids, stored_ns)
         if all(text is None or len(text) <= CACHED_CHARACTERS_MAX for text in texts):
-            if len(self._groups) >= GROUPS_CACHED_MAX:
-                _drop_oldest(self._groups)
-            self._groups[texts] = number
+            groups = self._places if first else self._kinds
+            if len(groups) >= GROUPS_CACHED_MAX:
+                _drop_oldest(groups)
+            groups[texts] = number
         return number
 
     def _mark(self, text: str, column: int, stored_ns: int) -> int:
@@ -197,10 +194,11 @@ def pack_id(text: str | None) -> bytes | str | None:
     """16 bytes of an id of 32 hexadecimal digits, with or without a UUID's hyphens; other text in lower case."""
     if text is None:
         return None
-    digits = text.replace("-", "")
-    if len(digits) == 32 and len(text) in (32, 36):
+    if len(text) in (32, 36):
+        digits = text.replace("-", "")
         try:
-            return bytes.fromhex(digits)
+            if len(digits) == 32:
+                return bytes.fromhex(digits)
         except ValueError:
             pass
     return text.lower()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -23,6 +24,9 @@ from shipper.record import Gap, Malformed, Record
 REASON_MAX_CHARACTERS = 80
 EXPIRE_BLOCKS_MAX = 64
 """Blocks deleted in one transaction, so that expiry never holds the database for long."""
+
+New = tuple[bytes, Record, bytes]
+"""An event that is new: its packed id, its record and its original."""
 
 
 class Added(Struct, frozen=True):
@@ -134,61 +138,65 @@ class IndexWriter:
     def _last(self, statement: str) -> int:
         return int(self._database.execute(statement).fetchone()[0])
 
-    def _new_events(self, records: Sequence[Record], originals: Sequence[bytes]) -> list[tuple[Record, bytes]]:
-        new: list[tuple[Record, bytes]] = []
-        seen: set[str] = set()
+    def _new_events(self, records: Sequence[Record], originals: Sequence[bytes]) -> list[New]:
+        new: list[New] = []
+        seen: set[bytes] = set()
         for record, original in zip(records, originals, strict=True):
-            if record.id not in seen:
-                seen.add(record.id)
-                if self._database.execute(sql.HAS_EVENT, (pack_id(record.id),)).fetchone() is None:
-                    new.append((record, original))
+            packed = _id_bytes(record.id)
+            if packed not in seen:
+                seen.add(packed)
+                if self._database.execute(sql.HAS_EVENT, (packed,)).fetchone() is None:
+                    new.append((packed, record, original))
         return new
 
-    def _add_events(self, new: Sequence[tuple[Record, bytes]], stored_ns: int) -> None:
+    def _add_events(self, new: Sequence[New], stored_ns: int) -> None:
         if not new:
             return
         first = self._last(sql.LAST_EVENT) + 1
         number = self._last(sql.LAST_CONNECTION)
-        words = self._words
+        words, pairing = self._words, self._pairing
         words.begin(stored_ns)
-        rows: list[tuple[object, ...]] = []
+        rows: list[tuple[Any, ...]] = []
         rest: list[bytes] = []
-        paired: dict[Key, list[Member]] = {}
+        paired: dict[Key, list[int]] = {}
         connections: list[tuple[object, ...]] = []
-        belongs: dict[int, int] = {}
         named = False
-        for event, (record, _) in enumerate(new, first):
+        for event, (packed, record, _) in enumerate(new, first):
             words.cut = False
-            cells: tuple[Cell, ...] = (
-                record.code, pack_id(record.client_session_id), *words.cells(record, stored_ns),
-            )  # fmt: skip
+            session = record.client_session_id
+            cells = (record.code, session and pack_id(session), *words.cells(record, stored_ns))
             named = named or (record.names is not UNSET and any(record.names.values()))
-            time_ns = timestamp.to_ns(record.time)
-            one = part(record.status == "disconnected", time_ns, _id_bytes(record.id), cells)
+            time_ns, ended = timestamp.to_ns(record.time), record.status == "disconnected"
             rest.append(encode_rest(record, time_ns, words.cut))
             if record.connection_id is None:
                 number += 1
-                belongs[event] = number
-                connections.append(self._pairing.row(number, (Member(one, event),), None, stored_ns))
+                connections.append(pairing.alone(number, None, event, ended, time_ns, cells))
             else:
-                key = self._pairing.key(pack_id(record.connection_id), cells)
-                paired.setdefault(key, []).append(Member(one, event))
-            rows.append((event, one.id, time_ns, one.ended, event, request_number(record.request_id), *cells))
-        later: list[tuple[Found, Key, list[Member]]] = []
-        for key, members in paired.items():
-            found = self._pairing.find(key)
+                key = pairing.key(pack_id(record.connection_id), cells)
+                paired.setdefault(key, []).append(event - first)
+            rows.append((event, packed, time_ns, ended, number, request_number(record.request_id), *cells))
+        later: list[tuple[Found, list[Member], Cell]] = []
+        for key, places in paired.items():
+            found = pairing.find(key)
             if found is None:
                 number += 1
-                belongs.update((member.event, number) for member in members)
-                connections.append(self._pairing.row(number, members, key[0], stored_ns))
+                if len(places) == 1:
+                    event, _, time_ns, ended, _, _, *cells_ = rows[places[0]]
+                    connections.append(pairing.alone(number, key[0], event, ended, time_ns, cells_))
+                else:
+                    members = [_member(rows[place]) for place in places]
+                    connections.append(pairing.together(number, members, key[0], stored_ns))
             else:
-                belongs.update((member.event, found.number) for member in members)
-                later.append((found, key, members))
-        self._add_blocks(rest, [original for _, original in new], first, stored_ns)
-        self._database.executemany(sql.ADD_EVENT, [(*row[:4], belongs[event], *row[5:]) for event, row in enumerate(rows, first)])
+                later.append((found, [_member(rows[place]) for place in places], key[0]))
+            belongs = number if found is None else found.number
+            for place in places:
+                row = rows[place]
+                rows[place] = (*row[:4], belongs, *row[5:])
+        self._add_blocks(rest, [original for _, _, original in new], first, stored_ns)
+        self._database.executemany(sql.ADD_EVENT, rows)
         self._database.executemany(sql.ADD_CONNECTION, connections)
-        for found, key, members in later:
-            self._pairing.extend(found, members, key[0], stored_ns)
+        for found, members, connection_id in later:
+            pairing.extend(found, members, connection_id, stored_ns)
         if named:
             self._database.execute(sql.SET_FACT, ("named", 1))
 
@@ -218,6 +226,12 @@ class IndexWriter:
         deleted = self._database.execute(sql.DROP_EVENTS_OF_BLOCK, (first, last)).rowcount
         self._database.execute(sql.DROP_BLOCK, (first,))
         return deleted
+
+
+def _member(row: tuple[Any, ...]) -> Member:
+    """A row of ``ADD_EVENT`` as a member of its connection."""
+    event, packed, time_ns, ended, _, _, *cells = row
+    return Member(part(ended, time_ns, packed, tuple(cells)), event)
 
 
 def _id_bytes(text: str) -> bytes:
