@@ -35,6 +35,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "run": Entry("shipper.cli.run:command", "Run the daemon."),
     "parse": Entry("shipper.cli.parse:command", "Read logs and print their connection events as NDJSON."),
+    "backfill": Entry("shipper.cli.backfill:command", "Read whole files into the configured outputs."),
     "search": Entry("shipper.cli.search:command", "Search the local index."),
     "tail": Entry("shipper.cli.tail:command", "Show the newest events."),
     "status": Entry("shipper.cli.status:command", "Show what the daemon is doing."),

@@ -115,6 +115,11 @@ class UnpackedContent:
         except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
             raise InputError(f"{self._path}: can't be unpacked: {error}; it may be still being written") from error
 
+    @property
+    def packed_at(self) -> int:
+        """How far the compressed file was read, in its own bytes."""
+        return self._file.tell()
+
     def stat(self) -> os.stat_result:
         return os.fstat(self._file.fileno())
 

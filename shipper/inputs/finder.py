@@ -14,7 +14,7 @@ from shipper.config import FileInput
 from shipper.errors import InputError
 from shipper.inputs import loss
 from shipper.inputs.adoption import Adoption
-from shipper.inputs.content import Content, PlainContent, compression, open_content
+from shipper.inputs.content import Content, PlainContent, compression
 from shipper.inputs.discovery import Found, discover
 from shipper.inputs.identity import Known, holds, is_copy
 from shipper.inputs.roster import Roster
@@ -55,7 +55,7 @@ class Finder:
         self._watches = watches
         self._make_extractor = make_extractor
         self._known = Known(positions)
-        self._at_start = self._known.all()
+        self._at_start = [position for position in self._known.all() if not position.backfilled]
         self._streams: set[str] = set()
         self._new: set[str] = set()
         self._renewed: set[str] = set()
@@ -230,7 +230,7 @@ class Finder:
     def _seek(self, found: dict[tuple[int, int], Found], now: float, changes: Changes) -> None:
         at_path = {one.path: one for one in found.values()}
         for position in self._known.all():
-            if position.done or position.lost:
+            if position.done or position.lost or position.backfilled:
                 continue
             first_look = position.key not in self._missing_since
             since = self._missing_since.setdefault(position.key, now)

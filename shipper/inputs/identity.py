@@ -13,6 +13,8 @@ from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
 
 DONE_KEPT_NS = 24 * 3600 * 1_000_000_000
 """How long the position of a file is remembered that was rotated away and read to its end, or lost."""
+BACKFILLED_KEPT_NS = 400 * DONE_KEPT_NS
+"""The same of a file that ``connlog backfill`` read: running it again must add nothing."""
 KNOWN_MAX_COUNT = 20_000
 ReadAt = Callable[[int, int], bytes]
 
@@ -65,11 +67,11 @@ class Known:
     def expire(self, now_ns: int) -> list[str]:
         """Forget files that are read to their end or lost, the oldest first; returns their keys.
 
-        After ``DONE_KEPT_NS``, or at once where there are more than ``KNOWN_MAX_COUNT`` positions.
+        After ``DONE_KEPT_NS`` or ``BACKFILLED_KEPT_NS``, or at once where there are more than ``KNOWN_MAX_COUNT`` positions.
         """
         over = sorted((p for p in self._by_key.values() if p.done or p.lost), key=lambda p: p.seen_ns)
         surplus = len(self._by_key) - KNOWN_MAX_COUNT
-        gone = [p.key for n, p in enumerate(over) if p.seen_ns < now_ns - DONE_KEPT_NS or n < surplus]
+        gone = [p.key for n, p in enumerate(over) if p.seen_ns < now_ns - _kept_ns(p) or n < surplus]
         for key in gone:
             self.remove(key)
         return gone
@@ -104,6 +106,10 @@ def is_copy(size: int, read: ReadAt, other_fed: int, other_head_at: int, read_ot
         )
     except InputError:
         return False
+
+
+def _kept_ns(position: Position) -> int:
+    return BACKFILLED_KEPT_NS if position.backfilled else DONE_KEPT_NS
 
 
 def _head(position: Position) -> tuple[int, int, bytes]:

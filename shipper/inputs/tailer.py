@@ -81,6 +81,8 @@ class Tailer:
         self._positions: dict[str, Position] = {}
         self._forget: dict[str, None] = {}
         self._gaps: list[Gap] = []
+        self._fresh = fresh
+        self._began = False
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -121,6 +123,7 @@ class Tailer:
     def _scan(self, now: float) -> None:
         began = time.monotonic()
         changes = self._finder.scan(now)
+        self._began, self._fresh = self._began or self._fresh, False
         for position in changes.positions:
             self._positions[position.key] = position
             self._forget.pop(position.key, None)
@@ -243,7 +246,11 @@ class Tailer:
                 if position.head_length:
                     self._positions[tail.key] = position
         batch = Batch(
-            tuple(self._pieces.values()), tuple(self._positions.values()), tuple(self._forget), tuple(self._gaps)
+            tuple(self._pieces.values()),
+            tuple(self._positions.values()),
+            tuple(self._forget),
+            tuple(self._gaps),
+            self._began,
         )
-        self._pieces, self._positions, self._forget, self._gaps = {}, {}, {}, []
+        self._pieces, self._positions, self._forget, self._gaps, self._began = {}, {}, {}, [], False
         return batch

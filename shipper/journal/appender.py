@@ -85,6 +85,8 @@ class Appender:
             self._db.execute(sql.PUT_POSITION, (position.key, encode_position(position)))
         for key in batch.forget:
             self._db.execute(sql.DROP_POSITION, (key,))
+        if batch.began:
+            self._db.execute(sql.PUT_META, ("began", 1))
         entered = write_ledger(self._db, batch, sifted, now_ns, self._quarantine_max_bytes)
         return Appended(
             seq,

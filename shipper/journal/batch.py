@@ -29,18 +29,20 @@ class Piece(Struct):
 class Batch(Struct, frozen=True):
     """One transaction: pieces of any number of sources, the positions they were read up to, known losses.
 
-    ``forget`` holds the keys of positions that are no longer needed.
+    ``forget`` holds the keys of positions that are no longer needed; ``began`` says that with this batch the
+    inputs have been looked at for the first time.
     """
 
     pieces: tuple[Piece, ...] = ()
     positions: tuple[Position, ...] = ()
     forget: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    began: bool = False
 
     @property
     def empty(self) -> bool:
         """Whether writing it would change nothing."""
-        return not (self.pieces or self.positions or self.forget or self.gaps)
+        return not (self.pieces or self.positions or self.forget or self.gaps or self.began)
 
 
 class Appended(Struct, frozen=True):

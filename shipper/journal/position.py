@@ -14,6 +14,8 @@ from msgspec import Struct
 
 HEAD_MAX_BYTES = 1024
 MARKER_MAX_BYTES = 256
+BACKFILL_PREFIX = "backfill-"
+"""Begins the keys of files that ``connlog backfill`` read: the daemon knows them again and does not seek them."""
 
 
 def digest(data: bytes) -> bytes:
@@ -51,6 +53,11 @@ class Position(Struct, frozen=True):
     done: bool = False
     lost: bool = False
     generation: int = 0
+
+    @property
+    def backfilled(self) -> bool:
+        """Whether it is of a file that was read once, on request, and is not followed."""
+        return self.key.startswith(BACKFILL_PREFIX)
 
 
 encode_position = msgspec.msgpack.Encoder().encode

@@ -90,6 +90,7 @@ PUT_OUTPUT: Final = """INSERT INTO outputs VALUES (?, ?, ?)
 DROP_OUTPUT: Final = "DELETE FROM outputs WHERE name = ?"
 
 ALL_POSITIONS: Final = "SELECT body FROM positions ORDER BY key"
+ANY_FOLLOWED: Final = "SELECT EXISTS (SELECT 1 FROM positions WHERE substr(key, 1, ?) != ?)"
 PUT_POSITION: Final = "INSERT INTO positions VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body = excluded.body"
 DROP_POSITION: Final = "DELETE FROM positions WHERE key = ?"
 

@@ -24,7 +24,7 @@ from shipper.journal.appender import RECENT_IDS_MAX_COUNT, Appender
 from shipper.journal.batch import Appended, Batch, Block, Counters
 from shipper.journal.blob import Codec, checksum
 from shipper.journal.database import connect, transaction, translated
-from shipper.journal.position import Position, decode_position
+from shipper.journal.position import BACKFILL_PREFIX, Position, decode_position
 from shipper.journal.quarantine import Quarantined, QuarantineSize, read_entries, read_size
 from shipper.journal.recovery import Salvage, salvage
 from shipper.record import SCHEMA, Gap, Source
@@ -94,14 +94,17 @@ class Journal:
 
     def _prepare(self, saved: Salvage | None) -> None:
         known = self._db.execute(sql.GET_META, ("last_seq",)).fetchone() is not None
-        self.fresh = not known and saved is None
-        """Whether this is the first start on this state folder."""
+        followed = self._db.execute(sql.ANY_FOLLOWED, (len(BACKFILL_PREFIX), BACKFILL_PREFIX)).fetchone()[0]
+        began = followed or self._db.execute(sql.GET_META, ("began",)).fetchone() is not None
+        self.fresh = saved is None and not began
+        """Whether no daemon has come as far as its first look at the inputs on this state folder."""
         if known:
             return
         with transaction(self._db):
             base = (self._now_ns() // 1_000_000_000) << _SEQ_SHIFT
             if saved is not None:
                 base = saved.restore(self._db, base)
+                self._db.execute(sql.PUT_META, ("began", 1))
             self._db.execute(sql.PUT_META, ("last_seq", base))
             self._db.execute(sql.PUT_META, ("made_ns", self._now_ns()))
 

@@ -14,16 +14,15 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from shipper import __version__
-from shipper.config import Config, FileInput, IndexOutput
-from shipper.errors import ConnlogError, StateError, StateNewer
+from shipper.config import Config, FileInput
+from shipper.errors import ConnlogError, StateError
 from shipper.extraction import Extractor
 from shipper.inputs.tailer import Tailer
 from shipper.inputs.wakeup import WakeUp
 from shipper.journal import Journal
-from shipper.outputs.delivery import Delivery, Target
-from shipper.outputs.local_index import LocalIndex
 from shipper.record import Source
 from shipper.service.lock import StateLock
+from shipper.service.outlet import open_delivery
 from shipper.service.reading import Reading
 from shipper.service.sending import Sending
 from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, StatusFile
@@ -59,7 +58,7 @@ class Daemon:
             quarantine_max_bytes=config.state.quarantine_max_bytes,
         )
         self._status_file = StatusFile(self._folder)
-        deliveries = [self._delivery(output) for output in config.outputs]
+        deliveries = [open_delivery(output, self._journal, self._folder) for output in config.outputs]
         for name in self._journal.keep_outputs({delivery.name for delivery in deliveries}):
             log.warning("output %s is no longer configured; nothing is kept for it any more", name)
         self._sendings = [Sending(delivery) for delivery in deliveries]
@@ -141,20 +140,6 @@ class Daemon:
         endpoint.start()
         log.info("metrics are on %s/metrics, health on /healthz and /readyz", endpoint.url)
         return endpoint
-
-    def _delivery(self, output: IndexOutput) -> Delivery:
-        def open_target() -> Target:
-            return LocalIndex(self._folder / "index.db", output.retention_seconds)
-
-        delivery = Delivery(output.type, self._journal, open_target)
-        try:
-            delivery.open()
-        except StateNewer:
-            raise
-        except ConnlogError as error:
-            # The journal keeps what comes; the output's own thread tries on.
-            log.warning("output %s can't be opened yet: %s", output.type, error)
-        return delivery
 
     def _extractor(self, path: str, watch: FileInput, offset: int, line: int, carry: bytes) -> Extractor:
         return Extractor(

@@ -126,7 +126,7 @@ def lay(fuse: Fuse) -> None:
     named(Journal, "advance", "cursor")
     named(IndexWriter, "add", "index")
     for module in (store, appender):
-        setattr(module, "transaction", committed(module.transaction))
+        module.transaction = committed(module.transaction)
     setattr(IndexWriter, "_transaction", committed(IndexWriter._transaction))  # noqa: B010
 
 
