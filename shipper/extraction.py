@@ -11,13 +11,12 @@ and only the entries around them are looked at; the rest is counted, never split
 from __future__ import annotations
 
 import msgspec
-from msgspec import Struct
 
 from shipper.framing import scan
 from shipper.framing.chain import NEEDLE, Carry, Chain, Entry, announces_more, opens_block
 from shipper.framing.wrapper import WRAPPERS, Piece, Unwrap, recognise
 from shipper.recognition import Recogniser
-from shipper.record import Malformed, Record, Source
+from shipper.record import Malformed, Record, Source, Yield
 
 FIRST_LINES_COUNT = 16
 """Lines at the start of a source that are looked at one by one for a wrapper; later only a line that may be ours tells."""
@@ -26,24 +25,7 @@ CHAINS_MAX_COUNT = 256
 LINE_MAX_BYTES = 1_048_576
 
 
-class Yield(Struct):
-    """What one piece of bytes gave. ``originals`` runs beside ``records``, one raw entry each.
-
-    ``entries == len(records) + len(malformed) + not_ours`` always. ``lookalikes`` counts what mentions
-    ``connection_log`` and is not ours. ``lines`` and ``bytes`` count physical lines and bytes of the
-    source that are done with. ``drift`` names what this extractor sees for the first time, as
-    ``kind:value`` (``key:Foo``, ``type:bar``, ``status:baz``, ``time:...``).
-    """
-
-    records: list[Record] = []
-    originals: list[bytes] = []
-    malformed: list[Malformed] = []
-    entries: int = 0
-    not_ours: int = 0
-    lookalikes: int = 0
-    lines: int = 0
-    bytes: int = 0
-    drift: list[str] = []
+_CR = ord("\r")
 
 
 class Extractor:
@@ -53,7 +35,8 @@ class Extractor:
     source held back; all three are this object's own attributes at any moment, and one built from them goes
     on exactly there. ``wrapper`` is ``auto``, ``none`` or a name of ``framing.wrapper.WRAPPERS``. A line of
     more than ``line_max_bytes`` is malformed if it is ours, and is kept in part. Without ``by_scan`` every line is
-    looked at, one by one: slower, and equal in result.
+    looked at, one by one: slower, and equal in result. Not ``counted``, the yields of bare lines have no counts
+    of entries and lines, and ``Malformed.line`` is 0: for readers that don't ask for them.
     """
 
     def __init__(
@@ -69,11 +52,15 @@ class Extractor:
         line: int = 1,
         carry: bytes = b"",
         by_scan: bool = True,
+        counted: bool = True,
     ) -> None:
         self._recogniser = Recogniser(source, format=format, tz=tz, compact=compact)
         self._verdict = self._recogniser.verdict
         self._auto = wrapper == "auto"
         self._by_scan = by_scan
+        self._counted = counted
+        # Where one form alone is asked for, each verdict must know of it.
+        self._usual = self._recogniser.usual if format == "auto" else None
         self._line_max_bytes = line_max_bytes
         self.offset = offset
         self.line = line
@@ -117,13 +104,11 @@ class Extractor:
         """Gives what waited for more although it is complete; with ``final`` the source has ended, and what
         is left is taken as it is, a last line without newline too."""
         data = self._tail
-        if final and data and not data.endswith(b"\n"):
-            result = self._run(data + b"\n", flush=True, final=True)
-            # The newline is ours, not the source's.
-            result.bytes -= 1
-            self.offset -= 1
-            return result
-        return self._run(data, flush=True, final=final)
+        own_newline = final and bool(data) and not data.endswith(b"\n")
+        result = self._run(data + b"\n" * own_newline, flush=True, final=final)
+        result.bytes -= own_newline
+        self.offset -= own_newline
+        return result
 
     # -- the buffer ------------------------------------------------------------------------
 
@@ -171,8 +156,12 @@ class Extractor:
         a wrapped line begins."""
         find, rfind = data.find, data.rfind
         base = self.offset - start
-        inner = -len(self._yield.records) - len(self._yield.malformed)  # lines inside entries of ours, that look like entries
+        inner = -len(self._yield.records) - len(
+            self._yield.malformed
+        )  # lines inside entries of ours, that look like entries
         stop = end if final else scan.hold(data, start, end)
+        usual, records, originals = self._usual, self._yield.records, self._yield.originals
+        longest, hopeless = self._line_max_bytes, 0
         at = start
         while True:
             hit = find(NEEDLE, at, stop)
@@ -182,23 +171,36 @@ class Extractor:
             over = find(b"\n", hit) + 1
             first = data[begin]
             many = False
-            if first == scan.BRACE:
-                pass
-            elif first in scan.BLANKS:
-                document = scan.document(data, at, begin, stop)
+            if first in scan.BLANKS:
+                document = scan.document(data, at, begin, stop) if begin >= hopeless else None
                 if document is None:
+                    if begin >= hopeless:
+                        # The same search finds nothing for the lines up to where the next document may begin.
+                        hopeless = scan.next_document(data, begin)
                     self._yield.lookalikes += 1
                     at = over
                     continue
                 begin, over = document
                 many = True
-            elif data[over - 2] in scan.MORE_ENDS and announces_more(scan.head_end(data, begin, over)):
+            elif (
+                first != scan.BRACE
+                and data[over - 2] in scan.MORE_ENDS
+                and announces_more(scan.head_end(data, begin, over))
+            ):
                 block = over
                 over, open_ended = scan.block_end(data, over, stop)
                 if open_ended and stop == end and not final and (not flush or over == block):
                     stop = begin  # its lines may still come
                     break
                 many = True
+            if usual is not None and not many and over - begin <= longest and data[over - 2] != _CR:
+                raw = data[begin : over - 1]
+                record = usual(raw, base + begin)
+                if record is not None:
+                    records.append(record)
+                    originals.append(raw)
+                    at = over
+                    continue
             taken = self._take(data, begin, over, base)
             if taken is None:
                 if self._auto and recognise(scan.first_line(data, begin)) is not None:
@@ -224,21 +226,23 @@ class Extractor:
         if isinstance(verdict, Malformed):
             # Only here the number of the line is wanted; up to here nobody counted.
             line = self.line + data.count(b"\n", self.offset - base, begin)
-            verdict = msgspec.structs.replace(verdict, line=line)
+            verdict = msgspec.structs.replace(verdict, line=line if self._counted else 0)
         self._keep(verdict, raw)
         return verdict
 
     def _keep(self, verdict: Record | Malformed | None, raw: bytes) -> None:
-        if verdict is None:
-            return
         if isinstance(verdict, Malformed):
             self._yield.malformed.append(verdict)
-        else:
+        elif verdict is not None:
             self._yield.records.append(verdict)
             self._yield.originals.append(raw)
 
     def _count(self, data: bytes, start: int, stop: int, inner: int) -> None:
         """Counts the entries of ``data[start:stop]``; those that are not ours are what remains."""
+        if not self._counted:
+            self._yield.bytes += stop - start
+            self.offset += stop - start
+            return
         ours = len(self._yield.records) + len(self._yield.malformed)
         self._yield.not_ours += scan.count_entries(data, start, stop) - inner - ours
         self._advance(data, start, stop)
@@ -293,8 +297,7 @@ class Extractor:
                 if name is not None:
                     self._mode, unwrap = name, WRAPPERS[name]
                     piece = unwrap(line)
-            if piece is None:
-                piece = Piece(line.lstrip(b"\0"))
+            piece = piece or Piece(line.lstrip(b"\0"))
             if over - at > self._line_max_bytes:
                 self._finish(Entry(piece.text, self.offset, self.line, over - at, piece.cursor, piece.meta))
             else:
@@ -380,17 +383,18 @@ class Extractor:
 
     def _drop_idle_chain(self) -> None:
         """Makes room: a chain that holds nothing goes; where all do, the oldest is taken as it is."""
-        for name, chain in self._chains.items():
-            if not chain.waiting:
-                del self._chains[name]
-                return
-        name = next(iter(self._chains))
-        self._flush_chain(self._chains.pop(name), final=True)
+        idle = next((name for name, chain in self._chains.items() if not chain.waiting), None)
+        chain = self._chains.pop(idle if idle is not None else next(iter(self._chains)))
+        self._flush_chain(chain, final=True)
 
     def _flush_chain(self, chain: Chain, *, final: bool) -> None:
         if final and chain.partial_offset >= 0:
-            entry = Entry(chain.partial, chain.partial_offset, chain.partial_line, len(chain.partial))
-            chain.partial, chain.partial_offset = b"", -1
-            self._logical(chain, entry)
+            place = chain.partial_offset
+            chain.partial_offset = -1
+            self._logical(chain, Entry(chain.partial, place, chain.partial_line, len(chain.partial)))
+            chain.partial = b""
         if chain.lines and (final or (len(chain.lines) > 1 and not chain.json)):
             self._close(chain)
+
+
+__all__ = ["Extractor", "Yield"]

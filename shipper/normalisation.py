@@ -20,10 +20,14 @@ CACHE_MAX_COUNT = 65_536
 """Entries in each of the caches; a full one is emptied."""
 PLANS_MAX_COUNT = 1024
 """Key sequences with a remembered plan; further ones are planned at each line."""
+PLAN_KEYS_MAX_COUNT = 64
+"""Keys of a line whose plan is remembered."""
 DRIFT_MAX_COUNT = 1000
 """Names of drift remembered; further ones are not reported."""
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+_UUID_TEXT = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_UUID = re.compile(_UUID_TEXT).fullmatch
+_TWO_UUIDS = re.compile(f"{_UUID_TEXT} {_UUID_TEXT}").fullmatch
 _SQL_INT = re.compile(r"\{Int\d{2}:(-?\d{1,10}) Valid:(true|false)\}", re.ASCII).fullmatch
 _INT = re.compile(r"-?\d{1,10}", re.ASCII).fullmatch
 _NO_EXTRA: dict[str, JsonValue] = {}
@@ -43,19 +47,28 @@ class _Plan:
 
     __slots__ = ("extra", "getter", "keys", "names", "rivals")
 
-    def __init__(self, keys: tuple[str, ...]) -> None:
+    def __init__(self, keys: tuple[str, ...], preferred: frozenset[str] = frozenset()) -> None:
         self.keys = keys
         absent = len(keys)  # the parser's values, and one None behind them
         at: dict[str, int] = {}
         self.names: dict[str, str] = {}
         self.rivals: list[tuple[int, int]] = []
         for key, names in KEYS.items():
-            found = [name for name in names if name in keys]
+            found = sorted((name for name in names if name in keys), key=lambda name: name not in preferred)
             at[key] = keys.index(found[0]) if found else absent
             self.names[key] = found[0] if found else names[0]
             self.rivals += [(at[key], keys.index(name)) for name in found[1:]]
         self.getter = itemgetter(*(at[key] for key in _ORDER))
         self.extra = [(name, index) for index, name in enumerate(keys) if name not in _NAME_OF]
+
+    def settle(self, values: list[JsonValue]) -> _Plan:
+        """Where a key stands under two names and only the second says something: the plan that takes that one."""
+        better = frozenset(
+            self.keys[second]
+            for first, second in self.rivals
+            if values[first] in _NULLS and values[second] not in _NULLS
+        )
+        return _Plan(self.keys, better) if better else self
 
 
 class Unusable(Exception):
@@ -89,7 +102,7 @@ class Normaliser:
         if plan is None or plan.keys is not keys:
             plan = self._plans.get(keys) or self._make_plan(keys)
         if plan.rivals:
-            _prefer_usable(values, plan)
+            plan = plan.settle(values)
         values.append(None)
         (
             id_, time, status, type_, method, app_or_slug, organization, owner, workspace, workspace_name, agent_name,
@@ -99,7 +112,9 @@ class Normaliser:
         if parsed.beside or plan.rivals:
             wrong = self._beside(parsed, plan)
 
-        if type(id_) is not str or _UUID(id_) is None:
+        # One look at both ids that are never met again, an event's and a connection's.
+        sound = connection is not None and _TWO_UUIDS(f"{id_} {connection}") is not None
+        if not sound and (type(id_) is not str or _UUID(id_) is None):
             id_ = self._id(id_, plan)
         when = canonical(time) if type(time) is str else None
         if when is None:
@@ -119,7 +134,7 @@ class Normaliser:
             organization, owner, workspace, agent, user = (
                 self._uuid(raw[key], plan.names[key], wrong) for key in _UUIDS
             )
-        if connection is not None and (type(connection) is not str or _UUID(connection) is None):
+        if not sound and connection is not None and (type(connection) is not str or _UUID(connection) is None):
             wrong = wrong if wrong is not None else {}
             connection = self._uuid(connection, plan.names["connection_id"], wrong)
         try:
@@ -175,7 +190,7 @@ class Normaliser:
 
     def _make_plan(self, keys: tuple[str, ...]) -> _Plan:
         plan = _Plan(keys)
-        if len(self._plans) < PLANS_MAX_COUNT:
+        if len(self._plans) < PLANS_MAX_COUNT and len(keys) <= PLAN_KEYS_MAX_COUNT:
             self._plans[keys] = self._plans_by_identity[id(keys)] = plan
         for name, _ in plan.extra:
             self._note("key", name)
@@ -321,13 +336,6 @@ class Normaliser:
         if way not in METHODS:
             self._note("type", way)
         return way, way, None, named or slug
-
-
-def _prefer_usable(values: list[JsonValue], plan: _Plan) -> None:
-    """Where a key is on the line under two names, and only the second one says something, makes that the first."""
-    for first, second in plan.rivals:
-        if values[first] in _NULLS and values[second] not in _NULLS:
-            values[first], values[second] = values[second], values[first]
 
 
 def _text(value: JsonValue, name: str, wrong: dict[str, JsonValue]) -> str | None:

@@ -18,6 +18,7 @@ from shipper.timestamp import canonical, canonical_header
 FORMATS = ("auto", "json", "human", "stackdriver")
 
 _coloured_key = re.compile(r"\n    (?:\x1b\[[0-9;]*m)*+([^\n=\x1b]+)(?:\x1b\[[0-9;]*m)*+=(?:\x1b\[[0-9;]*m)*+")
+_BRACE = ord("{")
 _stamp = re.compile(rb'(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})|"ts"\s*+:\s*+"([^"\\]{1,64})"')
 
 
@@ -40,6 +41,21 @@ class Recogniser:
         own = self._source
         meta = {**own.meta, **entry.meta} if entry.meta else own.meta
         return self._source_type(own.host, own.input, own.path, entry.offset, entry.cursor, meta)
+
+    def usual(self, raw: bytes, offset: int) -> Record | None:
+        """The record of a bare entry of one line in a shape that was met before; None: ask ``verdict``.
+
+        The way of nearly every event, so it does nothing that can wait.
+        """
+        parsed = self._json.parse_fast(raw) if raw[0] == _BRACE else self.human.parse_fast(decode(raw))
+        if parsed is None:
+            return None
+        own = self._source
+        source = self._source_type(own.host, own.input, own.path, offset, None, own.meta)
+        try:
+            return self.normaliser.build(parsed, source)
+        except Unusable:
+            return None
 
     def verdict(self, entry: Entry) -> Record | Malformed | None:
         """The record of an entry, why it can't be one, or None: not ours."""

@@ -123,6 +123,26 @@ class Gap(Struct, frozen=True):
     reason: str = ""
 
 
+class Yield(Struct):
+    """What one piece of bytes gave. ``originals`` runs beside ``records``, one raw entry each.
+
+    ``entries == len(records) + len(malformed) + not_ours`` always. ``lookalikes`` counts what mentions
+    ``connection_log`` and is not ours. ``lines`` and ``bytes`` count physical lines and bytes of the
+    source that are done with. ``drift`` names what this extractor sees for the first time, as
+    ``kind:value`` (``key:Foo``, ``type:bar``, ``status:baz``, ``time:...``).
+    """
+
+    records: list[Record] = []
+    originals: list[bytes] = []
+    malformed: list[Malformed] = []
+    entries: int = 0
+    not_ours: int = 0
+    lookalikes: int = 0
+    lines: int = 0
+    bytes: int = 0
+    drift: list[str] = []
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)
 

@@ -14,12 +14,15 @@ from datetime import UTC, datetime, timedelta, tzinfo
 _DATE = r"((?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))"
 _CLOCK = r"((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
 _FRACTION = r"(?:\.(\d{1,9}))?"
-_is_utc = re.compile(_DATE[1:-1] + "T" + _CLOCK[1:-1] + r"(?:\.\d{1,9})?Z", re.ASCII).fullmatch
 _match_rfc3339 = re.compile(_DATE + r"[Tt]" + _CLOCK + _FRACTION + r"(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII).fullmatch
 _match_go_string = re.compile(
     _DATE + " " + _CLOCK + _FRACTION + r" ([+-]\d\d\d\d)(?: \S{1,16})?(?: m=[+-]\d{1,19}\.\d{1,9})?", re.ASCII
 ).fullmatch
 _match_header = re.compile(_DATE + " " + _CLOCK + r"\.(\d{3})", re.ASCII).fullmatch
+
+SECONDS_MAX_COUNT = 4096
+"""Seconds remembered as sound dates and times; when full they are forgotten."""
+_seconds: set[str] = set()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NINE_ZEROS = "000000000"
@@ -28,13 +31,20 @@ NS_MIN, NS_MAX = -(2**63), 2**63 - 1
 
 def canonical(text: str) -> str | None:
     """The canonical text of a time as coderd prints it, or None where it is none of the known forms."""
-    if _is_utc(text) is not None and (text[8:10] <= "28" or _is_date(text[:10])):
-        # The one case that matters for speed: only the zeros that Go cuts are missing.
-        return f"{text[:-1]:0<29}Z" if len(text) > 20 else f"{text[:19]}.000000000Z"
+    # The case that matters for speed: UTC, in a second that was met before, as lines in order are.
+    if text[:19] in _seconds and text[-1] == "Z":
+        fraction = text[20:-1]
+        if fraction.isdecimal() and text[19] == "." and len(fraction) < 10 and text.isascii():
+            return f"{text[:-1]:0<29}Z"
     found = _match_rfc3339(text)
     if found is not None:
         day, clock, fraction, offset = found.groups()
-        return _shift(day, clock, fraction, "+0000" if offset is None else offset[:3] + offset[4:])
+        shifted = _shift(day, clock, fraction, "+0000" if offset is None else offset[:3] + offset[4:])
+        if shifted is not None and offset is None and text[10] == "T":
+            if len(_seconds) >= SECONDS_MAX_COUNT:
+                _seconds.clear()
+            _seconds.add(text[:19])
+        return shifted
     found = _match_go_string(text)
     if found is not None:
         return _shift(*found.groups())

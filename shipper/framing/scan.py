@@ -79,6 +79,12 @@ def document(data: bytes, low: int, begin: int, stop: int) -> tuple[int, int] | 
     return (opened, over) if over else None
 
 
+def next_document(data: bytes, begin: int) -> int:
+    """Where, behind ``begin``, the next JSON document over many lines may begin, at most so far as one reaches."""
+    at = data.find(b"\n{", begin, begin + PRETTY_MAX_BYTES) + 1
+    return at or begin + PRETTY_MAX_BYTES
+
+
 def without_cr(raw: bytes) -> bytes:
     """An entry whose transport ends lines in CR LF, without the CRs; the first line tells, since a value may
     hold CRs of its own in the others."""

@@ -128,6 +128,9 @@ def _prefix(line: bytes) -> Piece | None:
 
 
 def _object(line: bytes) -> dict[str, JsonValue] | None:
+    # At column 0 and nowhere else: behind blanks stands the text of somebody's many-line field.
+    if line[:1] != b"{":
+        return None
     try:
         top = orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -21,6 +21,8 @@ from shipper.timestamp import canonical_header
 SHAPES_MAX_COUNT = 64
 """Key sequences that get a regular expression of their own; lines of further ones take the general path."""
 
+SHAPE_KEYS_MAX_COUNT = 64
+"""Keys of a line that is remembered as a shape."""
 MINUTES_MAX_COUNT = 4096
 """Minutes of header stamps remembered; when full they are forgotten."""
 
@@ -28,7 +30,6 @@ _OURS = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[[^\]\s]{1,8}\]  ?coderd(?:\.[^:\n]*+)?: connection_log"
     r"(?=$|\n|  |\ \.\.\.(?:\n|$)| [^\s=]+=)"
 )
-_OWN = re.compile(r" (?:" + "|".join(sorted(OWN_KEYS)) + r")=")
 _is_hex_id = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{16})").fullmatch
 
 
@@ -68,15 +69,15 @@ class HumanParser:
         """The fields of one entry (its lines joined by \\n, no colours), why it was refused, or None: not ours."""
         parsed = self.parse_fast(text)
         if parsed is not None:
-            return parsed if not OWN_KEYS.isdisjoint(parsed.keys) else None
-        found = _OURS.match(text)
-        if found is None:
-            return None
-        head = text.find("\n")
-        if _OWN.search(text, found.end(), len(text) if head < 0 else head) is None:
+            return parsed
+        if _OURS.match(text) is None:
             return None
         self.slow_count += 1
-        return self.parse_slow(text)
+        slowly = self.parse_slow(text)
+        # A line that is whole and has none of an event's keys is none; of a broken one nobody can tell.
+        if isinstance(slowly, Parsed) and OWN_KEYS.isdisjoint(slowly.keys):
+            return None
+        return slowly
 
     # -- fast ------------------------------------------------------------------------------
 
@@ -123,13 +124,17 @@ class HumanParser:
         pairs: list[tuple[str, str]] = self._each(body)
         try:
             keys = tuple(_key(written) for written, _ in pairs)
-            if len(set(keys)) != len(keys):
-                return None  # a key twice: the grammar's way keeps both
+            if len(set(keys)) != len(keys) or OWN_KEYS.isdisjoint(keys):
+                return None  # a key twice: the grammar's way keeps both; or no event
             values: list[JsonValue] = [value if value[0] != '"' else unquote(value[1:-1]) for _, value in pairs]
         except BadEscape:
             return None
         written = [written for written, _ in pairs]
-        if keys and len(self._shapes) < SHAPES_MAX_COUNT and all(name.startswith("  ") for name in written):
+        if (
+            len(keys) <= SHAPE_KEYS_MAX_COUNT
+            and len(self._shapes) < SHAPES_MAX_COUNT
+            and all(name.startswith("  ") for name in written)
+        ):
             self._shapes.add(keys)
             shape = _Shape(keys, [name[2:] for name in written], terminals())
             self._buckets.setdefault(written[0][2:-1], []).append(shape)
@@ -153,8 +158,7 @@ class HumanParser:
         if isinstance(tree, Refused):
             return tree
         stamp, level, logger, _, *rest = tree.children
-        keys: list[str] = []
-        values: list[JsonValue] = []
+        fields: dict[str, JsonValue] = {}
         beside: dict[str, JsonValue] = {}
         block: tuple[str, str] | None = None
         for branch in rest:
@@ -169,14 +173,16 @@ class HumanParser:
             except BadEscape as error:
                 token = branch.children[-1]
                 return Refused("this is no escape of a quoted value", (token.start_pos or 0) + 1 + error.at)
-            if key in keys:
-                if values[keys.index(key)] != value:
-                    beside[key] = value
-                continue
-            keys.append(key)
-            values.append(value)
+            if fields.setdefault(key, value) != value:
+                beside[key] = value
         parsed = self._finish(
-            str(stamp), str(level)[2:-1], str(logger), tuple(keys), values, block, "trace" in keys or "span" in keys
+            str(stamp),
+            str(level)[2:-1],
+            str(logger),
+            tuple(fields),
+            list(fields.values()),
+            block,
+            "trace" in fields or "span" in fields,
         )
         if parsed is None:
             return Refused("this is not a time of the calendar", 0)

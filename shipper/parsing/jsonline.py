@@ -1,7 +1,7 @@
 """The JSON and stackdriver forms: one JSON object to an event's fields.
 
-Three ways, equal in result (property test). The usual line has a key sequence that was met before and is
-taken apart by one regular expression for it. Other lines take ``orjson.loads``. Where the text may hold a
+Three ways, equal in result (property test). The usual line has a key sequence that was met before, and a
+decoder of its own for it. Other lines take ``orjson.loads``. Where the text may hold a
 key twice, or where orjson refuses, the standard library's decoder reads it pair by pair, so that nothing on
 the line is lost.
 Facts: slog's slogjson and slogstackdriver sinks; in the flat stackdriver form a context field may repeat
@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
+import msgspec
 import orjson
+from msgspec.structs import astuple
 
 from shipper.alias import KEYS, LEVELS, OWN_KEYS
 from shipper.parsing.result import Parsed, Refused
@@ -25,7 +28,6 @@ from shipper.timestamp import canonical, from_ns
 _HEAD_BYTES = 4096
 _MESSAGE = re.compile(rb'"(?:msg|message)"\s*+:\s*+"((?:[^"\\]|\\.){0,64})"')
 _LOGGER = re.compile(rb'(?:"logger_names"\s*+:\s*+\[\s*+|"producer"\s*+:\s*+)"coderd(?:[".])')
-_OWN = re.compile(rb'"(?:' + b"|".join(sorted(key.encode() for key in OWN_KEYS)) + rb')"\s*+:')
 _TOP = ("ts", "level", "msg", "caller", "func", "logger_names", "trace", "span", "fields")
 _USUAL = frozenset(
     {
@@ -41,27 +43,49 @@ _SD_TOP = frozenset(
 
 
 SHAPES_MAX_COUNT = 64
-"""Key sequences that get a regular expression of their own; lines of further ones take the general path."""
+"""Key sequences that get a decoder of their own; lines of further ones take the general way."""
+SHAPE_KEYS_MAX_COUNT = 64
+"""Keys of a line that is remembered as a shape."""
 
-_STRING = r'"([^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+)"'
-_SHAPE_HEAD = (
-    rf'\{{"ts":{_STRING},"level":{_STRING},"msg":"connection_log","caller":{_STRING},"func":{_STRING},'
-    rf'"logger_names":\["(coderd(?:\.[^"\\\x00-\x1f]++)?)"\](?:,"trace":{_STRING},"span":{_STRING})?,"fields":\{{'
-)
 _CODES = frozenset(KEYS["code"])
+_Code = Annotated[int, msgspec.Meta(ge=-0x80000000, le=0x7FFFFFFF)] | None
 
 
 class _Shape:
-    """One key sequence: its keys, and the expression that takes the values out of a line."""
+    """One key sequence: a decoder for lines that have exactly these keys, text or null at each."""
 
-    __slots__ = ("code_at", "keys", "match")
+    __slots__ = ("code_at", "decode", "keys", "quotes")
 
     def __init__(self, keys: tuple[str, ...]) -> None:
+        names = {f"f{at}": key for at, key in enumerate(keys)}
+        fields = msgspec.defstruct(
+            "Fields",
+            [(name, _Code if key in _CODES else str | None) for name, key in names.items()],
+            rename=names,
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        line = msgspec.defstruct(
+            "Line",
+            [
+                ("ts", str),
+                ("level", str),
+                ("msg", Literal["connection_log"]),
+                ("caller", str),
+                ("func", str),
+                ("logger_names", list[str]),
+                ("fields", fields),
+                ("trace", str | None, None),
+                ("span", str | None, None),
+            ],
+            forbid_unknown_fields=True,
+            gc=False,
+        )
         self.keys = keys
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(line).decode
         self.code_at = next((at for at, key in enumerate(keys) if key in _CODES), None)
-        number = r"(-?(?:0|[1-9]\d{0,9}))"
-        fields = ",".join(f'"{re.escape(key)}":(?:{_STRING if key not in _CODES else number}|null)' for key in keys)
-        self.match = re.compile(f"{_SHAPE_HEAD}{fields}\\}}\\}}").fullmatch
+        # Quotes of a line with one logger name and text at every key. A key that is there twice shows as more.
+        self.quotes = 2 * (7 + 5 + 1 + 2 * len(keys))
 
 
 class JsonParser:
@@ -69,7 +93,7 @@ class JsonParser:
 
     def __init__(self, log_type: type[Log] = CompactLog) -> None:
         self._log_type = log_type
-        self._buckets: dict[str, list[_Shape]] = {}
+        self._buckets: dict[bytes, list[_Shape]] = {}
         self._shapes: set[tuple[str, ...]] = set()
 
     def parse(self, raw: bytes) -> Parsed | Refused | None:
@@ -78,36 +102,42 @@ class JsonParser:
 
     def parse_fast(self, raw: bytes) -> Parsed | None:
         """The fields of a line whose key sequence was met before, or None where it is left to the other ways."""
-        text = decode(raw)
-        start = text.find('"fields":{"') + 11
-        bucket = self._buckets.get(text[start : text.find('"', start)])
+        start = raw.find(b'"fields":{"', 100) + 11
+        bucket = self._buckets.get(raw[start : raw.find(b'"', start)])
         if bucket is None:
             return None
         for shape in bucket:
-            found = shape.match(text)
-            if found is not None:
+            try:
+                line = shape.decode(raw)
                 break
+            except msgspec.MsgspecError:
+                continue
         else:
             return None
-        values: list[JsonValue]
-        ts, level, caller, func, logger, trace, span, *values = found.groups()
-        if "\\" in text:
-            try:
-                ts, caller, func, trace, span, *values = (
-                    value if value is None or "\\" not in value else orjson.loads(f'"{value}"')
-                    for value in (ts, caller, func, trace, span, *values)
-                )
-            except orjson.JSONDecodeError:
-                return None
-        if shape.code_at is not None and (code := values[shape.code_at]) is not None:
-            values[shape.code_at] = int(code)
+        logger = line.logger_names
+        if len(logger) != 1:
+            return None
+        logger = logger[0]
+        if logger != "coderd" and not logger.startswith("coderd."):
+            return None
+        values = list(astuple(line.fields))
+        textless = values.count(None)
+        if shape.code_at is not None and values[shape.code_at] is not None:
+            textless += 1
+        quotes = shape.quotes - 2 * textless
+        trace, span = line.trace, line.span
+        if trace is not None or span is not None:
+            quotes += 8
+        if raw.count(b'"') != quotes:
+            return None  # a key twice, or a value that holds quotes: the slow way tells which
+        level = line.level
         log = self._log_type(
-            canonical(ts),
+            canonical(line.ts),
             LEVELS.get(level) or level.lower(),
             logger,
             "json",
-            caller or None,
-            func or None,
+            line.caller or None,
+            line.func or None,
             trace or None,
             span or None,
         )
@@ -118,11 +148,12 @@ class JsonParser:
         keys = tuple(fields)
         if (
             len(self._shapes) < SHAPES_MAX_COUNT
+            and len(keys) <= SHAPE_KEYS_MAX_COUNT
             and keys not in self._shapes
             and all(value is None or type(value) is str or key in _CODES for key, value in fields.items())
         ):
             self._shapes.add(keys)
-            self._buckets.setdefault(keys[0], []).append(_Shape(keys))
+            self._buckets.setdefault(keys[0].encode(), []).append(_Shape(keys))
 
     def parse_slow(self, raw: bytes) -> Parsed | Refused | None:
         """As ``parse``, by decoders of JSON."""
@@ -292,14 +323,12 @@ def _plain(value: Any) -> JsonValue:
 
 
 def _ours(raw: bytes) -> bool:
-    """Whether a line that is no readable event begins like one: the message, the logger and a key of an event."""
+    """Whether a line that is no readable event begins like one: with the message and the logger.
+
+    Whether it has a key of an event nobody can tell of a line that is cut or broken.
+    """
     found = _MESSAGE.search(raw, 0, _HEAD_BYTES)
-    return (
-        found is not None
-        and found[1] == b"connection_log"
-        and _LOGGER.search(raw, 0, _HEAD_BYTES) is not None
-        and _OWN.search(raw, 0, 2 * _HEAD_BYTES) is not None
-    )
+    return found is not None and found[1] == b"connection_log" and _LOGGER.search(raw, 0, _HEAD_BYTES) is not None
 
 
 def _text(value: JsonValue) -> str | None:

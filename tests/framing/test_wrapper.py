@@ -101,3 +101,15 @@ def test_no_line_is_an_error(line: bytes, name: str) -> None:
     piece = WRAPPERS[name](line)
     assert piece is None or isinstance(piece.text, bytes)
     assert recognise(line) in {None, *WRAPPERS}
+
+
+# -> tests/framing/test_wrapper.py
+
+
+@pytest.mark.parametrize("blank", [b" ", b"    ", b"\t", b"\r"])
+@pytest.mark.parametrize("name", CARRIED)
+def test_an_indented_line_is_in_no_wrapper(name: str, blank: bytes) -> None:
+    """Every wrapper begins at column 0; what stands behind blanks is a value's own text, and may be forged."""
+    line = blank + CARRIED[name](HUMAN + b"\n").rstrip(b"\n")
+    assert WRAPPERS[name](line) is None
+    assert recognise(line) is None

@@ -65,6 +65,11 @@ def streams_of(kind: str) -> bytes:
     return line * (MEGABYTE // len(line))
 
 
+def keys_of(count: str) -> bytes:
+    """An event of very many fields, each with a key of its own, and one of them twice."""
+    return HUMAN + b"".join(b"  k%d=v" % at for at in range(int(count))) + b"  k1=w\n"
+
+
 CODE = """
 import sys
 from tests.property import test_linear
@@ -99,3 +104,8 @@ def test_a_megabyte_of_one_thing_ends(kinds: list[str]) -> None:
 def test_a_megabyte_of_one_line_ends(kinds: list[str], size: str) -> None:
     """Lines that open what never closes, all at once and in small pieces."""
     run("streams_of", size, *kinds)
+
+
+def test_a_line_of_very_many_fields_ends() -> None:
+    """Keys are looked up, not searched for."""
+    run("keys_of", "0", "100000")
