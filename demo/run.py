@@ -33,6 +33,9 @@ paths = ["logs/*.log"]
 
 [[output]]
 type = "index"
+
+[metrics]
+listen = "127.0.0.1:0"
 """
 
 

@@ -23,7 +23,7 @@ MODULES = sorted(
     path.relative_to(ROOT) for folder in ("shipper", "demo", "bench") for path in (ROOT / folder).rglob("*.py")
 )
 LOCKS = {"requirements.lock": False, "requirements-dev.lock": True}
-IMPORT_NAMES = {"google-re2": "re2"}
+IMPORT_NAMES = {"prometheus-client": "prometheus_client", "google-re2": "re2"}
 HARDENING = {
     "User": "connlog",
     "StateDirectory": "connlog",
