@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from shipper.index.connection import Connection
 from shipper.index.reader import Answer, IndexReader, Rows
-from shipper.index.writer import Added, IndexWriter
+
+if TYPE_CHECKING:
+    from shipper.index.writer import Added, IndexWriter
 
 __all__ = ["Added", "Answer", "Connection", "IndexReader", "IndexWriter", "Rows"]
+
+
+def __getattr__(name: str) -> object:
+    """The writer's names, whose modules a question need not load."""
+    if name in ("Added", "IndexWriter"):
+        from shipper.index import writer
+
+        return getattr(writer, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -72,11 +72,11 @@ class Pairing:
         rest = events[2:]
         members.sort()
         spent = self._spent(members) - set(events[:2])
-        self._database.executemany(
-            sql.ADD_MORE, [(found.number, int(event in spent), event) for event in rest]
-        )
+        self._database.executemany(sql.ADD_MORE, [(found.number, int(event in spent), event) for event in rest])
         self._database.executemany(sql.SPEND_MORE, [(found.number, event) for event in more if event in spent])
-        self._change(found.number, members, (events[0], events[1] if len(events) > 1 else None), connection_id, stored_ns)
+        self._change(
+            found.number, members, (events[0], events[1] if len(events) > 1 else None), connection_id, stored_ns
+        )
 
     def alone(
         self, number: int, connection_id: Cell, event: int, ended: bool, time_ns: int, cells: Sequence[Cell]
@@ -142,7 +142,9 @@ class Pairing:
         for place, table in ((_KIND, "kinds"), (_PLACE, "places")):
             numbers = dict.fromkeys(one.cells[place] for one in parts)
             if len(numbers) > 1:
-                words = zip(*(self._words.expand(table, number) for number in numbers if isinstance(number, int)), strict=True)
+                words = zip(
+                    *(self._words.expand(table, number) for number in numbers if isinstance(number, int)), strict=True
+                )
                 merged = [next((word for word in column if word is not None), None) for column in words]
                 cells[place] = self._words.fold(table, merged, stored_ns)
         kind = cells[_KIND]

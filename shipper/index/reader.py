@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from msgspec import Struct
@@ -170,6 +170,16 @@ class IndexReader:
         except ValueError as error:
             raise damaged(self._path, f"block {block}: {error}") from error
 
+    def view(self) -> sqlite3.Connection:
+        """The database in a new view, for those who ask it something else; valid as the rows of an answer are."""
+        with translated(self._path):
+            self._begin()
+        return self._database
+
+    def block(self, event: int) -> tuple[int, list[bytes]]:
+        """The block that holds an event: the number of its first event, and its items."""
+        return self._block(event)
+
     def release(self) -> None:
         """Let go of the view of the last answer, whose rows can't be read any more.
 
@@ -281,6 +291,8 @@ def _order(sort: str, events: bool) -> str:
             column = f"(SELECT {column} FROM places WHERE places.id = place)"  # noqa: S608  # own names
         word = f"(SELECT coalesce(fold, text) FROM words WHERE words.id = {column})"  # noqa: S608  # own names
         return f"{word} {direction} NULLS LAST, {time} DESC, id DESC"
+    from difflib import get_close_matches
+
     near = get_close_matches(name, [*known, *_WORD_SORTS], n=1)
     hint = f'did you mean "{near[0]}"?' if near else "known are " + ", ".join([*known, *_WORD_SORTS])
     raise UsageError(f'can\'t sort by "{name}"; {hint}')

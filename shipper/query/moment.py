@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 from shipper import timestamp
-from shipper.config.quantity import parse_duration
 
 GO_LAYOUT = "2006-01-02T15:04:05.999999999Z07:00"
 _DAY_NS = 86_400_000_000_000
@@ -37,6 +36,8 @@ def parse_moment(text: str, now_ns: int) -> int:
     """Nanoseconds of ``text`` in any case of letters; raises ValueError with Go's words for what is wrong with it."""
     lower = text.lower()
     if _match_age(lower):
+        from shipper.config.quantity import parse_duration  # here: it brings the whole configuration
+
         return max(timestamp.NS_MIN, now_ns - parse_duration(lower) * _MILLISECOND_NS)
     if lower in ("now", "today", "yesterday"):
         return now_ns if lower == "now" else now_ns - now_ns % _DAY_NS - (_DAY_NS if lower == "yesterday" else 0)

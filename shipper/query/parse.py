@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from shipper.errors import QueryError
@@ -71,6 +70,8 @@ def parse_query(query: str, now_ns: int) -> Filter:
 def unknown_value(key: str, value: str, known: tuple[str, ...]) -> QueryError:
     """The error for a value that isn't one of ``known``, with the nearest of these."""
     text = f'Query param "{key}" has invalid value: "{value}" is not a valid value'
+    from difflib import get_close_matches
+
     near = get_close_matches(value, known, n=1, cutoff=0.5)
     return QueryError(key, f'{text}; did you mean "{near[0]}"?' if near else text)
 
@@ -117,6 +118,8 @@ def _read_element(element: Element, now_ns: int, places: dict[str, list[int]]) -
 
 
 def _unknown_key(key: str, column: int) -> QueryError:
+    from difflib import get_close_matches
+
     text = f'Query param "{key}" is not a valid query param'
     near = get_close_matches(key, KEYS, n=1)
     return QueryError(key, f'{text}; did you mean "{near[0]}"?' if near else text, column)

@@ -7,9 +7,6 @@ import re
 import uuid
 from typing import Protocol
 
-import re2
-
-from shipper.config.quantity import parse_duration
 from shipper.query.filter import Comparison
 
 REGEX_MEMORY_BYTES = 8 << 20
@@ -62,6 +59,8 @@ def read_duration(text: str) -> Comparison:
     found = _match_comparison(text)
     if found is None or found[1] is None:
         raise ValueError(f'"{text}" is not a comparison; write duration:>1h or duration:<=90s')
+    from shipper.config.quantity import parse_duration
+
     try:
         return Comparison(found[1], parse_duration(found[2]) * _MILLISECOND_NS)
     except ValueError as error:
@@ -70,6 +69,8 @@ def read_duration(text: str) -> Comparison:
 
 def compile_regex(text: str) -> Regex:
     """A regular expression that runs in linear time; raises ValueError with what is wrong with it."""
+    import re2  # here, since few questions hold one
+
     options = re2.Options()
     options.max_mem = REGEX_MEMORY_BYTES
     options.log_errors = False

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lark import Lark
 
-from shipper.query.element import Element, cut, split_elements
+from shipper.query.element import Element, cut, parse_elements, scan_elements, split_elements
 from shipper.resource import read_data
 
 _texts = st.text(st.sampled_from('ab:" \t\n-,é'))
@@ -34,6 +34,11 @@ def test_no_two_terminals_of_one_rank_match_the_same_text() -> None:
 )
 def test_a_query_is_cut_into(query: str, elements: list[Element]) -> None:
     assert split_elements(query) == elements
+
+
+@given(st.text(st.sampled_from('ab:" \t\n-,é/\\ip')))
+def test_the_scan_cuts_as_the_grammar_does(query: str) -> None:
+    assert scan_elements(query) == parse_elements(query)
 
 
 @given(_texts)
