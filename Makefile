@@ -55,6 +55,10 @@ coverage: $(STAMP) ## the tests, and which branches they leave out
 bench: $(STAMP) ## lines a second and memory, beside references
 	$(BIN)/python -m bench
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## look for inputs that break the parser, SECONDS long (240)
+	$(BIN)/python -m tests.fuzz $(or $(SECONDS),240)
+
 .PHONY: docs
 docs: $(STAMP) ## write config/connlog.toml, docs/configuration.md and docs/metrics.md from the code
 	$(BIN)/python -m shipper.config.document
