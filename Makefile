@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 PYTEST_FLAGS ?=
+FAULT_FLAGS ?=
 BIN := .venv/bin
 LOCKED := .venv/.locked
 STAMP := .venv/.installed
@@ -58,6 +59,10 @@ bench: $(STAMP) ## lines a second and memory, beside references
 .PHONY: fuzz
 fuzz: $(STAMP) ## look for inputs that break the parser, SECONDS long (240)
 	$(BIN)/python -m tests.fuzz $(or $(SECONDS),240)
+
+.PHONY: fault
+fault: $(STAMP) ## kill the daemon 200 times under a writer, and write docs/reliability.md
+	$(BIN)/python -m tests.fault --page docs/reliability.md $(FAULT_FLAGS)
 
 .PHONY: docs
 docs: $(STAMP) ## write config/connlog.toml, docs/configuration.md and docs/metrics.md from the code

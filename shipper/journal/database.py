@@ -19,6 +19,7 @@ FREE_MIN_BYTES = 1 << 20
 """An I/O error with less than this free on the disk is taken for a full disk."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FORMAT_VERSIONS_AT, _FORMAT_VERSIONS = 18, (1, 2)
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -50,13 +51,24 @@ def connect(path: Path) -> sqlite3.Connection:
     is not sound; StateBusy, StateFull and StateError.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        versions = os.pread(fd, 2, _FORMAT_VERSIONS_AT)
+        os.close(fd)
     except OSError as error:
         raise StateError(f"{path}: the journal can't be opened: {error.strerror}; check the folder's owner") from error
+    if any(version not in _FORMAT_VERSIONS for version in versions):
+        # SQLite would take it for one of its future formats and only read it.
+        raise StateDamaged(f"{path}: the journal is damaged (its header is)")
     with translated(path):
         db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _prepare(db, path)
+        except sqlite3.OperationalError as error:
+            db.close()
+            if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+                # A statement of our own that can't be: the tables are not those that were made.
+                raise StateDamaged(f"{path}: the journal is damaged ({error})") from error
+            raise
         except BaseException:
             db.close()
             raise

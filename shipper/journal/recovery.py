@@ -10,16 +10,21 @@ import logging
 import sqlite3
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from shipper.errors import StateError
 from shipper.journal import sql
-from shipper.journal.blob import checksum
+from shipper.journal.proof import are_counters, decode_gap, is_sound
 from shipper.record import SCHEMA, Gap, Source
 from shipper.timestamp import from_ns
 
 log = logging.getLogger(__name__)
 LENGTH_MAX_BYTES = 1 << 42
+DAMAGED_KEPT_COUNT = 3
+"""Damaged journals that are kept for whoever wants to look."""
+SEQ_AHEAD_MAX_COUNT = 1 << 45
+"""A number this far above those of today is itself damage."""
 
 Row = tuple[object, ...]
 
@@ -39,39 +44,63 @@ class Salvage(Struct):
     unsound: int = 0
 
     def restore(self, db: sqlite3.Connection, base: int) -> int:
-        """Write the rows into a new journal; returns the last sequence number in use."""
+        """Write the rows into a new journal, but for those that it refuses; returns the last number in use."""
         last = base
         for row in self.batches:
-            db.execute(sql.ADD_BATCH, row)
-            last = max(last, int(str(row[0])))
+            if int(str(row[0])) < base + SEQ_AHEAD_MAX_COUNT and self._add(db, sql.ADD_BATCH, row):
+                last = max(last, int(str(row[0])))
+            else:
+                self.unsound += 1
         for row in self.outputs:
-            db.execute(sql.PUT_OUTPUT, row)
+            self._add(db, sql.PUT_OUTPUT, row)
         for row in self.counters:
-            db.execute(sql.ADD_COUNTERS, row)
+            self._add(db, sql.ADD_COUNTERS, row)
         for row in self.recent:
-            db.execute(sql.ADD_RECENT, (row[1],))
+            self._add(db, sql.ADD_RECENT, (row[1],))
         for row in self.quarantine:
             # A journal of the first schema knew neither output, code nor whether the text was left out.
-            db.execute(sql.ADD_QUARANTINE, (*row[1:], None, None, 0)[:12])
+            self._add(db, sql.ADD_QUARANTINE, (*row[1:], None, None, 0)[:12])
         for row in self.gaps:
-            db.execute(sql.ADD_GAP, row[1:])
+            self._add(db, sql.ADD_GAP, row[1:])
         for row in self.drift:
-            db.execute(sql.ADD_DRIFT, row)
+            self._add(db, sql.ADD_DRIFT, row)
         return last
 
-    def gap(self) -> Gap:
-        """The loss as a record of its own."""
+    def _add(self, db: sqlite3.Connection, statement: str, row: Row) -> bool:
+        try:
+            db.execute(statement, row)
+        except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as error:
+            log.warning("a row of the damaged journal is no use: %s", error)
+            return False
+        return True
+
+    def gap(self, newest: int) -> Gap:
+        """The loss as a record of its own. ``newest`` is the last number that is known to have been written, or 0."""
+        lost = self.unsound
+        if self.batches:
+            first, last = (int(str(self.batches[at][0])) for at in (0, -1))
+            lost = max(lost, max(newest, last) + 1 - first - len(self.batches))
         reason = (
             f"the journal was damaged and is kept as {self.path.name}; {len(self.batches)} batches were taken over, "
-            f"{self.unsound} or more were lost; files are read again from their start"
+            f"{lost} or more were lost; files are read again from their start"
         )
         log.warning("%s", reason)
         return Gap(SCHEMA, "journal_damaged", Source(), None, None, None, False, from_ns(self.now_ns), reason)
 
 
+def went_back(path: Path, count: int, now_ns: int) -> Gap:
+    """A journal that lacks the last ``count`` batches that were committed to it."""
+    reason = (
+        f"{path.name} lacks the last {count} batches that were written to it: its -wal file was lost, or it comes from "
+        "a backup; files are read again from where it says, and what they no longer hold is gone"
+    )
+    log.warning("%s", reason)
+    return Gap(SCHEMA, "journal_damaged", Source(), None, None, None, False, from_ns(now_ns), reason)
+
+
 def salvage(path: Path, now_ns: int) -> Salvage:
     """Move the damaged journal at ``path`` aside and read what is sound of it. Raises StateError."""
-    aside = path.with_name(f"{path.name}.damaged-{now_ns // 1_000_000_000}")
+    aside = _free_name(path, now_ns)
     try:
         path.rename(aside)
         for ending in ("-wal", "-shm"):
@@ -84,23 +113,39 @@ def salvage(path: Path, now_ns: int) -> Salvage:
     try:
         _lengthen(aside)
         db = sqlite3.connect(aside, isolation_level=None)
+        db.text_factory = lambda text: text.decode("utf-8", "replace")
     except (sqlite3.Error, OSError) as error:
         log.warning("%s: nothing can be read of it: %s", aside, error)
         return found
     try:
         # From both ends: a page that can't be read ends the reading of all rows behind it.
         rows = {row[0]: row for row in _rows(db, sql.SALVAGE_BATCHES) + _rows(db, sql.SALVAGE_BATCHES_BACK)}
-        found.batches = sorted((row for row in rows.values() if _sound(row)), key=lambda row: int(str(row[0])))
+        found.batches = sorted((row for row in rows.values() if is_sound(row)), key=lambda row: int(str(row[0])))
         found.unsound = len(rows) - len(found.batches)
         found.outputs = [row for row in _rows(db, sql.SALVAGE_OUTPUTS) if isinstance(row[1], int)]
-        found.counters = [row for row in _rows(db, sql.ALL_COUNTERS) if all(isinstance(n, int) for n in row[1:])]
+        found.counters = [row for row in _rows(db, sql.ALL_COUNTERS) if are_counters(row)]
         found.recent = [row for row in _rows(db, sql.ALL_RECENT) if isinstance(row[1], bytes) and len(row[1]) % 16 == 0]
         found.quarantine = _rows(db, sql.SALVAGE_QUARANTINE)
-        found.gaps = _rows(db, sql.SALVAGE_GAPS)
+        found.gaps = [row for row in _rows(db, sql.SALVAGE_GAPS) if _is_gap(row)]
         found.drift = _rows(db, sql.SALVAGE_DRIFT)
     finally:
         db.close()
     return found
+
+
+def _free_name(path: Path, now_ns: int) -> Path:
+    """A name for the damaged file; of earlier ones the newest are kept."""
+    earlier = sorted(
+        (other for other in path.parent.glob(f"{path.name}.damaged-*") if not other.name.endswith(("-wal", "-shm"))),
+        key=lambda other: other.stat().st_mtime_ns,
+    )
+    for other in earlier[: max(0, len(earlier) + 1 - DAMAGED_KEPT_COUNT)]:
+        for ending in ("", "-wal", "-shm"):
+            other.with_name(other.name + ending).unlink(missing_ok=True)
+    number = now_ns // 1_000_000_000
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    return aside
 
 
 def _rows(db: sqlite3.Connection, statement: str) -> list[Row]:
@@ -126,11 +171,9 @@ def _lengthen(path: Path) -> None:
             file.truncate(length)
 
 
-def _sound(row: Row) -> bool:
-    seq, _, count, _, _, ids, records, originals, notices, proof = row
-    if not isinstance(seq, int) or not isinstance(count, int):
+def _is_gap(row: Row) -> bool:
+    try:
+        decode_gap(row[2])  # type: ignore[arg-type]  # whatever stands there; what is no JSON is refused
+    except (msgspec.MsgspecError, TypeError, ValueError):
         return False
-    blobs = (ids, records, originals, notices)
-    if not all(isinstance(blob, bytes) for blob in blobs):
-        return False
-    return checksum((count, *(blob for blob in blobs if isinstance(blob, bytes)))) == proof
+    return True

@@ -68,6 +68,7 @@ PAGE_SIZE: Final = "PRAGMA page_size"
 PAGE_COUNT: Final = "PRAGMA page_count"
 FREE_COUNT: Final = "PRAGMA freelist_count"
 
+SCHEMA: Final = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 GET_META: Final = "SELECT value FROM meta WHERE name = ?"
 PUT_META: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 

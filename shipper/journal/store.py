@@ -24,9 +24,11 @@ from shipper.journal.appender import RECENT_IDS_MAX_COUNT, Appender
 from shipper.journal.batch import Appended, Batch, Block, Counters
 from shipper.journal.blob import Codec, checksum
 from shipper.journal.database import connect, transaction, translated
+from shipper.journal.mark import Mark
 from shipper.journal.position import BACKFILL_PREFIX, Position, decode_position
+from shipper.journal.proof import prove
 from shipper.journal.quarantine import Quarantined, QuarantineSize, read_entries, read_size
-from shipper.journal.recovery import Salvage, salvage
+from shipper.journal.recovery import Salvage, salvage, went_back
 from shipper.record import SCHEMA, Gap, Source
 from shipper.timestamp import from_ns
 
@@ -75,7 +77,7 @@ class Journal:
         self._lock = threading.RLock()
         saved: Salvage | None = None
         try:
-            self._db = connect(path)
+            self._db = _open_sound(path)
         except StateDamaged as error:
             log.warning("%s; what is sound is taken over into a new one", error)
             saved = salvage(path, now_ns())
@@ -89,8 +91,12 @@ class Journal:
                 quarantine_max_bytes=quarantine_max_bytes,
                 recent_ids_max_count=recent_ids_max_count,
             )
+        self._mark = Mark(path)
+        newest = self._mark.read()
         if saved is not None:
-            self.append(Batch(gaps=(saved.gap(),)))
+            self.append(Batch(gaps=(saved.gap(newest),)))
+        elif newest > (last := self._last_seq()):
+            self.append(Batch(gaps=(went_back(path, newest - last, now_ns()),)))
 
     def _prepare(self, saved: Salvage | None) -> None:
         known = self._db.execute(sql.GET_META, ("last_seq",)).fetchone() is not None
@@ -115,8 +121,16 @@ class Journal:
 
         Raises StateFull (disk or size limit), StateBusy, StateDamaged, StateError; then nothing is written.
         """
-        with self._lock, translated(self._path), self._appender.transaction():
-            return self._appender.write(batch, self._now_ns())
+        with self._lock, translated(self._path):
+            with self._appender.transaction():
+                appended = self._appender.write(batch, self._now_ns())
+            if appended.seq is not None:
+                self._mark.write(appended.seq)
+            return appended
+
+    def _last_seq(self) -> int:
+        with translated(self._path):
+            return int(self._db.execute(sql.GET_META, ("last_seq",)).fetchone()[0])
 
     # ---- outputs -------------------------------------------------------------------------------
 
@@ -221,6 +235,19 @@ class Journal:
                 # The WAL holds everything; the next start reads it.
                 log.info("%s: closed with its log not written back: %s", self._path, error)
             self._db.close()
+            self._mark.close()
+
+
+def _open_sound(path: Path) -> sqlite3.Connection:
+    """The journal's database, proved. Raises StateDamaged and the errors of ``connect``."""
+    db = connect(path)
+    try:
+        with translated(path):
+            prove(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def _unpack(row: tuple[int, int, int, str | None, str | None, bytes, bytes, bytes, bytes, bytes]) -> Block:

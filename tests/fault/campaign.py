@@ -65,7 +65,15 @@ class Campaign:
         with small_disk(self._state) as mounted:
             self._figures.disk_tested = mounted
             with subprocess.Popen(
-                [sys.executable, "-m", "tests.fault.writer", self._logs, ledger, str(self._figures.seed), str(self._rate)],
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.fault.writer",
+                    self._logs,
+                    ledger,
+                    str(self._figures.seed),
+                    str(self._rate),
+                ],
                 cwd=ROOT,
             ) as writer:
                 try:
@@ -129,7 +137,9 @@ class Campaign:
                 step = "random"
             else:
                 if not mark.exists():
-                    raise RuntimeError(f"the daemon ended by itself with {daemon.returncode} before {step}: {self._said()}")
+                    raise RuntimeError(
+                        f"the daemon ended by itself with {daemon.returncode} before {step}: {self._said()}"
+                    )
         daemon.kill()
         if daemon.wait() != -signal.SIGKILL:
             raise RuntimeError(f"the daemon ended by itself with {daemon.returncode}: {self._said()}")
@@ -156,7 +166,15 @@ class Campaign:
         with (self._folder / "stderr").open("ab") as errors:
             return subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "tests.fault.steps", step, str(hit), str(self._folder / "mark"), str(clock)),
+                    *(
+                        sys.executable,
+                        "-m",
+                        "tests.fault.steps",
+                        step,
+                        str(hit),
+                        str(self._folder / "mark"),
+                        str(clock),
+                    ),
                     *("run", "-c", str(self._config)),
                 ],
                 cwd=ROOT,

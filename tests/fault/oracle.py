@@ -71,7 +71,7 @@ def judge(ledger: Path, state: Path, jump_seconds: float, runs: list[tuple[int, 
     for source, entries, accounted, _, _, malformed in counters:
         if entries != accounted:
             verdict.problems.append(f"{source}: {entries} entries, {accounted} accounted for")
-        if malformed > sum(1 for n in destroyed.values() if n):
+        if malformed > len(destroyed):
             verdict.problems.append(f"{source}: {malformed} malformed entries")
     if sum(row[3] for row in counters) != len(set(found)):
         verdict.problems.append("the journal counted other events as stored than the index holds")
@@ -90,9 +90,7 @@ def judge(ledger: Path, state: Path, jump_seconds: float, runs: list[tuple[int, 
                 spans.setdefault(log, []).append((true_ns(gap["from"]) - SLACK_NS, true_ns(gap["to"]) + SLACK_NS))
     never = [n for n in missing if n not in destroyed]
     unnamed = [
-        n
-        for n in missing
-        if n in destroyed and not any(a <= destroyed[n][0] <= b for a, b in spans.get(log_of[n], []))
+        n for n in missing if n in destroyed and not any(a <= destroyed[n][0] <= b for a, b in spans.get(log_of[n], []))
     ]
     verdict.unseen = sum(1 for n in unnamed if n in unseen)
     unnamed = [n for n in unnamed if n not in unseen]

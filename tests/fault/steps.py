@@ -125,9 +125,32 @@ def lay(fuse: Fuse) -> None:
     named(Journal, "append", "journal")
     named(Journal, "advance", "cursor")
     named(IndexWriter, "add", "index")
-    for module in (store, appender):
+    modules: tuple[Any, ...] = (store, appender)
+    for module in modules:
         module.transaction = committed(module.transaction)
-    setattr(IndexWriter, "_transaction", committed(IndexWriter._transaction))  # noqa: B010
+    writer: Any = IndexWriter
+    writer._transaction = committed(writer._transaction)
+
+
+def tell_doubles() -> None:
+    """Say on stderr what of a batch the journal had already: nothing should be read twice."""
+    from shipper.journal import Journal
+
+    journal: Any = Journal
+    inner: Callable[..., Any] = journal.append
+
+    def append(self: Any, batch: Any) -> Any:
+        result = inner(self, batch)
+        if result.duplicates:
+            places = [(r.source.path, r.source.offset, r.id) for piece in batch.pieces for r in piece.records]
+            kept = [(p.path, p.inode, p.offset, p.size, p.done) for p in batch.positions]
+            print(
+                f"READ TWICE: {result.duplicates} of {len(places)}: {places[:3]} … {places[-3:]} {kept}",
+                file=sys.stderr,
+            )
+        return result
+
+    journal.append = append
 
 
 def main(arguments: list[str]) -> int:
@@ -139,7 +162,9 @@ def main(arguments: list[str]) -> int:
     from shipper.inputs import tailer
 
     # Long enough for a writer that reopens at once, and short enough to be seen in a run of seconds.
-    tailer.Tailer.__init__.__kwdefaults__["grace_seconds"] = 1.0
+    following: Any = tailer.Tailer.__init__
+    following.__kwdefaults__["grace_seconds"] = 1.0
+    tell_doubles()
     if step != "none":
         assert step in STEPS, step
         lay(Fuse(step, int(hit), Path(mark)))

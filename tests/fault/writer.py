@@ -65,7 +65,14 @@ class Ledger:
 
     def note(self, what: str, log: str, numbers: list[int], how: str = "", born_ns: int = 0) -> None:
         now_ns = time.time_ns()
-        entry = {"what": what, "log": log, "how": how, "numbers": _ranges(numbers), "time_ns": now_ns, "born_ns": born_ns}
+        entry = {
+            "what": what,
+            "log": log,
+            "how": how,
+            "numbers": _ranges(numbers),
+            "time_ns": now_ns,
+            "born_ns": born_ns,
+        }
         self._file.write(json.dumps(entry) + "\n")
         self._file.flush()
 
@@ -119,7 +126,9 @@ class Log:
         elif self._way == "dated":
             target = self._path.with_name(f"{self._path.name}-{20260901000000 + self._made}")
         else:
-            target = self._path.with_name(f"{self.name}-2026-01-02T15-{self._made // 60:02d}-{self._made % 60:02d}.000.log")
+            target = self._path.with_name(
+                f"{self.name}-2026-01-02T15-{self._made // 60:02d}-{self._made % 60:02d}.000.log"
+            )
         if self._way == "copytruncate":
             shutil.copyfile(self._path, target)
             self._rotated.append((target, list(self._current), self._born_ns))

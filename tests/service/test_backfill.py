@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,10 +61,10 @@ def conserved(service: Service) -> bool:
 def test_everything_is_indexed_once_however_often_it_is_run(service: Service) -> None:
     folder = archive(service)
     for _ in range(2):
-        done = backfill(service, folder)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout == ""
+        assert backfill(service, folder).returncode == 0
         assert service.indexed() == list(range(200))
+    done = backfill(service, folder)
+    assert done.stdout == ""
     assert "0 events stored, 0 were known, 4 files were read before" in done.stderr
     assert conserved(service)
 
@@ -118,8 +119,12 @@ def test_killed_and_interrupted_runs_are_gone_on_with(service: Service) -> None:
             [sys.executable, "-m", "shipper", "backfill", "-c", str(service.config), str(service.log)],
             stderr=subprocess.PIPE,
         )
-        already = len(service.indexed())
-        service.wait_for(lambda: len(service.indexed()) > already or process.poll() is not None, "some events")
+        already, poll = len(service.indexed()), process.poll
+
+        def goes_on(already: int = already, poll: Callable[[], int | None] = poll) -> bool:
+            return len(service.indexed()) > already or poll() is not None
+
+        service.wait_for(goes_on, "some events")
         process.send_signal(number)
         _, said = process.communicate(timeout=30)
         assert b"Traceback" not in said
