@@ -42,6 +42,9 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translate(error, path) from error
+    except UnicodeDecodeError as error:
+        # SQLite's own message held a damaged name.
+        raise StateDamaged(f"{path}: the journal is damaged (a text in it is none)") from error
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -154,7 +154,7 @@ def _rows(db: sqlite3.Connection, statement: str) -> list[Row]:
     try:
         for row in db.execute(statement):
             rows.append(row)  # noqa: PERF402 - the rows before an error are what is wanted
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         log.warning("a table of the damaged journal ends early: %s", error)
     return rows
 
