@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
 from shipper.framing.chain import Entry
 from shipper.normalisation import Normaliser, Unusable
@@ -31,7 +31,7 @@ class Recogniser:
         self._source = source
         self._format = format
         self._json = JsonParser(log_type)
-        self.human = HumanParser(None if tz == "UTC" else ZoneInfo(tz), log_type)
+        self.human = HumanParser(_zone(tz), log_type)
         self.normaliser = Normaliser(CompactRecord if compact else Record)
         self._reads_json = format in ("auto", "json", "stackdriver")
         self._reads_human = format in ("auto", "human")
@@ -85,6 +85,15 @@ class Recogniser:
     def malformed(self, entry: Entry, reason: str, at: int) -> Malformed:
         """The entry as one that can't be a record; ``at`` is the 0-based byte in its text."""
         return Malformed(entry.raw, reason, entry.line, at + 1, self.source(entry), entry.length, _time(entry.raw))
+
+
+def _zone(name: str) -> tzinfo | None:
+    """The zone of that name, None for UTC; loaded only where one is asked for."""
+    if name == "UTC":
+        return None
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)
 
 
 def _uncoloured(text: str) -> str:

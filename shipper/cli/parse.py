@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
-import socket
 import sys
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
 from shipper.cli.talk import printable, say
 from shipper.compression import EXPANDED_MAX_BYTES, PIECE_BYTES, is_compressed, read_pieces
-from shipper.config.quantity import parse_size
 from shipper.errors import InputError, UsageError
 from shipper.extraction import Extractor, Yield
 from shipper.framing.wrapper import WRAPPERS
@@ -48,14 +46,9 @@ def command(paths: tuple[str, ...], form: str, wrapper: str, tz: str, explain: b
 
     Exit codes: 0 done, 1 some entries were malformed, 4 a file could not be read.
     """
-    try:
-        ZoneInfo(tz)
-    except (KeyError, ValueError, OSError) as error:
-        raise UsageError(f"--tz {printable(tz)}: no such time zone; give one like Europe/Berlin") from error
-    try:
-        limit = parse_size(expand_max) if expand_max else EXPANDED_MAX_BYTES
-    except ValueError as error:
-        raise UsageError(f"--expand-max: {error}") from error
+    if tz != "UTC":
+        _check_zone(tz)
+    limit = _size(expand_max) if expand_max else EXPANDED_MAX_BYTES
     # Records hold no cycles; looking for some again and again costs a quarter of the time.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
@@ -64,7 +57,7 @@ def command(paths: tuple[str, ...], form: str, wrapper: str, tz: str, explain: b
         if not path:
             raise UsageError("a PATH is empty; give the name of a file, or - for standard input")
         name = "<stdin>" if path == "-" else path
-        source = Source(socket.gethostname(), "stdin" if path == "-" else "file", None if path == "-" else path)
+        source = Source(os.uname().nodename, "stdin" if path == "-" else "file", None if path == "-" else path)
         if explain:
             from shipper.cli.explanation import Explainer
 
@@ -81,6 +74,24 @@ def command(paths: tuple[str, ...], form: str, wrapper: str, tz: str, explain: b
             code = error.exit_code
         code = max(code, _print(extractor.flush(final=True), name, explain))
     return code
+
+
+def _check_zone(name: str) -> None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise UsageError(f"--tz {printable(name)}: no such time zone; give one like Europe/Berlin") from error
+
+
+def _size(text: str) -> int:
+    from shipper.config.quantity import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"--expand-max {printable(text)}: {error}") from error
 
 
 def _print(result: Yield, name: str, explain: bool) -> int:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import tzinfo
 
-from shipper.alias import LEVELS, OWN_KEYS
+from shipper.alias import KEYS, LEVELS, OWN_KEYS
 from shipper.parsing.grammar import HumanGrammar, terminals
 from shipper.parsing.result import Parsed, Refused
 from shipper.record import CompactLog, JsonValue, Log
@@ -21,6 +21,8 @@ from shipper.timestamp import canonical_header
 SHAPES_MAX_COUNT = 64
 """Key sequences that get a regular expression of their own; lines of further ones take the general path."""
 
+SHAPES_MET_MAX_COUNT = 1024
+"""Key sequences met once: an expression is made, in some milliseconds, for those that come again."""
 SHAPE_KEYS_MAX_COUNT = 64
 """Keys of a line that is remembered as a shape."""
 MINUTES_MAX_COUNT = 4096
@@ -33,15 +35,34 @@ _OURS = re.compile(
 _is_hex_id = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{16})").fullmatch
 
 
-class _Shape:
-    """One key sequence: its keys without trace and span, and the expression that takes the values out of a line."""
+_QUOTED_NAMES = frozenset(KEYS["time"])
+_TEXT_KEYS = ("workspace_name", "agent_name", "user_agent", "slug_or_port", "app_or_slug", "disconnect_reason")
+_BARE_NAMES = frozenset(
+    name for key, names in KEYS.items() for name in names if key not in _TEXT_KEYS and key != "time"
+) - {"request_id"}  # fmt: skip
 
-    __slots__ = ("keys", "match", "traced")
+
+class _Shape:
+    """One key sequence: its keys, and the expression that takes the values out of a line.
+
+    What coderd never quotes (ids, numbers, addresses) is taken bare, what it always quotes (the time) without
+    its quotes; ``quotable`` are the places of the others. A line that is different is left to the general way.
+    """
+
+    __slots__ = ("keys", "match", "quotable", "traced")
 
     def __init__(self, keys: tuple[str, ...], written: list[str], terms: dict[str, str]) -> None:
-        value = f"({terms['BARE']}|{terms['QUOTED']})"
+        plain = terms["BARE"].partition("(?:")[0]
+        either = f"({terms['BARE']}|{terms['QUOTED']})"
         self.keys = keys
-        self.match = re.compile(_header(terms) + "".join("  " + re.escape(key) + value for key in written)).fullmatch
+        self.quotable = [at for at, key in enumerate(keys) if key not in _BARE_NAMES and key not in _QUOTED_NAMES]
+        fields = (
+            "  "
+            + re.escape(name)
+            + (f"({plain})" if key in _BARE_NAMES else '"([^"\\\\\n]*+)"' if key in _QUOTED_NAMES else either)
+            for key, name in zip(keys, written, strict=True)
+        )
+        self.match = re.compile(_header(terms) + "".join(fields)).fullmatch
         self.traced = "trace" in keys or "span" in keys
 
 
@@ -57,6 +78,7 @@ class HumanParser:
         self._zone = zone
         self._log_type = log_type
         self._buckets: dict[str, list[_Shape]] = {}
+        self._met: set[tuple[str, ...]] = set()
         self._shapes: set[tuple[str, ...]] = set()
         self._minutes: dict[str, str | None] = {}
         self._general: Callable[[str], re.Match[str] | None] | None = None
@@ -99,15 +121,19 @@ class HumanParser:
             for shape in bucket:
                 found = shape.match(text)
                 if found is not None:
+                    values: list[JsonValue]
                     stamp, level, logger, *values = found.groups()
-                    try:
-                        out: list[JsonValue] = [
-                            value if value[0] != '"' else value[1:-1] if "\\" not in value else unquote(value[1:-1])
-                            for value in values
-                        ]
-                    except BadEscape:
-                        return None
-                    return self._finish(stamp, level, logger, shape.keys, out, block, shape.traced)
+                    for at in shape.quotable:
+                        value = values[at]
+                        if value[0] == '"':
+                            if "\\" in value:
+                                try:
+                                    values[at] = unquote(value[1:-1])
+                                except BadEscape:
+                                    return None
+                            else:
+                                values[at] = value[1:-1]
+                    return self._finish(stamp, level, logger, shape.keys, values, block, shape.traced)
         return self._learn(text, block)
 
     def _learn(self, text: str, block: tuple[str, str] | None) -> Parsed | None:
@@ -135,6 +161,10 @@ class HumanParser:
             and len(self._shapes) < SHAPES_MAX_COUNT
             and all(name.startswith("  ") for name in written)
         ):
+            if keys not in self._met:
+                if len(self._met) < SHAPES_MET_MAX_COUNT:
+                    self._met.add(keys)
+                return self._finish(stamp, level, logger, keys, values, block, "trace" in keys or "span" in keys)
             self._shapes.add(keys)
             shape = _Shape(keys, [name[2:] for name in written], terminals())
             self._buckets.setdefault(written[0][2:-1], []).append(shape)
