@@ -7,9 +7,9 @@ by the reader's piece and by each format's window.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from shipper.errors import InputError
 
@@ -44,6 +44,8 @@ def read_pieces(path: str, *, expanded_max_bytes: int = EXPANDED_MAX_BYTES) -> I
             given = 0
             for piece in _expand(path, file):
                 given += len(piece)
+                if not piece:
+                    continue
                 if given > expanded_max_bytes:
                     raise InputError(
                         f"{path}: it expands to more than {expanded_max_bytes} bytes; what is beyond was not read. "
@@ -70,53 +72,72 @@ class _Decoder(Protocol):
     @property
     def unused_data(self) -> bytes: ...
 
-    def decompress(self, data: bytes, /) -> bytes: ...
+
+_Step = Callable[[Any, bytes], Generator[bytes, None, bytes]]
+"""Feeds a decoder; gives plain pieces, and at last what lies behind the end of the member."""
 
 
 def _expand(path: str, file: IO[bytes]) -> Iterator[bytes]:
     """The plain bytes of all members of a compressed file, each piece as soon as it is there."""
-    make, foreign, step = _format(path)
+    make, step, foreign = _format(path)
     decoder, fresh = make(), True
     for packed in _pieces(file):
-        at = 0
-        while at < len(packed):
-            if fresh and not packed[at:].strip(b"\0"):
+        rest = packed
+        while rest:
+            if fresh and not rest.strip(b"\0"):
                 break  # padding behind the last member
-            part = packed[at : at + step]
-            at += len(part)
             fresh = False
             try:
-                plain = decoder.decompress(part)
+                rest = yield from step(decoder, rest)
             except foreign as error:
                 raise InputError(
                     f"{path}: the compressed file is damaged: {error}; what stands before was read"
                 ) from error
-            if plain:
-                yield plain
             if decoder.eof:
-                at -= len(decoder.unused_data)
                 decoder, fresh = make(), True
     if not fresh:
         raise InputError(f"{path}: the compressed file ends too early; what is there was read")
 
 
-def _format(path: str) -> tuple[Callable[[], _Decoder], type[Exception], int]:
-    """Decoder, error and bytes to give it at once. Few bytes at once bound what can come out of them: a bomb's
-    expansion is at most 1032 in gzip, 45,000 in bzip2, 7,000 in xz and 32,000 in zstd."""
+def _format(path: str) -> tuple[Callable[[], _Decoder], _Step, type[Exception]]:
+    """How to make a decoder, how to feed it, and its error; each library is loaded only where it is used."""
     ending = Path(path).suffix
     if ending == ".gz":
         import zlib
 
-        return (lambda: zlib.decompressobj(wbits=31)), zlib.error, 16_384
+        return (lambda: zlib.decompressobj(wbits=31)), _step_zlib, zlib.error
     if ending == ".bz2":
         import bz2
 
-        return bz2.BZ2Decompressor, OSError, 256
+        return bz2.BZ2Decompressor, _step_limited, OSError
     if ending == ".xz":
         import lzma
 
-        return (lambda: lzma.LZMADecompressor(memlimit=WINDOW_MAX_BYTES)), lzma.LZMAError, 2048
+        return (lambda: lzma.LZMADecompressor(memlimit=WINDOW_MAX_BYTES)), _step_limited, lzma.LZMAError
     import zstandard
 
     window = zstandard.ZstdDecompressor(max_window_size=WINDOW_MAX_BYTES)
-    return (lambda: window.decompressobj()), zstandard.ZstdError, 512  # noqa: PLW0108 (it takes other arguments)
+    return (lambda: window.decompressobj()), _step_zstd, zstandard.ZstdError  # noqa: PLW0108 (it takes other arguments)
+
+
+def _step_zlib(decoder: Any, packed: bytes) -> Generator[bytes, None, bytes]:
+    while packed and not decoder.eof:
+        yield decoder.decompress(packed, PIECE_BYTES)
+        packed = decoder.unconsumed_tail
+    return bytes(decoder.unused_data)
+
+
+def _step_limited(decoder: Any, packed: bytes) -> Generator[bytes, None, bytes]:
+    yield decoder.decompress(packed, PIECE_BYTES)
+    while not decoder.eof and not decoder.needs_input:
+        yield decoder.decompress(b"", PIECE_BYTES)
+    return bytes(decoder.unused_data)
+
+
+def _step_zstd(decoder: Any, packed: bytes) -> Generator[bytes, None, bytes]:
+    """This decoder knows no limit; but a block is at most 128 KiB, and few bytes hold few blocks."""
+    for at in range(0, len(packed), 512):
+        yield decoder.decompress(packed[at : at + 512])
+        if decoder.eof:
+            return bytes(decoder.unused_data) + packed[at + 512 :]
+    return b""
