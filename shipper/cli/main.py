@@ -37,10 +37,15 @@ COMMANDS = {
     "parse": Entry("shipper.cli.parse:command", "Read logs and print their connection events as NDJSON."),
     "backfill": Entry("shipper.cli.backfill:command", "Read whole files into the configured outputs."),
     "search": Entry("shipper.cli.search:command", "Search the local index."),
+    "grep": Entry("shipper.cli.grep:command", "Find a pattern in the events, as grep does."),
     "tail": Entry("shipper.cli.tail:command", "Show the newest events."),
+    "stats": Entry("shipper.cli.stats:command", "Count connections by one or two fields, and over time."),
+    "show": Entry("shipper.cli.show:command", "Show all that is known of one connection or event."),
     "status": Entry("shipper.cli.status:command", "Show what the daemon is doing."),
     "quarantine": Entry("shipper.cli.quarantine:command", "Show and mend what could not be read."),
     "check": Entry("shipper.cli.check:command", "Validate the configuration."),
+    "index": Entry("shipper.cli.index:command", "Rebuild, check or compact the local index."),
+    "completion": Entry("shipper.cli.completion:command", "Print the script that completes connlog in a shell."),
 }
 """Every command in the order of the help; a test holds the sentences equal to the commands' own."""
 
@@ -92,7 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (without the program's name; None: the process's own) and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _invoke(args)
+        instruction = os.environ.get("_CONNLOG_COMPLETE") if argv is None else None
+        code = _complete(instruction) if instruction else _invoke(args)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python flushes stdout once more at exit: give it a place to.
@@ -129,6 +135,13 @@ def _invoke(args: list[str]) -> int:
     except click.Abort:
         return INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _complete(instruction: str) -> int:
+    """Answer a shell that completes a command line."""
+    from shipper.cli.completion import answer
+
+    return answer(instruction)
 
 
 def _os_message(error: OSError) -> str:

@@ -79,7 +79,7 @@ def _write_csv(rows: Iterable[Row], events: bool) -> None:
     struct = Record if events else Connection
     writer.writerow([name for name, _ in _flat(struct, None)])
     for row in rows:
-        writer.writerow([_cell(value) for _, value in _flat(struct, row)])
+        writer.writerow([safe_cell(value) for _, value in _flat(struct, row)])
 
 
 def _flat(struct: type[Row], row: Row | None) -> Iterator[tuple[str, Any]]:
@@ -94,7 +94,7 @@ def _flat(struct: type[Row], row: Row | None) -> Iterator[tuple[str, Any]]:
                 yield f"{name}.{part}", None if value is None else getattr(value, part)
 
 
-def _cell(value: object) -> str:
+def safe_cell(value: object) -> str:
     """One cell: nothing in it is a control character, and no spreadsheet takes a text for a formula."""
     if value is None or value is UNSET or value == {}:
         return ""

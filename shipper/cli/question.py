@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import click
 
 from shipper.cli.talk import say
-from shipper.errors import ConfigError, QueryError, UsageError
+from shipper.errors import ConfigError, ConnlogError, QueryError, UsageError
 from shipper.index import Answer, IndexReader
 from shipper.query import Filter, parse_moment, parse_query
 
 # A minus and more letters is an option with its value only for the likes of -n20; all else excludes.
 _match_excluding = re.compile(r'-(?!-)(?:[^\W\d_][^\s]|["/]|\w+:).*', re.DOTALL).fullmatch
-_match_short_options = re.compile(r"-[fh]*n?\d+|-[fh]+n?").fullmatch
+_short_options = re.compile(r"-[fh]*n?\d+|-[fh]+n?")
 
 
 class QuestionCommand(click.Command):
-    """A command whose arguments are a query: ``-key:value`` and ``-word`` are parts of it, never short options."""
+    """A command whose arguments are a query: ``-key:value`` and ``-word`` are parts of it, never short options.
+
+    What ``short_options`` matches is taken for options nevertheless.
+    """
+
+    short_options: ClassVar[re.Pattern[str]] = _short_options
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
         options: list[str] = []
         words: list[str] = []
         for arg in args[:end]:
-            excluding = _match_excluding(arg) and not _match_short_options(arg)
+            excluding = _match_excluding(arg) and not self.short_options.fullmatch(arg)
             (words if excluding else options).append(arg)
         return super().parse_args(ctx, [*options, "--", *words, *args[end + 1 :]])
 
@@ -94,3 +100,30 @@ def now() -> int:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def place_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that say which index is asked."""
+    command = click.option("-c", "--config", type=click.Path(path_type=Path), help="The configuration file.")(command)
+    return click.option(
+        "--index", type=click.Path(path_type=Path), help="The index to ask; default: index.db in the state folder."
+    )(command)
+
+
+def range_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that say which time is asked for."""
+    command = click.option("--until", metavar="TIME", help="Up to this time, in the same forms.")(command)
+    return click.option(
+        "--since", metavar="TIME", help="From this time on: 2h, 3d, yesterday, 2025-07-03 or RFC 3339."
+    )(command)
+
+
+def complete_query(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell may put in place of the word of a query that is being typed."""
+    from shipper.cli.suggestion import suggest
+
+    try:
+        index = find_index(context.params.get("index"), context.params.get("config"))
+    except ConnlogError:
+        index = None
+    return suggest(incomplete, index)

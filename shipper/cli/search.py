@@ -14,7 +14,7 @@ LIMIT = 100
 
 
 @click.command(cls=question.QuestionCommand)
-@click.argument("words", metavar="[QUERY]...", nargs=-1)
+@click.argument("words", metavar="[QUERY]...", nargs=-1, shell_complete=question.complete_query)
 @click.option("--since", metavar="TIME", help="From this time on: 2h, 3d, yesterday, 2025-07-03 or RFC 3339.")
 @click.option("--until", metavar="TIME", help="Up to this time, in the same forms.")
 @click.option("--limit", type=click.IntRange(0), default=LIMIT, show_default=True, help="Most rows; 0: no limit.")

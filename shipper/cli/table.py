@@ -90,7 +90,8 @@ def _clock(text: str | None) -> str:
     return "" if text is None else f"{text[:10]} {text[11:19]}"
 
 
-def _duration(row: Row) -> str:
+def lasted(row: Row) -> str:
+    """How long a connection lasted, for people; its state where nobody knows."""
     if not isinstance(row, Connection):
         return ""
     if row.duration_seconds is None:
@@ -131,7 +132,7 @@ _SHARED: tuple[Column, ...] = (
 )
 CONNECTION_COLUMNS: tuple[Column, ...] = (
     ("CONNECTED (UTC)", lambda row: _clock(row.connect_time if isinstance(row, Connection) else row.time)),
-    ("LASTED", _duration),
+    ("LASTED", lasted),
     *_SHARED,
 )
 EVENT_COLUMNS: tuple[Column, ...] = (

@@ -8,32 +8,22 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from shipper import timestamp
-from shipper.errors import UsageError
 from shipper.index import sql
 from shipper.index.block import BlockCache, BlockCodec, original_at, record_at
-from shipper.index.cell import RowCells, sort_columns, with_cells
+from shipper.index.cell import RowCells, with_cells
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
 from shipper.index.connection import Connection, build_connection
 from shipper.index.failure import damaged, translated
-from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS
+from shipper.index.order import order_by, time_range
+from shipper.index.schema import COLUMNS
 from shipper.index.store import open_reader
 from shipper.index.word import pack_id, unpack_id
-from shipper.query.filter import Filter, Moment
+from shipper.query.filter import Filter
 from shipper.record import Record
 
 WORDS_CACHED_MAX = 65_536
 ROWS_TOGETHER = 1024
 """Rows of an answer that are in memory at once."""
-
-_WORD_SORTS = sort_columns()
-_CONNECTION_SORTS = {
-    "connect_time": "connect_ns",
-    "disconnect_time": "disconnect_ns",
-    "duration_seconds": "duration_ns",
-    "duration": "duration_ns",
-    "state": "state",
-}
 
 
 class Rows(Sequence[Record | Connection]):
@@ -101,14 +91,14 @@ class IndexReader:
         without a value come last. Raises UsageError for an unknown column, QueryError for an unknown type.
         """
         target = EVENTS if events else CONNECTIONS
-        order = _order(sort, events)
+        order = order_by(sort, events)
         with translated(self._path):
             self._begin()
             condition = Compiler(self._database, target, now_ns).compile(filter_, since_ns, until_ns)
             statement = sql.select_rows(target, condition.text, order)
             bound = limit + 1 if limit else -1
             ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, bound))]
-            low, high = _range(filter_, since_ns, until_ns)
+            low, high = time_range(filter_, since_ns, until_ns)
             gaps = self._count(sql.COUNT_GAPS, low, high)
             quarantined = self._count(sql.COUNT_NOTICES, low, high)
         cut = 0 < limit < len(ids)
@@ -137,6 +127,29 @@ class IndexReader:
             ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, place, limit))]
         return Rows(self, ids, True), ids[-1] if len(ids) == limit else last
 
+    def walk(
+        self, filter_: Filter, *, since_ns: int | None, until_ns: int | None, now_ns: int, again: bool = False
+    ) -> tuple[Iterator[int], tuple[str, ...]]:
+        """The numbers of all events that meet ``filter_``, in the order in which they were stored, and notes.
+
+        Valid as the rows of an answer are; may be walked while rows are read. ``again``: in the view of the last answer.
+        """
+        with translated(self._path):
+            if not again:
+                self._begin()
+            condition = Compiler(self._database, EVENTS, now_ns).compile(filter_, since_ns, until_ns)
+            statement = sql.select_rows(EVENTS, condition.text, "id")
+            numbers = self._database.execute(statement, (*condition.parameters, -1))
+        return (row[0] for row in numbers), tuple(condition.notes)
+
+    def original_of(self, event: int) -> bytes:
+        """The entry of an event by its number, as it was read."""
+        block, items = self._block(event)
+        try:
+            return original_at(items, event - block)
+        except ValueError as error:
+            raise damaged(self._path, f"block {block}: {error}") from error
+
     def row(self, number: int, events: bool) -> Record | Connection:
         """One row of an answer, by its number in the index."""
         with translated(self._path):
@@ -164,11 +177,20 @@ class IndexReader:
         found = self._find(event_id)
         if found is None:
             return None
-        block, items = self._block(found)
-        try:
-            return original_at(items, found - block)
-        except ValueError as error:
-            raise damaged(self._path, f"block {block}: {error}") from error
+        return self.original_of(found)
+
+    @property
+    def cursor(self) -> int:
+        """The number of the journal's last batch that is in the index; 0: none."""
+        with translated(self._path):
+            row = self._database.execute(sql.GET_FACT, ("cursor",)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def names(self, column: str, begun: str, limit: int) -> list[str]:
+        """Texts of a column of words that begin with ``begun``, which is lower case, in their order."""
+        bit = 1 << COLUMNS.index(column)
+        with translated(self._path):
+            return [row[0] for row in self._database.execute(sql.WORDS_BEGINNING, (bit, begun, begun, limit))]
 
     def view(self) -> sqlite3.Connection:
         """The database in a new view, for those who ask it something else; valid as the rows of an answer are."""
@@ -271,41 +293,3 @@ class IndexReader:
                 self._words.clear()
             text = self._words[number] = str(row[0])
         return text
-
-
-def _order(sort: str, events: bool) -> str:
-    """The order as SQL, from own names only."""
-    name = sort.removeprefix("-")
-    direction = "DESC" if sort.startswith("-") else "ASC"
-    time = "time_ns" if events else "connect_ns"
-    known = {"time": time, "code": "code", **({} if events else _CONNECTION_SORTS)}
-    if name in ("time", "connect_time") and name in known:
-        return f"{time} {direction}, id {direction}"
-    if name in known:
-        return f"{known[name]} {direction} NULLS LAST, {time} DESC, id DESC"
-    if name in _WORD_SORTS:
-        column = _WORD_SORTS[name]
-        if column in KIND_COLUMNS:
-            column = f"(SELECT {column} FROM kinds WHERE kinds.id = kind)"  # noqa: S608  # own names
-        elif column in PLACE_COLUMNS:
-            column = f"(SELECT {column} FROM places WHERE places.id = place)"  # noqa: S608  # own names
-        word = f"(SELECT coalesce(fold, text) FROM words WHERE words.id = {column})"  # noqa: S608  # own names
-        return f"{word} {direction} NULLS LAST, {time} DESC, id DESC"
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, [*known, *_WORD_SORTS], n=1)
-    hint = f'did you mean "{near[0]}"?' if near else "known are " + ", ".join([*known, *_WORD_SORTS])
-    raise UsageError(f'can\'t sort by "{name}"; {hint}')
-
-
-def _range(filter_: Filter, since_ns: int | None, until_ns: int | None) -> tuple[int, int]:
-    """The range of time that a question is about."""
-    low = timestamp.NS_MIN if since_ns is None else since_ns
-    high = timestamp.NS_MAX if until_ns is None else until_ns
-    for term in filter_.terms:
-        if isinstance(term, Moment) and not term.negated:
-            if term.key == "connected_after":
-                low = max(low, term.ns)
-            else:
-                high = min(high, term.ns)
-    return low, high

@@ -36,6 +36,8 @@ CREATE TABLE connections (
     kind INTEGER NOT NULL, place INTEGER NOT NULL, {row_columns}
 );
 CREATE INDEX connections_by_time ON connections (connect_ns);
+-- For counting only: few kinds, so that it grows at few places.
+CREATE INDEX connections_by_kind ON connections (kind);
 CREATE INDEX connections_by_key ON connections (connection_id) WHERE connection_id IS NOT NULL;
 
 -- spent: 1 where the event can't change any more what its connection is, whatever else comes.

@@ -68,6 +68,16 @@ MARK_WORD = "UPDATE words SET uses = uses | ?, used_ns = max(used_ns, ?), packed
 ADD_GAP = "INSERT INTO gaps (stored_ns, from_ns, to_ns, body) VALUES (?, ?, ?, ?)"
 ADD_NOTICE = 'INSERT INTO quarantine (stored_ns, time_ns, host, path, offset, line, "column", kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
 
+# ---- upkeep ------------------------------------------------------------------------------------
+
+COUNT_BLOCKS = "SELECT count(*) FROM blocks"
+BLOCKS = "SELECT id, events FROM blocks ORDER BY id"
+BLOCKS_WITH_TIME = "SELECT id, events, stored_ns FROM blocks ORDER BY id"
+BLOCKS_FROM = "SELECT id, events, stored_ns, data FROM blocks WHERE id >= ? ORDER BY id LIMIT ?"
+COPY_GAPS = "INSERT INTO gaps (stored_ns, from_ns, to_ns, body) SELECT stored_ns, from_ns, to_ns, body FROM old.gaps"
+_notice = 'stored_ns, time_ns, host, path, offset, line, "column", kind'
+COPY_NOTICES = f"INSERT INTO quarantine ({_notice}) SELECT {_notice} FROM old.quarantine"  # noqa: S608  # own names only
+
 # ---- expiry ------------------------------------------------------------------------------------
 
 OLD_BLOCKS = "SELECT id, id + events - 1 FROM blocks WHERE stored_ns < ? ORDER BY stored_ns LIMIT ?"
@@ -90,12 +100,17 @@ EVENT_CELLS = (
     "FROM events JOIN kinds ON kinds.id = events.kind JOIN places ON places.id = events.place "
     "JOIN connections ON connections.id = connection WHERE events.id = ?"
 )
+CONNECTIONS_BY_EVENT = "SELECT DISTINCT connection FROM events WHERE event BETWEEN ? AND ? LIMIT ?"
+CONNECTIONS_BY_KEY = "SELECT id FROM connections WHERE connection_id BETWEEN ? AND ? LIMIT ?"
+CONNECTIONS_BY_SESSION = "SELECT DISTINCT connection FROM events WHERE session = ? LIMIT ?"
+CONNECTIONS_BY_REQUEST = "SELECT DISTINCT connection FROM events WHERE request = ? LIMIT ?"
 GET_WORD = "SELECT text FROM words WHERE id = ?"
 BLOCK_OF_EVENT = "SELECT id, data FROM blocks WHERE id <= ? ORDER BY id DESC LIMIT 1"
 LAST_GAP = "SELECT max(to_ns) FROM gaps"
 COUNT_GAPS = "SELECT count(*) FROM gaps WHERE to_ns >= ? AND from_ns <= ?"
 COUNT_NOTICES = "SELECT count(*) FROM quarantine WHERE coalesce(time_ns, stored_ns) BETWEEN ? AND ?"
 WORDS_CONTAINING = "SELECT id, uses FROM words WHERE instr(coalesce(fold, text), ?)"
+WORDS_BEGINNING = "SELECT DISTINCT text FROM words WHERE uses & ? AND substr(coalesce(fold, text), 1, length(?)) = ? ORDER BY text LIMIT ?"
 WORDS_ALL = "SELECT id, uses, text FROM words"
 WORDS_OF_COLUMN = "SELECT DISTINCT coalesce(fold, text) FROM words WHERE uses & ? LIMIT ?"
 

@@ -39,13 +39,17 @@ class Added(Struct, frozen=True):
 class IndexWriter:
     """The index opened for writing, made where it is missing. For one thread at a time."""
 
-    def __init__(self, path: Path, *, retention_seconds: int | None = None) -> None:
-        """Raises StateNewer, StateBusy, StateDamaged, StateFull or StateError."""
+    def __init__(self, path: Path, *, retention_seconds: int | None = None, durable: bool = True) -> None:
+        """Without ``durable`` a crash of the machine may leave a file that is not sound: for one that is not in use yet.
+
+        Raises StateNewer, StateBusy, StateDamaged, StateFull or StateError."""
         self._path = path
         self._retention_ns = None if retention_seconds is None else retention_seconds * 1_000_000_000
         self._closed = False
         self._database = open_writer(path)
         with translated(path):
+            if not durable:
+                self._database.execute("PRAGMA synchronous = OFF")
             primer = self._database.execute(sql.GET_DICTIONARIES).fetchone()[1]
             self._codec = BlockCodec(primer)
             self._words = Words(self._database)
@@ -81,6 +85,30 @@ class IndexWriter:
             self._database.execute(sql.SET_FACT, ("cursor", seq))
         self._cursor = seq
         return Added(len(new), len(records) - len(new))
+
+    def load(self, records: Sequence[Record], originals: Sequence[bytes], *, stored_ns: int) -> Added:
+        """Take events that come from elsewhere than the journal; the cursor stays where it is."""
+        with self._transaction():
+            new = self._new_events(records, originals)
+            self._add_events(new, stored_ns)
+        return Added(len(new), len(records) - len(new))
+
+    def take_notices(self, path: Path) -> None:
+        """Take over the gaps and the notices of malformed lines of another index."""
+        with translated(path):
+            self._database.execute("ATTACH ? AS old", (str(path.absolute()),))
+            try:
+                with self._transaction():
+                    self._database.execute(sql.COPY_GAPS)
+                    self._database.execute(sql.COPY_NOTICES)
+            finally:
+                self._database.execute("DETACH old")
+
+    def move(self, cursor: int) -> None:
+        """Set the cursor: everything up to this batch is here, or can't be had any more."""
+        with self._transaction():
+            self._database.execute(sql.SET_FACT, ("cursor", cursor))
+        self._cursor = cursor
 
     def expire(self, now_ns: int) -> int:
         """Delete what was stored longer ago than the retention; gives the number of events deleted."""

@@ -1,0 +1,185 @@
+"""The command ``grep``: finds a pattern in the events of the local index, with the flags and exit codes of grep."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import click
+
+from shipper.cli import question
+from shipper.cli.output import write_json
+from shipper.cli.table import event_line, visible, visible_lines
+from shipper.cli.talk import say
+from shipper.errors import UsageError
+from shipper.index import IndexReader
+from shipper.index.search import Found, Wanted, compile_wanted, find_lines, places
+from shipper.query.filter import Filter, Pattern
+from shipper.record import Record
+
+CONTEXT_MAX = 1000
+FORMATS = ("raw", "table", "ndjson")
+
+
+class GrepCommand(question.QuestionCommand):
+    """Short options may be written together, as in ``-iv`` or ``-A3``."""
+
+    short_options: ClassVar[re.Pattern[str]] = re.compile(r"-[ivcFo]*(?:[ABCm]\d*|e)?")
+
+
+@click.command(cls=GrepCommand)
+@click.argument("pattern", required=False)
+@click.argument("words", metavar="[QUERY]...", nargs=-1, shell_complete=question.complete_query)
+@click.option("-e", "given", metavar="PATTERN", help="The pattern, where it begins with a minus.")
+@click.option("-i", "fold", is_flag=True, help="Letters of either case are the same.")
+@click.option("-v", "invert", is_flag=True, help="Events in which the pattern is not found.")
+@click.option("-c", "count", is_flag=True, help="Only how many events there are.")
+@click.option("-F", "fixed", is_flag=True, help="The pattern is plain text.")
+@click.option("-o", "only", is_flag=True, help="Only the parts that match, a line each.")
+@click.option("-A", "after", type=click.IntRange(0, CONTEXT_MAX), default=0, help="So many events after each.")
+@click.option("-B", "before", type=click.IntRange(0, CONTEXT_MAX), default=0, help="So many events before each.")
+@click.option("-C", "around", type=click.IntRange(0, CONTEXT_MAX), default=0, help="So many before and after.")
+@click.option("-m", "--limit", type=click.IntRange(0), default=0, help="Stop after so many events; 0: no limit.")
+@click.option("--output", type=click.Choice(FORMATS), default="raw", show_default=True, help="raw: the original lines.")
+@question.range_options
+@click.option(
+    "--index", type=click.Path(path_type=Path), help="The index to ask; default: index.db in the state folder."
+)
+@click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
+def command(
+    pattern: str | None,
+    words: tuple[str, ...],
+    given: str | None,
+    fold: bool,
+    invert: bool,
+    count: bool,
+    fixed: bool,
+    only: bool,
+    after: int,
+    before: int,
+    around: int,
+    limit: int,
+    output: str,
+    since: str | None,
+    until: str | None,
+    index: Path | None,
+    config: Path | None,
+) -> int:
+    """Find a pattern in the events, as grep does.
+
+    PATTERN is a regular expression (RE2) looked for in the original line of each event and in its fields;
+    QUERY narrows as for search. Events come in the order in which they were stored.
+    Exits 1 when nothing is found.
+    """
+    if given is not None:
+        words = words if pattern is None else (pattern, *words)
+        pattern = given
+    if pattern is None:
+        raise UsageError("a PATTERN is missing; write connlog grep PATTERN [QUERY]")
+    now_ns = question.now()
+    wanted = _compile(pattern, fold, fixed)
+    filter_ = question.read_query(words, now_ns)
+    since_ns = question.read_bound("--since", since, now_ns)
+    until_ns = question.read_bound("--until", until, now_ns)
+    reader = question.open_index(index, config)
+    try:
+        numbers, notes = reader.walk(filter_, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns)
+        held = Filter((*filter_.terms, Pattern(wanted.regex)))
+        in_fields, _ = reader.walk(held, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns, again=True)
+        for note in notes:
+            say(note)
+        before_, after_ = max(before, around), max(after, around)
+        everything = find_lines(
+            reader, numbers, in_fields, wanted, invert=invert, all_=not count and bool(before_ or after_)
+        )
+        found = _limited(everything, limit)
+        if count:
+            total = sum(1 for one in found if one.hit)
+            click.echo(total)
+        else:
+            total = _print(_Printer(reader, wanted, output, only, invert), found, before_, after_)
+        return 0 if total else 1
+    finally:
+        reader.close()
+
+
+def _compile(pattern: str, fold: bool, fixed: bool) -> Wanted:
+    try:
+        return compile_wanted(pattern, fold=fold, fixed=fixed)
+    except ValueError as error:
+        raise UsageError(f"the pattern can't be used: {error}; -F takes it as plain text") from error
+
+
+def _limited(found: Iterator[Found], limit: int) -> Iterator[Found]:
+    hits = 0
+    for one in found:
+        yield one
+        hits += one.hit
+        if limit and hits >= limit:
+            return
+
+
+def _print(printer: _Printer, found: Iterator[Found], before: int, after: int) -> int:
+    """Print the hits with what is around them; gives the number of hits."""
+    total = 0
+    held: deque[Found] = deque(maxlen=before)
+    last = owed = 0
+    for place, one in enumerate(found, 1):
+        if one.hit:
+            total += 1
+            if last and (before or after) and place - len(held) > last + 1:
+                printer.part()
+            for earlier in held:
+                printer.write(earlier)
+            held.clear()
+            printer.write(one)
+            last, owed = place, after
+        elif owed:
+            owed -= 1
+            last = place
+            printer.write(one)
+        else:
+            held.append(one)
+    return total
+
+
+class _Printer:
+    """Prints events in the form that was asked for."""
+
+    def __init__(self, reader: IndexReader, wanted: Wanted, output: str, only: bool, invert: bool) -> None:
+        self._reader, self._wanted, self._output = reader, wanted, output
+        self._only, self._marked = only, not invert
+
+    def part(self) -> None:
+        """What stands between hits that are not neighbours."""
+        if self._output == "raw" and not self._only:
+            click.echo("--")
+
+    def write(self, one: Found) -> None:
+        if self._only:
+            for begin, end in places(self._wanted, one.text) if one.hit and self._marked else ():
+                if begin < end:
+                    click.echo(visible(one.text[begin:end]))
+        elif self._output == "raw":
+            click.echo(self._line(one))
+        else:
+            row = self._reader.row(one.event, events=True)
+            if self._output == "ndjson":
+                write_json(row)
+            elif isinstance(row, Record):
+                click.echo(event_line(row, colour=False))
+
+    def _line(self, one: Found) -> str:
+        """The original line; a character that a terminal obeys is an escape, and on one the hits are marked."""
+        parts: list[str] = []
+        at = 0
+        for begin, end in places(self._wanted, one.text) if self._marked and one.hit and sys.stdout.isatty() else ():
+            hit = click.style(visible_lines(one.text[begin:end]), fg="red", bold=True)
+            parts += (visible_lines(one.text[at:begin]), hit)
+            at = end
+        parts.append(visible_lines(one.text[at:]))
+        return "".join(parts)

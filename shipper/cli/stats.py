@@ -1,0 +1,182 @@
+"""The command ``stats``: counts connections or events by what they have in common, and over time."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from shipper.cli import question
+from shipper.cli.output import safe_cell, write_json
+from shipper.cli.table import visible
+from shipper.cli.talk import say
+from shipper.errors import UsageError
+from shipper.index.count import Asked, Durations, Group, count_groups
+from shipper.timestamp import from_ns
+
+TOP = 20
+BAR_WIDTH = 40
+FORMATS = ("table", "ndjson", "json", "csv")
+_BARS = " ▏▎▍▌▋▊▉█"
+
+
+@click.command(cls=question.QuestionCommand)
+@click.argument("words", metavar="[QUERY]...", nargs=-1, shell_complete=question.complete_query)
+@click.option("--by", metavar="FIELD[,FIELD]", help="What to count by; none: everything together.")
+@click.option("--interval", metavar="LENGTH", help="A count for each 1h, 15m, 1d, …: a histogram.")
+@click.option("--top", type=click.IntRange(0), default=TOP, show_default=True, help="Largest groups shown; 0: all.")
+@click.option("--unique", metavar="FIELD", help="Also count how many values of this field each group has.")
+@click.option("--durations", is_flag=True, help="Also show how long connections lasted: p50, p90, p99 and the longest.")
+@click.option("--events", is_flag=True, help="Single events rather than connections.")
+@click.option("--output", type=click.Choice(FORMATS), default="table", show_default=True)
+@question.range_options
+@question.place_options
+def command(
+    words: tuple[str, ...],
+    by: str | None,
+    interval: str | None,
+    top: int,
+    unique: str | None,
+    durations: bool,
+    events: bool,
+    output: str,
+    since: str | None,
+    until: str | None,
+    index: Path | None,
+    config: Path | None,
+) -> int:
+    """Count connections by one or two fields, and over time.
+
+    connlog stats --by type; connlog stats status:ongoing --by workspace,user; connlog stats --interval 1h
+    --since 2d. QUERY is as for search. Exits 1 when nothing is found.
+    """
+    now_ns = question.now()
+    fields = tuple(name.strip() for name in (by or "").split(",") if name.strip())
+    if len(fields) > 2:
+        raise UsageError(f"--by takes one field or two, not {len(fields)}")
+    asked = Asked(fields, _interval(interval), unique, durations)
+    filter_ = question.read_query(words, now_ns)
+    path = question.find_index(index, config)
+    reader = question.open_index(path, None)
+    try:
+        groups, notes = count_groups(
+            reader,
+            path,
+            filter_,
+            asked,
+            events=events,
+            since_ns=question.read_bound("--since", since, now_ns),
+            until_ns=question.read_bound("--until", until, now_ns),
+            now_ns=now_ns,
+        )
+    finally:
+        reader.close()
+    shown, left = _top(groups, top)
+    _write(shown, asked, output, left)
+    for note in notes:
+        say(note)
+    if left:
+        say(f"{left} smaller groups are not shown; --top 0 shows all")
+    if not groups and output == "table":
+        say("nothing found")
+    return 0 if groups else 1
+
+
+def _interval(text: str | None) -> int | None:
+    if text is None:
+        return None
+    from shipper.config.quantity import parse_duration
+
+    try:
+        length = parse_duration(text) * 1_000_000
+    except ValueError as error:
+        raise UsageError(f"--interval: {error}; write 15m, 1h or 1d") from error
+    if length <= 0:
+        raise UsageError("--interval: it has to be longer than nothing; write 15m, 1h or 1d")
+    return length
+
+
+def _top(groups: Sequence[Group], top: int) -> tuple[list[Group], int]:
+    """The largest groups, over all intervals together, in their order."""
+    totals: dict[tuple[object, ...], int] = {}
+    for group in groups:
+        totals[group.values] = totals.get(group.values, 0) + group.count
+    if not top or len(totals) <= top:
+        return list(groups), 0
+    kept = set(sorted(totals, key=lambda values: (-totals[values], str(values)))[:top])
+    return [group for group in groups if group.values in kept], len(totals) - len(kept)
+
+
+def _write(groups: Sequence[Group], asked: Asked, output: str, left: int) -> None:
+    titles = _titles(asked)
+    if output == "table":
+        if groups:
+            _write_table(groups, asked, titles)
+    elif output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(titles)
+        writer.writerows([safe_cell(cell) for cell in _cells(group, asked)] for group in groups)
+    else:
+        rows = [dict(zip(titles, _cells(group, asked), strict=True)) for group in groups]
+        if output == "ndjson":
+            for row in rows:
+                write_json(row)
+        else:
+            write_json({"groups": rows, "count": len(rows), "cut": left > 0})
+
+
+def _titles(asked: Asked) -> list[str]:
+    return [
+        *(["start"] if asked.interval_ns else []),
+        *asked.by,
+        "count",
+        *([f"unique_{asked.unique}"] if asked.unique else []),
+        *(["ended", "p50_seconds", "p90_seconds", "p99_seconds", "max_seconds"] if asked.durations else []),
+    ]
+
+
+def _cells(group: Group, asked: Asked) -> list[object]:
+    start = None if group.start_ns is None else from_ns(group.start_ns)
+    lasted = group.durations or Durations(0, None, None, None, None)
+    return [
+        *([start] if asked.interval_ns else []),
+        *group.values,
+        group.count,
+        *([group.unique] if asked.unique else []),
+        *([lasted.ended, lasted.p50, lasted.p90, lasted.p99, lasted.max] if asked.durations else []),
+    ]
+
+
+def _write_table(groups: Sequence[Group], asked: Asked, titles: Sequence[str]) -> None:
+    most = max(group.count for group in groups)
+    lines = [[title.upper() for title in titles]]
+    lines += [[_shown(cell) for cell in _cells(group, asked)] for group in groups]
+    numbers = range(len(asked.by) + bool(asked.interval_ns), len(titles))
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    bars = ["", *(bar(group.count, most) for group in groups)]
+    for cells, drawn in zip(lines, bars, strict=True):
+        line = "  ".join(
+            f"{cell:>{width}}" if place in numbers else f"{cell:<{width}}"
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        click.echo(f"{line}  {drawn}".rstrip())
+
+
+def bar(count: int, most: int) -> str:
+    """A bar of at most ``BAR_WIDTH`` characters, to an eighth of one; what is not nothing is to be seen."""
+    eighths = max(1, round(count * BAR_WIDTH * 8 / most)) if count else 0
+    return "█" * (eighths // 8) + (_BARS[eighths % 8] if eighths % 8 else "")
+
+
+def _shown(cell: object) -> str:
+    if cell is None:
+        return "-"
+    if isinstance(cell, float):
+        return f"{cell:.1f}"
+    text = str(cell)
+    if text.endswith(".000000000Z"):
+        text = f"{text[:10]} {text[11:19]}"
+    return visible(text)

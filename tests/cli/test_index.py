@@ -1,0 +1,170 @@
+"""``connlog index``: a rebuild keeps all that can be had, a check finds what is wrong, compacting changes no answer."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from shipper.cli.main import main
+from shipper.index import IndexWriter
+from shipper.journal import Batch, Journal, Piece
+from shipper.record import Gap, Record, Source
+from shipper.service.lock import StateLock
+
+
+def event(number: int, **fields: object) -> Record:
+    made = Record(
+        schema=1,
+        id=f"{number:08x}-0000-4000-8000-000000000000",
+        time=f"2026-01-01T00:{number // 60:02d}:{number % 60:02d}.000000000Z",
+        status="connected",
+        type="ssh",
+    )
+    return replace(made, **fields)
+
+
+def line(number: int) -> bytes:
+    fields = {"ID": event(number).id, "Time": event(number).time, "Type": "ssh", "ConnectionStatus": "connected"}
+    whole = {
+        "ts": event(number).time,
+        "level": "INFO",
+        "msg": "connection_log",
+        "logger_names": ["coderd"],
+        "fields": fields,
+    }
+    return json.dumps(whole).encode() + b"\n"
+
+
+def found(capsys: pytest.CaptureFixture[str], path: Path) -> list[str]:
+    main(["search", "--index", str(path), "--events", "--limit", "0", "--output", "ndjson"])
+    return capsys.readouterr().out.splitlines()
+
+
+def numbers(capsys: pytest.CaptureFixture[str], path: Path) -> list[int]:
+    capsys.readouterr()
+    return sorted(int(json.loads(row)["id"][:8], 16) for row in found(capsys, path))
+
+
+def test_a_rebuild_takes_the_old_index_the_journal_and_logs_each_event_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    gap = Gap(1, "truncated_unread", Source(path="/log"), detected="2026-01-01T00:00:00.000000000Z")
+    writer.add(1, [event(1), event(2)], [b"one", b"two"], gaps=[gap], stored_ns=1)
+    writer.close()
+    journal = Journal(tmp_path / "journal.db")
+    journal.register("index")
+    last = None
+    for number in (2, 3):
+        piece = Piece(source="a", records=[event(number)], originals=[b"x"])
+        last = journal.append(Batch((piece,))).seq
+    journal.close()
+    plain, packed = tmp_path / "a.log", tmp_path / "b.log.gz"
+    plain.write_bytes(b"".join(map(line, (3, 4, 5))) + b"noise\n")
+    packed.write_bytes(gzip.compress(b"".join(map(line, (5, 6)))))
+    assert main(["index", "rebuild", "--index", str(path), str(plain), str(packed)]) == 0
+    assert "6 events" in capsys.readouterr().out
+    assert numbers(capsys, path) == [1, 2, 3, 4, 5, 6]
+    assert main(["search", "--index", str(path), "--output", "ndjson"]) == 0
+    assert "1 gap of the log" in capsys.readouterr().err
+    again = IndexWriter(path)
+    assert again.cursor == last  # the daemon goes on behind it
+    again.close()
+    assert not list(tmp_path.glob("index.db.new*"))
+
+
+def test_a_rebuild_that_fails_leaves_the_index_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    writer.add(1, [event(1)], [b"one"], stored_ns=1)
+    writer.close()
+    before = path.read_bytes()
+    assert main(["index", "rebuild", "--index", str(path), str(tmp_path / "missing.log")]) == 4
+    assert "the present index was left as it is" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob("index.db.*"))
+
+
+def test_a_rebuild_is_refused_while_a_daemon_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = StateLock(tmp_path)
+    try:
+        assert main(["index", "rebuild", "--index", str(tmp_path / "index.db")]) == 4
+    finally:
+        lock.close()
+    assert "stop it" in capsys.readouterr().err
+
+
+def test_a_damaged_block_is_found_and_a_rebuild_reads_its_events_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, log = tmp_path / "index.db", tmp_path / "a.log"
+    writer = IndexWriter(path)
+    writer.add(1, [event(1)], [b"one"], stored_ns=1)
+    writer.add(2, [event(2)], [b"two"], stored_ns=1)
+    writer.close()
+    assert main(["index", "check", "--index", str(path)]) == 0
+    database = sqlite3.connect(path)
+    database.execute("UPDATE blocks SET data = zeroblob(9) WHERE id = 1")
+    database.commit()
+    database.close()
+    capsys.readouterr()
+    assert main(["index", "check", "--index", str(path)]) == 1
+    assert "block 1" in capsys.readouterr().err
+    log.write_bytes(line(1))
+    assert main(["index", "rebuild", "--index", str(path), str(log)]) == 0
+    assert "1 events of the present index can't be read" in capsys.readouterr().err
+    assert numbers(capsys, path) == [1, 2]
+    assert main(["index", "check", "--index", str(path)]) == 0
+
+
+def test_a_file_that_is_no_index_is_told_and_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, log = tmp_path / "index.db", tmp_path / "a.log"
+    path.write_bytes(b"no database at all " * 1000)
+    log.write_bytes(line(1))
+    assert main(["index", "check", "--index", str(path)]) == 1
+    assert "damaged" in capsys.readouterr().err
+    assert main(["index", "rebuild", "--index", str(path), str(log)]) == 0
+    assert numbers(capsys, path) == [1]
+
+
+def test_rows_that_name_what_is_not_there_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    writer.add(1, [event(1)], [b"one"], stored_ns=1)
+    writer.close()
+    database = sqlite3.connect(path)
+    database.execute("DELETE FROM words")
+    database.commit()
+    database.close()
+    assert main(["index", "check", "--index", str(path)]) == 1
+    assert "1 rows of kinds name a type that is not there" in capsys.readouterr().err
+
+
+def test_compacting_merges_small_blocks_and_changes_no_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    for number in range(600):
+        writer.add(number + 1, [event(number)], [f"line {number}".encode()], stored_ns=number)
+    before = found(capsys, path)
+    assert main(["index", "compact", "--index", str(path)]) == 0  # with the writer open beside it
+    assert capsys.readouterr().out.startswith("600 blocks are 3 now, ")
+    assert found(capsys, path) == before
+    writer.add(601, [event(601)], [b"more"], stored_ns=601)
+    writer.close()
+    assert len(found(capsys, path)) == 601
+    assert main(["index", "check", "--index", str(path)]) == 0
+
+
+def test_no_index_is_said_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("check", "compact"):
+        assert main(["index", name, "--index", str(tmp_path / "none.db")]) == 4
+        assert "start 'connlog run'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
