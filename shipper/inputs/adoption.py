@@ -17,7 +17,7 @@ from shipper.errors import InputError
 from shipper.inputs.content import Content
 from shipper.inputs.identity import Known
 from shipper.inputs.roster import Roster
-from shipper.inputs.search import later_ones, listing, open_as_listed, siblings_of
+from shipper.inputs.search import Names, Sibling, later_ones, listing, open_as_listed, siblings_of
 from shipper.inputs.tail import MakeExtractor, Tail
 
 TRIES_MAX_COUNT = 8
@@ -69,14 +69,23 @@ class Adoption:
 
     def settle(self, now: float) -> None:
         """Look for everything that was asked for. What did not hold still is looked for again next time."""
+        for _ in range(TRIES_MAX_COUNT):
+            if not self._due:
+                return
+            before: Names = {}
+            seen = {key: self._look(due, before, now) for key, due in self._due.items()}
+            after: Names = {}
+            for key, siblings in seen.items():
+                due = self._due[key]
+                if siblings is not None and listing(siblings) == listing(siblings_of(due.path, listed=after) or []):
+                    del self._due[key]
         for key, due in list(self._due.items()):
-            settled = any(self._look(due, now) for _ in range(TRIES_MAX_COUNT))
-            if settled or now - due.since > UNSETTLED_MAX_SECONDS:
+            if now - due.since > UNSETTLED_MAX_SECONDS:
                 del self._due[key]
 
-    def _look(self, due: Due, now: float) -> bool:
-        """Whether the folder held still."""
-        siblings = siblings_of(due.path) or []
+    def _look(self, due: Due, listed: Names, now: float) -> list[Sibling] | None:
+        """Adopt what is there; gives what was there, or None where a name was another file's by then."""
+        siblings = siblings_of(due.path, listed=listed) or []
         still = True
         for sibling in later_ones(due.path, siblings, due.mtime_ns):
             if self._roster.at(sibling.device, sibling.inode) is not None or self._judged(sibling.path):
@@ -98,6 +107,7 @@ class Adoption:
                 continue
             tail = Tail(content, sibling.path, due.watch, self._make_extractor, now, stream=due.stream)
             tail.away_since = now
+            tail.moved_to(sibling.path, named=False)
             tail.size = content.stat().st_size if content.growing else 0
             self._roster.add(tail)
-        return still and listing(siblings) == listing(siblings_of(due.path) or [])
+        return siblings if still else None

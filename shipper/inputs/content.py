@@ -18,9 +18,11 @@ from typing import Protocol
 import zstandard
 
 from shipper.errors import InputError
+from shipper.inputs.handles import Handles
 
 _GET_GENERATION = 0x80087601
 """Linux's FS_IOC_GETVERSION, as 64-bit systems number it."""
+HANDLES = Handles()
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 
 
@@ -47,37 +49,73 @@ class _Reader(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+class Moved(InputError):
+    """The file is no longer where it was when its handle was given back."""
+
+
 class PlainContent:
-    """A file as it is."""
+    """A file as it is. ``path`` is where it is opened again after its handle was parked."""
 
     growing = True
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        try:
-            # Without O_NONBLOCK a named pipe in the folder would hold the reader for ever.
-            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        except OSError as error:
-            raise InputError(f"{path}: can't be opened: {error.strerror}; check its owner and mode") from error
-        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+        self.path = path
+        self.pinned = False
+        """Whether the handle must be kept, because the file has no path any more."""
+        self._fd: int | None = _open_file(path)
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
             os.close(self._fd)
             raise InputError(f"{path}: not a regular file, left alone")
+        self._inode_key = (status.st_dev, status.st_ino)
         self.generation = _generation(self._fd)
+        HANDLES.opened(self)
+
+    @property
+    def parked(self) -> bool:
+        """Whether the handle was given back; reading opens the file again."""
+        return self._fd is None
 
     def pread(self, offset: int, length: int) -> bytes:
+        fd = self._handle()
+        HANDLES.used(self)
         try:
-            return os.pread(self._fd, length, offset)
+            return os.pread(fd, length, offset)
         except OSError as error:
-            raise InputError(f"{self._path}: can't be read: {error.strerror}") from error
+            raise InputError(f"{self.path}: can't be read: {error.strerror}") from error
 
     def stat(self) -> os.stat_result:
         try:
-            return os.fstat(self._fd)
+            return os.fstat(self._handle())
         except OSError as error:
-            raise InputError(f"{self._path}: can't be looked at: {error.strerror}") from error
+            raise InputError(f"{self.path}: can't be looked at: {error.strerror}") from error
+
+    def park(self) -> None:
+        """Give the handle back for now."""
+        self.close()
 
     def close(self) -> None:
-        os.close(self._fd)
+        if self._fd is not None:
+            HANDLES.closed(self)
+            os.close(self._fd)
+            self._fd = None
+
+    def _handle(self) -> int:
+        """The open handle. Raises Moved where another file has the path by now."""
+        if self._fd is None:
+            try:
+                fd = _open_file(self.path)
+            except InputError as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    raise Moved(str(error)) from error
+                raise
+            status = os.fstat(fd)
+            if (status.st_dev, status.st_ino) != self._inode_key or _generation(fd) != self.generation:
+                os.close(fd)
+                raise Moved(f"{self.path}: another file took its place")
+            self._fd = fd
+            HANDLES.opened(self)
+        return self._fd
 
 
 class UnpackedContent:
@@ -134,6 +172,14 @@ class UnpackedContent:
         if self._kind == "xz":
             return lzma.LZMAFile(self._file)
         return zstandard.ZstdDecompressor().stream_reader(self._file, read_across_frames=True, closefd=False)
+
+
+def _open_file(path: str) -> int:
+    try:
+        # Without O_NONBLOCK a named pipe in the folder would hold the reader for ever.
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError as error:
+        raise InputError(f"{path}: can't be opened: {error.strerror}; check its owner and mode") from error
 
 
 def _generation(fd: int) -> int:

@@ -18,7 +18,7 @@ from shipper.inputs.content import Content, PlainContent, compression
 from shipper.inputs.discovery import Found, discover
 from shipper.inputs.identity import Known, holds, is_copy
 from shipper.inputs.roster import Roster
-from shipper.inputs.search import Sibling, find_holder, siblings_of
+from shipper.inputs.search import Names, Sibling, find_holder, siblings_of
 from shipper.inputs.sibling import base_name
 from shipper.inputs.tail import MakeExtractor, Tail
 from shipper.journal import Position
@@ -129,17 +129,22 @@ class Finder:
 
     def _note_absent(self, found: dict[tuple[int, int], Found], now: float) -> None:
         """Update where followed files are, and which no pattern names any more."""
-        for tail in self.roster:
+        for tail in list(self.roster):
             one = found.get((tail.device, tail.inode))
             if one is not None:
-                tail.age_ns = one.mtime_ns
-                if one.path != tail.path:
-                    tail.path, tail.dirty = one.path, True
+                tail.age_ns, tail.found = one.mtime_ns, (one.size, one.mtime_ns)
+                tail.dirty = tail.dirty or one.path != tail.path
+                tail.moved_to(one.path, named=True)
                 if tail.away_since is not None:
                     tail.away_since = None
                     self.roster.resort(tail)
+            elif tail.parked:
+                # Without a handle it is found again by its content alone.
+                self.let_go(tail.position())
+                self.roster.remove(tail)
             elif tail.away_since is None:
                 tail.away_since = now
+                tail.moved_to(tail.path, named=False)
                 self.roster.resort(tail)
 
     def _meet(self, one: Found, now: float) -> None:
@@ -219,6 +224,7 @@ class Finder:
         """Read the rest of a rotated file, before the current one."""
         tail = self._resume(content, path, watch, now, position)
         tail.away_since = now
+        tail.moved_to(path, named=False)
         status = content.stat()
         if content.growing:
             tail.size = status.st_size
@@ -229,12 +235,13 @@ class Finder:
 
     def _seek(self, found: dict[tuple[int, int], Found], now: float, changes: Changes) -> None:
         at_path = {one.path: one for one in found.values()}
+        listed: Names = {}
         for position in self._known.all():
             if position.done or position.lost or position.backfilled:
                 continue
             first_look = position.key not in self._missing_since
             since = self._missing_since.setdefault(position.key, now)
-            siblings = siblings_of(position.path, position.stream)
+            siblings = siblings_of(position.path, position.stream, listed)
             watch = self._watch_of(position, at_path)
             one = at_path.get(position.path)
             same_inode = (
@@ -314,7 +321,12 @@ class Finder:
         """Whether a followed file holds what the position was read from, and was itself read as far."""
         for tail in self.roster:
             try:
-                if tail.content is not None and tail.fed >= position.offset and holds(position, tail.content.pread):
+                if (
+                    tail.content is not None
+                    and tail.fed >= position.offset
+                    and tail.has_head_of(position)
+                    and holds(position, tail.content.pread)
+                ):
                     return True
             except InputError:
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
@@ -12,7 +13,7 @@ from shipper.errors import InputError
 from shipper.inputs.content import Content, open_content
 from shipper.inputs.discovery import names_in
 from shipper.inputs.identity import holds
-from shipper.inputs.sibling import is_numbered, is_sibling
+from shipper.inputs.sibling import is_numbered, is_sibling, stem_of
 from shipper.journal import Position
 
 SIBLINGS_MAX_COUNT = 4096
@@ -29,19 +30,36 @@ class Sibling(Struct, frozen=True):
     ctime_ns: int = 0
 
 
-def siblings_of(path: str, stream: str | None = None) -> list[Sibling] | None:
+Names = dict[str, list[str] | None]
+"""Folders that were listed, each with its names in order, or None where it can't be listed."""
+
+
+def siblings_of(path: str, stream: str | None = None, listed: Names | None = None) -> list[Sibling] | None:
     """The files beside ``path`` that its rotation may have made, oldest first; None if the folder can't be listed.
 
-    ``stream`` is the log that ``path`` itself was rotated from: ``f.log.2`` becomes ``f.log.3`` next.
+    ``stream`` is the log that ``path`` itself was rotated from: ``f.log.2`` becomes ``f.log.3`` next. ``listed``
+    keeps what was listed, for asking about many files of a folder.
     """
     folder, _, name = path.rpartition("/")
-    names = names_in(folder or "/")
-    if names is None:
+    listed = {} if listed is None else listed
+    if folder not in listed:
+        unsorted = names_in(folder or "/")
+        listed[folder] = None if unsorted is None else sorted(unsorted)
+    every = listed[folder]
+    if every is None:
         return None
+    names: set[str] = set()
+    for base in {name, (stream or path).rpartition("/")[2]}:
+        # Every rotated name begins with the stem; of thousands of names these few are looked at.
+        stem = stem_of(base)
+        for at in range(bisect_left(every, stem), len(every)):
+            if not every[at].startswith(stem):
+                break
+            if is_sibling(base, every[at]):
+                names.add(every[at])
+    names.discard(name)
     found: list[Sibling] = []
     for other in names:
-        if not is_sibling(name, other) and not is_sibling((stream or path).rpartition("/")[2], other):
-            continue
         full = f"{folder}/{other}"
         try:
             status = os.stat(full)

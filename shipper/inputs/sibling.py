@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import PurePath
 
 _COMPRESSED = re.compile(r"(?:\.(?:gz|bz2|xz|zst|zstd|Z))\Z")
 _ADDED = re.compile(r"[-._](?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
 _ROTATED = re.compile(r"[-._]?(?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
+
+
+@lru_cache(maxsize=4096)
+def _parts(name: str) -> tuple[str, str]:
+    path = PurePath(name)
+    return path.stem, path.suffix
+
+
+def stem_of(name: str) -> str:
+    """What every name that a rotation makes of ``name`` begins with."""
+    return _parts(name)[0]
 
 
 def base_name(name: str) -> str:
@@ -24,9 +36,9 @@ def base_name(name: str) -> str:
 
 def is_sibling(name: str, other: str) -> bool:
     """Whether ``other`` may come from a rotation of ``name``, by any naming: same stem or same beginning."""
-    if name == other:
+    stem, ending = _parts(name)
+    if not other.startswith(stem) or name == other:
         return False
-    stem, ending = PurePath(name).stem, PurePath(name).suffix
     return other.startswith((f"{name}.", f"{name}-", f"{name}_")) or (
         other.startswith((f"{stem}-", f"{stem}.", f"{stem}_")) and _COMPRESSED.sub("", other).endswith(ending)
     )
@@ -37,10 +49,10 @@ def is_numbered(name: str, other: str) -> bool:
 
     Only such files are read without having been known before; ``f-agent.log`` is another log.
     """
-    if name == other:
+    if name == other or not other.startswith(_parts(name)[0]):
         return False
     plain = _COMPRESSED.sub("", other)
-    stem, ending = PurePath(name).stem, PurePath(name).suffix
+    stem, ending = _parts(name)
     if plain.startswith(name) and _ROTATED.match(plain[len(name) :]):
         return True
     middle = plain[len(stem) : len(plain) - len(ending)]

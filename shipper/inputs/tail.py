@@ -12,7 +12,7 @@ from typing import Protocol
 
 from shipper.config import FileInput
 from shipper.extraction import Yield
-from shipper.inputs.content import Content
+from shipper.inputs.content import Content, PlainContent
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
 
@@ -73,6 +73,8 @@ class Tail:
         self.path = path
         self.grown_at = now
         self.away_since: float | None = None
+        self.found = (-1, 0)
+        """Size and time of the last change as the last scan found them."""
         self.flushed = True
         self.dirty = False
         self.stream: str
@@ -98,13 +100,33 @@ class Tail:
         return self._extractor.waiting
 
     @property
+    def parked(self) -> bool:
+        """Whether its handle was given back for now."""
+        return isinstance(self.content, PlainContent) and self.content.parked
+
+    def moved_to(self, path: str, *, named: bool) -> None:
+        """It was found at ``path``; or, if not ``named``, no pattern names it any more: then its handle is kept."""
+        self.path = path
+        if isinstance(self.content, PlainContent):
+            self.content.path, self.content.pinned = path, not named
+
+    def has_head_of(self, position: Position) -> bool:
+        """Whether the first bytes that were read are those of ``position``."""
+        head = self._head[: position.head_length]
+        return self.head_at == position.head_at and len(head) == position.head_length and digest(head) == position.head
+
+    @property
     def untouched(self) -> bool:
         """Whether nothing of the file was read yet, in this life or an earlier one."""
         return self.fed == self.head_at
 
     def begins(self, data: bytes) -> bool:
         """Whether the file's first bytes may be those of ``data``, as far as both are known."""
-        return bool(self._head) and self._head[: len(data)] == data[: len(self._head)]
+        head = self._head
+        # Asked for every followed file whenever a new one comes: most differ in their first bytes.
+        if not head or (head[:32] != data[:32] and len(head) >= 32 and len(data) >= 32):
+            return False
+        return head[: len(data)] == data[: len(head)]
 
     @property
     def lag_bytes(self) -> int:
@@ -117,6 +139,9 @@ class Tail:
             return False
         if not self.content.growing:
             return True
+        if self.parked and self.found == (self.fed, self.mtime_ns):
+            self._seen_ns = time.time_ns()
+            return False
         status = self.content.stat()
         changed = status.st_size != self.fed or status.st_mtime_ns != self.mtime_ns
         # A file that shrank keeps its old size here: it tells what the truncation destroyed.

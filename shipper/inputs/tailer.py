@@ -18,7 +18,7 @@ from shipper.config import FileInput
 from shipper.errors import InputError
 from shipper.extraction import Yield
 from shipper.inputs import loss
-from shipper.inputs.content import UnpackedContent
+from shipper.inputs.content import Moved, UnpackedContent
 from shipper.inputs.finder import Finder
 from shipper.inputs.tail import MakeExtractor, Tail, Truncated
 from shipper.journal import Batch, Piece, Position
@@ -163,6 +163,11 @@ class Tailer:
         except Truncated:
             self._truncated(tail, now)
             return False
+        except Moved:
+            position = tail.position()
+            self._roster.remove(tail)
+            self._finder.let_go(position)
+            return True
         except InputError as error:
             self._failed(tail, str(error), now)
             return True

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shipper import __version__
 from shipper.config import Config, FileInput
-from shipper.errors import ConnlogError, StateError
+from shipper.errors import ConnlogError, StateError, StateFull
 from shipper.extraction import Extractor
 from shipper.inputs.tailer import Tailer
 from shipper.inputs.wakeup import WakeUp
@@ -52,6 +52,14 @@ class Daemon:
         self._endpoint: Endpoint | None = None
         self._make_folder()
         self._lock = StateLock(self._folder)
+        try:
+            self._open()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _open(self) -> None:
+        config = self._config
         self._journal = Journal(
             self._folder / "journal.db",
             max_bytes=config.state.journal_max_bytes,
@@ -238,8 +246,18 @@ class Daemon:
 
 
 def run_daemon(config: Config) -> int:
-    """Run the service with ``config`` until it is told to stop; returns the exit code. Raises ConnlogError."""
-    return Daemon(config).run()
+    """Run the service with ``config`` until it is told to stop; returns the exit code. Raises ConnlogError.
+
+    On a full disk it waits for room: nothing is lost meanwhile that the log's own files keep.
+    """
+    while True:
+        try:
+            daemon = Daemon(config)
+        except StateFull as error:
+            log.warning("the start waits: %s", error)
+            time.sleep(STATUS_SECONDS)
+        else:
+            return daemon.run()
 
 
 __all__ = ["Daemon", "run_daemon"]

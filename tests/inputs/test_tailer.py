@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shipper.inputs.content import HANDLES, PlainContent
 from shipper.inputs.tailer import READ_MAX_BYTES
 
 if TYPE_CHECKING:
@@ -414,3 +416,46 @@ def test_positions_of_files_that_are_gone_expire(bench: Bench) -> None:
     bench.start()
     bench.turn()
     assert not bench.positions
+
+
+@contextmanager
+def few_handles(count: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_three_thousand_files_are_followed_with_256_handles(bench: Bench) -> None:
+    with few_handles(256):
+        for number in range(3000):
+            bench.write(1, bench.folder / f"pod{number}x.log")
+        bench.turn()
+        assert sorted(bench.events) == list(range(3000))
+        assert len(HANDLES) <= 128
+        for number in range(0, 3000, 3):
+            bench.write(1, bench.folder / f"pod{number}x.log")
+        for number in range(50):
+            (bench.folder / f"pod{number}x.log").rename(bench.folder / f"pod{number}x.log.1")
+            bench.write(1, bench.folder / f"pod{number}x.log")
+        bench.turn(5)
+        bench.restart()
+        bench.turn(2)
+        assert sorted(bench.events) == list(range(bench.written))
+        assert not bench.gaps
+        assert not bench.tailer.troubles
+
+
+def test_a_file_that_was_replaced_while_its_handle_was_given_back_is_told(bench: Bench) -> None:
+    bench.write(5)
+    bench.turn()
+    (tail,) = bench.tailer._roster
+    assert isinstance(tail.content, PlainContent)
+    tail.content.park()
+    bench.log.unlink()
+    bench.write(5)
+    bench.turn(5)
+    assert bench.whole()
+    assert [gap.gap for gap in bench.gaps] == ["rotated_unread"]
