@@ -72,7 +72,11 @@ TRUNCATING = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.integers(1, 60)),
         st.tuples(st.just("copytruncate"), st.just(0)),
-        st.tuples(st.just("truncate"), st.just(0)),
+        st.tuples(st.just("truncate"), st.integers(0, 20)),
+        st.tuples(st.just("delete"), st.integers(0, 20)),
+        st.tuples(st.just("rotate"), st.just(0)),
+        st.tuples(st.just("pause"), st.integers(0, 20)),
+        st.tuples(st.just("crash"), st.integers(0, 1)),
         st.tuples(st.just("turn"), st.integers(1, 5)),
         st.tuples(st.just("restart"), st.just(0)),
     ),
@@ -102,9 +106,35 @@ def test_no_line_twice_and_no_loss_unnamed_when_files_are_truncated(
                 bench.turn(amount)
             elif action == "restart":
                 bench.restart()
+            elif action == "crash":
+                if amount:
+                    bench.tailer.turn(bench.now + 1, rescan=True)
+                bench.crash()
+                bench.start()
+            elif action == "pause":
+                bench.stop()
+                bench.write(amount)
+                bench.start()
+            elif action == "delete":
+                # Known, then written to unseen and deleted, while it is followed or while nobody looks.
+                bench.write(1)
+                bench.turn()
+                if amount % 2:
+                    bench.stop()
+                bench.write(amount)
+                bench.log.unlink()
+                if amount % 2:
+                    bench.start()
             elif action == "truncate":
+                # A file that nobody has seen before it was destroyed leaves no trace.
+                bench.write(1)
+                bench.turn()
+                bench.write(amount)
                 bench.log.open("wb").close()
-            else:
+            elif action == "rotate":
+                if bench.log.exists():
+                    bench.rotate_numbered(keep=40)
+            elif bench.log.exists():
                 for number in range(30, 0, -1):
                     old = bench.folder / f"coderd.log.{number}"
                     if old.exists():
