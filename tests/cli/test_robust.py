@@ -1,0 +1,112 @@
+"""Whatever becomes of the index, a question ends with an answer or a sentence, and the right exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shipper.cli.main import main
+from shipper.index import IndexReader, IndexWriter
+from shipper.query import Filter
+from shipper.record import Record
+
+EVENTS = 3000
+COMMANDS = [["search"], ["grep", "line"], ["tail"], ["stats", "--by", "type"], ["show", "00000001"]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = [
+        Record(1, f"{n:08x}-0000-4000-8000-000000000000", "2026-01-01T00:00:00.000000000Z", "connected", "ssh")
+        for n in range(EVENTS)
+    ]
+    writer = IndexWriter(tmp_path / "index.db")
+    writer.add(1, made, [b"line " * 20] * EVENTS, stored_ns=0)
+    writer.close()
+    return tmp_path / "index.db"
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=lambda args: args[0])
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_a_file_cut_short_is_told(path: Path, args: list[str], size: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with path.open("r+b") as file:
+        file.truncate(size)
+    assert main([args[0], "--index", str(path), *args[1:]]) == 4
+    said = capsys.readouterr().err
+    assert str(path) in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=lambda args: args[0])
+def test_a_newer_index_is_left_alone(path: Path, args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    assert main([args[0], "--index", str(path), *args[1:]]) == 4
+    assert "install the newer connlog again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=lambda args: args[0])
+def test_a_writer_in_the_middle_of_something_holds_up_nobody(path: Path, args: list[str]) -> None:
+    writer = IndexWriter(path)
+    other = sqlite3.connect(path)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("DELETE FROM words")
+    assert main([args[0], "--index", str(path), *args[1:]]) == 0
+    other.rollback()
+    other.close()
+    writer.close()
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=lambda args: args[0])
+def test_in_a_folder_that_may_only_be_read_the_answer_is_the_same(path: Path, args: list[str]) -> None:
+    path.chmod(0o440)
+    path.parent.chmod(0o550)
+    try:
+        assert main([args[0], "--index", str(path), *args[1:]]) == 0
+    finally:
+        path.parent.chmod(0o750)
+
+
+def test_an_index_deleted_while_it_is_read_is_read_to_its_end(path: Path) -> None:
+    reader = IndexReader(path)
+    answer = reader.search(Filter(), events=True, limit=0, sort="time", since_ns=None, until_ns=None, now_ns=0)
+    for file in path.parent.iterdir():
+        file.unlink()
+    assert sum(1 for _ in answer.rows) == EVENTS
+    reader.close()
+
+
+@pytest.mark.parametrize("args", [*COMMANDS[:4], ["stats", "--by", "type", "--top", "0"]], ids=" ".join)
+def test_who_stops_reading_early_breaks_nothing(path: Path, args: list[str]) -> None:
+    extra = ["--limit", "0"] if args[0] == "search" else []
+    command = [sys.executable, "-m", "shipper", args[0], "--index", str(path), *extra, *args[1:]]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout is not None
+    assert running.stderr is not None
+    running.stdout.read(1)
+    running.stdout.close()
+    said = running.stderr.read()
+    running.stderr.close()
+    assert running.wait() == 0
+    assert b"Traceback" not in said
+
+
+def test_an_interrupt_ends_with_130_and_no_word(path: Path) -> None:
+    command = [sys.executable, "-m", "shipper", "tail", "-f", "--index", str(path)]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout is not None
+    assert running.stderr is not None
+    running.stdout.readline()
+    os.kill(running.pid, signal.SIGINT)
+    running.stdout.read()
+    said = running.stderr.read()
+    running.stdout.close()
+    running.stderr.close()
+    assert (running.wait(), said) == (130, b"")
