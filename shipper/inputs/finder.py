@@ -8,33 +8,25 @@ import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from msgspec import Struct
 
 from shipper.config import FileInput
 from shipper.errors import InputError
 from shipper.inputs import loss
 from shipper.inputs.adoption import Adoption
+from shipper.inputs.changes import Changes
 from shipper.inputs.content import Content, PlainContent, compression
 from shipper.inputs.discovery import Found, discover
 from shipper.inputs.identity import Known, holds, is_copy
 from shipper.inputs.roster import Roster
 from shipper.inputs.search import Names, Sibling, find_holder, siblings_of
 from shipper.inputs.sibling import base_name
+from shipper.inputs.succession import is_reused, is_superseded
 from shipper.inputs.tail import MakeExtractor, Tail
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES
-from shipper.record import Gap
 
 MISSING_FOLDER_SECONDS = 60.0
 """How long a file is waited for whose folder can't be listed: it may be mounted again."""
-
-
-class Changes(Struct):
-    """What a scan found out that the journal must know."""
-
-    positions: list[Position] = []
-    forget: list[str] = []
-    gaps: list[Gap] = []
 
 
 class Finder:
@@ -113,7 +105,7 @@ class Finder:
         """A followed file was truncated: follow it anew, and before it the copy of what it held, if one is found."""
         stream, path, watch = tail.stream, tail.path, tail.watch
         copies = [Sibling(p, 0, 0, 0) for p, key in self._copies.items() if key == tail.key]
-        found = find_holder(position, copies + (siblings_of(path, stream) or []), self._is_followed)
+        found = find_holder(position, copies + (siblings_of(path, stream) or []), self.roster.follows)
         content, tail.content = tail.content, None
         away_since = tail.away_since
         self.roster.remove(tail)
@@ -173,7 +165,11 @@ class Finder:
         if position is not None:
             tail = self._resume(content, one.path, one.watch, now, position)
             was = (position.device, position.inode)
-            if one.inode_key != was and was in self._found and not self._is_reused(position, was):
+            if (
+                one.inode_key != was
+                and was in self._found
+                and not is_reused(position, self.roster.at(*was), self._found[was])
+            ):
                 # The file itself is still there, but what it held is here: a copy, and then a truncation.
                 self._changes.gaps.append(loss.truncated(position, position.offset, status.st_size, self._host))
                 tail.age_ns = 0
@@ -247,12 +243,12 @@ class Finder:
             same_inode = (
                 one is not None
                 and one.inode_key == (position.device, position.inode)
-                and not self._is_reused(position, one.inode_key)
+                and not is_reused(position, self.roster.at(*one.inode_key), one)
             )
             if one is not None and one.path in self.troubles:
                 continue  # it may be the very file, once it can be read again
             sought = siblings is not None and siblings == self._sought.get(position.key)
-            holder = find_holder(position, siblings or [], self._is_followed) if not sought else None
+            holder = find_holder(position, siblings or [], self.roster.follows) if not sought else None
             if holder is None and siblings is not None:
                 self._sought[position.key] = siblings
             if holder is not None:
@@ -265,7 +261,7 @@ class Finder:
                 self._grace_seconds if siblings is not None else MISSING_FOLDER_SECONDS
             ):
                 self._stop_seeking(position.key)
-                if self._is_superseded(position):
+                if is_superseded(position, self.roster):
                     self._known.remove(position.key)
                     changes.forget.append(position.key)
                     continue
@@ -300,34 +296,3 @@ class Finder:
     def _watch_of(self, position: Position, at_path: dict[str, Found]) -> FileInput:
         one = at_path.get(position.path) or at_path.get(position.stream)
         return one.watch if one is not None else self._watches[0]
-
-    def _is_followed(self, inode_key: tuple[int, int]) -> bool:
-        return self.roster.at(*inode_key) is not None
-
-    def _is_reused(self, position: Position, inode_key: tuple[int, int]) -> bool:
-        """Whether the inode of the position is known to have been handed to another file since."""
-        tail = self.roster.at(*inode_key)
-        generation = tail.generation if tail is not None else 0
-        if tail is None and (one := self._found.get(inode_key)) is not None:
-            try:
-                content = PlainContent(one.path)
-            except InputError:
-                return False
-            generation = content.generation
-            content.close()
-        return bool(position.generation and generation) and generation != position.generation
-
-    def _is_superseded(self, position: Position) -> bool:
-        """Whether a followed file holds what the position was read from, and was itself read as far."""
-        for tail in self.roster:
-            try:
-                if (
-                    tail.content is not None
-                    and tail.fed >= position.offset
-                    and tail.has_head_of(position)
-                    and holds(position, tail.content.pread)
-                ):
-                    return True
-            except InputError:
-                continue
-        return False

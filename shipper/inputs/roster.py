@@ -25,6 +25,10 @@ class Roster:
         """The tail of the file with this inode."""
         return self._by_inode.get((device, inode))
 
+    def follows(self, inode_key: tuple[int, int]) -> bool:
+        """Whether the file with this device and inode is followed."""
+        return inode_key in self._by_inode
+
     def add(self, tail: Tail) -> None:
         """Follow one more file."""
         queue = self._streams.setdefault(tail.stream, [])
