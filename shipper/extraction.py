@@ -160,7 +160,8 @@ class Extractor:
             self._yield.malformed
         )  # lines inside entries of ours, that look like entries
         stop = end if final else scan.hold(data, start, end)
-        usual, records, originals = self._usual, self._yield.records, self._yield.originals
+        usual, keep, keep_original = self._usual, self._yield.records.append, self._yield.originals.append
+        blanks, more_ends = scan.BLANKS, scan.MORE_ENDS
         longest, hopeless = self._line_max_bytes, 0
         at = start
         while True:
@@ -169,9 +170,8 @@ class Extractor:
                 break
             begin = rfind(b"\n", at, hit) + 1 or at
             over = find(b"\n", hit) + 1
-            first = data[begin]
             many = False
-            if first in scan.BLANKS:
+            if data[begin] in blanks:
                 document = scan.document(data, at, begin, stop) if begin >= hopeless else None
                 if document is None:
                     if begin >= hopeless:
@@ -182,23 +182,22 @@ class Extractor:
                     continue
                 begin, over = document
                 many = True
-            elif (
-                first != scan.BRACE
-                and data[over - 2] in scan.MORE_ENDS
-                and announces_more(scan.head_end(data, begin, over))
-            ):
-                block = over
-                over, open_ended = scan.block_end(data, over, stop)
-                if open_ended and stop == end and not final and (not flush or over == block):
-                    stop = begin  # its lines may still come
-                    break
-                many = True
-            if usual is not None and not many and over - begin <= longest and data[over - 2] != _CR:
+            elif data[over - 2] in more_ends:
+                if data[over - 2] == _CR and data[begin] == scan.BRACE:
+                    many = True  # not many lines, but none for the usual way
+                elif announces_more(scan.head_end(data, begin, over)):
+                    block = over
+                    over, open_ended = scan.block_end(data, over, stop)
+                    if open_ended and stop == end and not final and (not flush or over == block):
+                        stop = begin  # its lines may still come
+                        break
+                    many = True
+            if usual is not None and not many and over - begin <= longest:
                 raw = data[begin : over - 1]
                 record = usual(raw, base + begin)
                 if record is not None:
-                    records.append(record)
-                    originals.append(raw)
+                    keep(record)
+                    keep_original(raw)
                     at = over
                     continue
             taken = self._take(data, begin, over, base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import tzinfo
+from functools import partial
 
 from shipper.framing.chain import Entry
 from shipper.normalisation import Normaliser, Unusable
@@ -33,6 +34,11 @@ class Recogniser:
         self._json = JsonParser(log_type)
         self.human = HumanParser(_zone(tz), log_type)
         self.normaliser = Normaliser(CompactRecord if compact else Record)
+        self._json_fast = self._json.parse_fast
+        self._human_fast = self.human.parse_fast
+        self._build = self.normaliser.build
+        self._bare_source = partial(self._source_type, source.host, source.input, source.path)
+        self._meta = source.meta
         self._reads_json = format in ("auto", "json", "stackdriver")
         self._reads_human = format in ("auto", "human")
 
@@ -47,14 +53,12 @@ class Recogniser:
 
         The way of nearly every event, so it does nothing that can wait.
         """
-        parsed = self._json.parse_fast(raw) if raw[0] == _BRACE else self.human.parse_fast(decode(raw))
-        if parsed is None:
-            return None
-        own = self._source
-        source = self._source_type(own.host, own.input, own.path, offset, None, own.meta)
         try:
-            return self.normaliser.build(parsed, source)
-        except Unusable:
+            parsed = self._json_fast(raw) if raw[0] == _BRACE else self._human_fast(raw.decode())
+            if parsed is None:
+                return None
+            return self._build(parsed, self._bare_source(offset, None, self._meta))
+        except (Unusable, UnicodeDecodeError):
             return None
 
     def verdict(self, entry: Entry) -> Record | Malformed | None:

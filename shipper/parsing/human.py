@@ -133,7 +133,16 @@ class HumanParser:
                                     return None
                             else:
                                 values[at] = value[1:-1]
-                    return self._finish(stamp, level, logger, shape.keys, values, block, shape.traced)
+                    if block is not None or shape.traced or logger != "  coderd: ":
+                        return self._finish(stamp, level, logger, shape.keys, values, block, shape.traced)
+                    # As _finish, for the line that has nothing special.
+                    minute = self._minutes.get(stamp[:16])
+                    if minute is None or stamp[17:19] >= "60":
+                        minute = self._minute(stamp)
+                        if minute is None:
+                            return None
+                    log = self._log_type(f"{minute}{stamp[16:]}000000Z", LEVELS.get(level, level), "coderd", "human")
+                    return Parsed(shape.keys, values, log, True)
         return self._learn(text, block)
 
     def _learn(self, text: str, block: tuple[str, str] | None) -> Parsed | None:
