@@ -60,6 +60,7 @@ class Campaign:
         self._state.mkdir()
         self._config.write_text(
             f'[state]\ndir = "{self._state}"\n[[input]]\ntype = "file"\npaths = ["{self._logs}/*.log"]\npoll = "200ms"\n'
+            '[metrics]\nlisten = ""\n'
         )
         ledger = self._folder / "ledger"
         with small_disk(self._state) as mounted:
