@@ -129,8 +129,8 @@ def test_what_is_found_is_what_each_line_alone_says(
 
     def holds(line: str) -> bool:
         line = line.removesuffix("\n")
-        # Python's $ also stands before a last line end, RE2's does not.
-        return re.search(python.replace("$", "\\Z"), line) is not None
+        # Python's $ also stands before a last line end, RE2's does not; RE2's \\b knows ASCII only.
+        return re.search(python.replace("$", "\\Z"), line, re.ASCII) is not None
 
     expected = [record.id for record, line in zip(made, lines, strict=True) if holds(line) is not invert]
     args = ["-v"] if invert else []
