@@ -12,6 +12,7 @@ from itertools import islice
 import click
 from msgspec import UNSET
 
+from shipper.cli.talk import say
 from shipper.index import Connection
 from shipper.record import Record
 
@@ -22,6 +23,10 @@ PLAIN_ROWS_TOGETHER = 1000
 """Rows that are measured before the first is written; longer answers are aligned piece by piece."""
 PLAIN_WIDTH_MAX = 60
 _BAD_CODE = 400
+_SHRINKS_TO = {"WORKSPACE": 12, "USER": 12, "IP": 15, "AGENT": 7, "DETAIL": 10}
+"""Columns that may be cut on a narrow terminal, and to what; the others say nothing when cut."""
+_GIVEN_UP = ("AGENT", "IP", "DETAIL", "USER", "CODE")
+"""What a narrow terminal does without, first things first."""
 
 
 def visible(text: str) -> str:
@@ -73,16 +78,39 @@ def _write_rich(rows: Iterable[Row], columns: Sequence[Column]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(highlight=False, emoji=False, markup=False)
+    held = list(rows)
+    cells = {title: [read(row) for row in held] for title, read in columns}
+    needed = {title: _needed(title, texts) for title, texts in cells.items()}
+    shown = fitting(needed, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for title, _ in columns:
-        # Of a narrow terminal's width the time and the kind keep theirs.
-        table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=None)
-    for row in rows:
+    for title in shown:
+        table.add_column(title, no_wrap=True, overflow="ellipsis", min_width=needed[title])
+    for at, row in enumerate(held):
         bad = row.code is not None and row.code >= _BAD_CODE
         open_ = isinstance(row, Connection) and row.state == "ongoing"
         style = "red" if bad else "green" if open_ else ""
-        table.add_row(*(Text(read(row)) for _, read in columns), style=style)
-    Console(highlight=False, emoji=False, markup=False).print(table)
+        table.add_row(*(Text(cells[title][at]) for title in shown), style=style)
+    console.print(table)
+    left_out = [title for title, _ in columns if title not in shown]
+    if left_out:
+        say(f"no room for {', '.join(left_out)}: a wider terminal, or --output, shows them")
+
+
+def _needed(title: str, texts: Sequence[str]) -> int:
+    """The least width of a column in which it still says something."""
+    return min(max(map(len, (title, *texts))), _SHRINKS_TO.get(title, PLAIN_WIDTH_MAX))
+
+
+def fitting(needed: dict[str, int], width: int) -> list[str]:
+    """The columns that fit into ``width``, in their order; the ones that matter less are given up first."""
+    shown = list(needed)
+    for title in _GIVEN_UP:
+        if sum(needed[name] + 2 for name in shown) - 2 <= width:
+            break
+        if title in shown:
+            shown.remove(title)
+    return shown
 
 
 def _clock(text: str | None) -> str:

@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from shipper.cli.main import main
-from shipper.cli.table import visible
+from shipper.cli.table import fitting, visible
 from shipper.extraction import Extractor
 from shipper.index import IndexWriter
 from shipper.record import Gap, Record, Source
@@ -245,3 +245,14 @@ def test_what_coderd_wrote_is_found_as_it_was(tmp_path: Path, capsys: pytest.Cap
 )
 def test_what_is_not_printed_plainly_is_an_escape(text: str, shown: str) -> None:
     assert visible(text) == shown
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
+def test_a_narrow_terminal_gives_up_columns_never_the_time(width: int) -> None:
+    """What is shown fits and is whole: the time, how long it lasted and the type stand at any width."""
+    needed = {"CONNECTED (UTC)": 19, "LASTED": 9, "TYPE": 16, "WORKSPACE": 12, "AGENT": 7, "USER": 12, "IP": 15}
+    needed |= {"CODE": 4, "DETAIL": 10}
+    shown = fitting(needed, width)
+    assert shown[:4] == ["CONNECTED (UTC)", "LASTED", "TYPE", "WORKSPACE"]
+    assert sum(needed[title] + 2 for title in shown) - 2 <= width or len(shown) == 4
+    assert (len(shown) == len(needed)) == (width >= sum(needed.values()) + 2 * len(needed) - 2)
