@@ -135,6 +135,8 @@ class Extractor:
             at = self._begin_skip(data, at)
         self._tail = data[at:] if at else data
         out.entries += len(out.records) + len(out.malformed) + out.not_ours
+        if not self._counted and out.malformed:
+            out.malformed = [msgspec.structs.replace(found, line=0) for found in out.malformed]
         normaliser = self._recogniser.normaliser
         if normaliser.drift:
             out.drift, normaliser.drift = normaliser.drift, []
@@ -162,7 +164,7 @@ class Extractor:
         stop = end if final else scan.hold(data, start, end)
         usual, keep, keep_original = self._usual, self._yield.records.append, self._yield.originals.append
         blanks, more_ends = scan.BLANKS, scan.MORE_ENDS
-        longest, hopeless = self._line_max_bytes, 0
+        longest = self._line_max_bytes + 1
         at = start
         while True:
             hit = find(NEEDLE, at, stop)
@@ -172,11 +174,8 @@ class Extractor:
             over = find(b"\n", hit) + 1
             many = False
             if data[begin] in blanks:
-                document = scan.document(data, at, begin, stop) if begin >= hopeless else None
+                document = scan.document(data, at, begin, stop)
                 if document is None:
-                    if begin >= hopeless:
-                        # The same search finds nothing for the lines up to where the next document may begin.
-                        hopeless = scan.next_document(data, begin)
                     self._yield.lookalikes += 1
                     at = over
                     continue
@@ -188,7 +187,8 @@ class Extractor:
                 elif announces_more(scan.head_end(data, begin, over)):
                     block = over
                     over, open_ended = scan.block_end(data, over, stop)
-                    if open_ended and stop == end and not final and (not flush or over == block):
+                    may_go_on = open_ended and stop == end and stop - begin <= longest
+                    if may_go_on and not final and (not flush or over == block):
                         stop = begin  # its lines may still come
                         break
                     many = True
@@ -221,11 +221,11 @@ class Extractor:
             raw = scan.without_cr(raw)
         length = over - begin
         entry = Entry(raw, base + begin, 0, length)
-        verdict = self._verdict(entry) if length <= self._line_max_bytes else self._overlong(entry)
+        verdict = self._verdict(entry) if length - 1 <= self._line_max_bytes else self._overlong(entry)
         if isinstance(verdict, Malformed):
             # Only here the number of the line is wanted; up to here nobody counted.
             line = self.line + data.count(b"\n", self.offset - base, begin)
-            verdict = msgspec.structs.replace(verdict, line=line if self._counted else 0)
+            verdict = msgspec.structs.replace(verdict, line=line)
         self._keep(verdict, raw)
         return verdict
 
@@ -252,9 +252,8 @@ class Extractor:
         """An entry over the limit, kept in part if it begins like one of ours."""
         limit = self._line_max_bytes
         entry.raw = entry.raw[:limit]
-        if NEEDLE not in entry.raw[:4096]:
-            return None
-        if not isinstance(self._recogniser.verdict(entry), Record | Malformed):
+        ours = NEEDLE in entry.raw[:4096] and self._recogniser.verdict(entry) is not None
+        if not ours and entry.lost is None:
             return None
         return self._recogniser.malformed(
             entry, f"the entry is longer than {limit} bytes; what is beyond is left out", limit
@@ -264,7 +263,12 @@ class Extractor:
         """Gives up on a line that is over the limit and still has no end."""
         length = len(data) - at
         entry = Entry(data[at:], self.offset, self.line, length)
-        verdict = None if self._mode else self._overlong(entry)
+        if self._mode:
+            # Of a wrapped line its beginning tells; of a JSON wrapper's only that it speaks of an event.
+            piece = WRAPPERS[self._mode](entry.raw[: self._line_max_bytes])
+            entry.raw = piece.text if piece is not None else entry.raw
+            entry.lost = "a wrapped line" if piece is None and NEEDLE in entry.raw[:65_536] else None
+        verdict = self._overlong(entry)
         self._keep(verdict, b"")
         if verdict is None:
             self._yield.not_ours += 1
@@ -297,10 +301,7 @@ class Extractor:
                     self._mode, unwrap = name, WRAPPERS[name]
                     piece = unwrap(line)
             piece = piece or Piece(line.lstrip(b"\0"))
-            if over - at > self._line_max_bytes:
-                self._finish(Entry(piece.text, self.offset, self.line, over - at, piece.cursor, piece.meta))
-            else:
-                self._piece(piece, over - at)
+            self._piece(piece, over - at)
             self._advance(data, at, over)
             at = over
             if self._fresh:
@@ -316,30 +317,30 @@ class Extractor:
             if len(self._chains) >= CHAINS_MAX_COUNT:
                 self._drop_idle_chain()
             chain = self._chains[piece.stream] = Chain()
-        text = piece.text
-        if chain.partial_offset >= 0:
-            text = chain.partial + text
-            place = Entry(
-                text, chain.partial_offset, chain.partial_line, len(text), piece.cursor, piece.meta, piece.lost
-            )
-            place.length += chain.overlong
-        else:
-            place = Entry(text, self.offset, self.line, length, piece.cursor, piece.meta, piece.lost)
+        if chain.partial_offset < 0:
+            chain.partial_offset, chain.partial_line, chain.partial_cursor = self.offset, self.line, piece.cursor
+        text = chain.partial + piece.text
+        chain.partial_length += length
         if piece.joint is not None:
-            if chain.partial_offset < 0:
-                chain.partial_offset, chain.partial_line = self.offset, self.line
-            kept = (text + piece.joint)[: self._line_max_bytes + 1]
-            chain.overlong += len(text) + len(piece.joint) - len(kept)
-            chain.partial = kept
+            chain.partial = (text + piece.joint)[: self._line_max_bytes + 1]
             return
-        chain.partial, chain.partial_offset, chain.overlong = b"", -1, 0
+        place = Entry(
+            text,
+            chain.partial_offset,
+            chain.partial_line,
+            chain.partial_length,
+            chain.partial_cursor,
+            piece.meta,
+            piece.lost,
+        )
+        chain.partial, chain.partial_offset, chain.partial_length = b"", -1, 0
         self._logical(chain, place)
 
     def _logical(self, chain: Chain, entry: Entry) -> None:
         """Takes one whole line of coderd's output."""
         text = entry.raw
         if chain.lines:
-            if chain.goes_on(text, self._line_max_bytes, loose=self._mode == "prefix"):
+            if chain.goes_on(entry, self._line_max_bytes, loose=self._mode == "prefix"):
                 return
             self._close(chain)
         if text.startswith(b"    "):
@@ -363,7 +364,7 @@ class Extractor:
     def _finish(self, entry: Entry) -> None:
         """The verdict on one whole entry, kept if it is ours."""
         verdict: Record | Malformed | None = None
-        if entry.length > self._line_max_bytes or len(entry.raw) > self._line_max_bytes:
+        if len(entry.raw) > self._line_max_bytes:
             verdict = self._overlong(entry)
             self._keep(verdict, b"")
         elif NEEDLE in entry.raw or entry.lost is not None:

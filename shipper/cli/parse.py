@@ -64,7 +64,7 @@ def command(paths: tuple[str, ...], form: str, wrapper: str, tz: str, explain: b
             extractor: Extractor = Explainer(source, format=form, wrapper=wrapper, tz=tz)
         else:
             # A plain file can be asked for a line's number later, so nobody needs to count lines before.
-            counted = path == "-" or is_compressed(path)
+            counted = not Path(path).is_file() or is_compressed(path)
             extractor = Extractor(source, format=form, wrapper=wrapper, tz=tz, compact=False, counted=counted)
         try:
             for piece in read_pieces(path, expanded_max_bytes=limit):

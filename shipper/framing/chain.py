@@ -16,7 +16,7 @@ NEEDLE = b"connection_log"
 PRETTY_MAX_BYTES = 131_072
 """Bytes of one JSON document over many lines; a longer one is taken line by line."""
 
-_block_key = re.compile(rb"[^\n=]{1,128}= ?")
+_block_key = re.compile(rb"[^\s=]{1,128}=(?: |\r?$)")
 _header_time = re.compile(rb"(?:\x1b\[[0-9;]*m)*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[")
 
 
@@ -39,11 +39,13 @@ class Chain(Struct):
     partial: bytes = b""
     partial_offset: int = -1
     partial_line: int = 0
-    overlong: int = 0
+    partial_cursor: str | None = None
+    partial_length: int = 0
     lines: list[bytes] = []
     json: bool = False
     lost_indent: bool = False
     size: int = 0
+    length: int = 0
     offset: int = 0
     line: int = 0
     cursor: str | None = None
@@ -60,11 +62,13 @@ class Chain(Struct):
         self.json = json
         self.lost_indent = False
         self.size = len(text)
+        self.length = entry.length
         self.offset, self.line, self.cursor, self.meta = entry.offset, entry.line, entry.cursor, entry.meta
 
-    def goes_on(self, text: bytes, max_bytes: int, *, loose: bool) -> bool:
-        """Whether ``text`` belongs to the open entry; then it was taken, and kept up to ``max_bytes``.
+    def goes_on(self, line: Entry, max_bytes: int, *, loose: bool) -> bool:
+        """Whether a line belongs to the open entry; then it was taken, and kept up to ``max_bytes``.
         ``loose``: the stream may have lost the blanks that mark continuation lines."""
+        text = line.raw
         if self.json:
             if self.size > PRETTY_MAX_BYTES or self.lines[-1][:1] == b"}" or text[:1] not in (b"}", b" ", b"\t"):
                 return False
@@ -73,6 +77,7 @@ class Chain(Struct):
         if self.size <= max_bytes:
             self.lines.append(text)
         self.size += len(text) + 1
+        self.length += line.length
         return True
 
     def _without_indent(self, text: bytes) -> bool:
@@ -91,13 +96,13 @@ class Chain(Struct):
         count = len(lines)
         if not self.json:
             while len(lines) > 1 and lines[-1] in (b"", b"\r"):
-                self.size -= len(lines.pop()) + 1
+                self.length -= len(lines.pop()) + 1
         blank_lines = count - len(lines)
         if self.lost_indent and len(lines) > 1:
             found = _block_key.match(lines[1])
             indent = b" " * (4 + (len(found[0].rstrip()) - 1 if found else 0) + 2)
             lines = [lines[0], b"    " + lines[1], *(indent + line if line else line for line in lines[2:])]
-        entry = Entry(b"\n".join(lines), self.offset, self.line, self.size, self.cursor, self.meta)
+        entry = Entry(b"\n".join(lines), self.offset, self.line, self.length, self.cursor, self.meta)
         self.lines = []
         return entry, blank_lines
 
@@ -121,8 +126,12 @@ def announces_more(text: bytes) -> bool:
     return text.endswith(b" ...\r")
 
 
+_dots = re.compile(
+    rb"(?:\x1b\[[0-9;]*m)*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} ?(?:\x1b\[[0-9;]*m)* ?(?:\x1b\[[0-9;]*m)*\[[a-z]{4}\]"
+    rb"(?:\x1b\[[0-9;]*m)*  ?(?:[^\s:]{1,256}: )?\.\.\.(?:  |\r?$)"
+)
+
+
 def opens_block(text: bytes) -> bool:
     """Whether any human line, ours or not, is followed by the lines of a many-line field or message."""
-    return _header_time.match(text) is not None and (
-        announces_more(text) or b": ...  " in text or text.endswith(b": ...")
-    )
+    return _header_time.match(text) is not None and (announces_more(text) or _dots.match(text) is not None)

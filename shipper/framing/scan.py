@@ -9,6 +9,7 @@ from shipper.framing.chain import PRETTY_MAX_BYTES
 
 BRACE = ord("{")
 BLANKS = b" \t"
+_CLOSING = ord("}")
 MORE_ENDS = b".\rm"
 """What the last byte can be of a line that announces a many-line field: the dots, CR, the end of a colour."""
 _FIRST_LINE_MAX_BYTES = 65_536
@@ -57,14 +58,16 @@ def hold(data: bytes, start: int, end: int) -> int:
         if low > start or not data.startswith((b"{\n", b"{\r\n"), start):
             return end
         at = start
-    if data.find(b"\n}", at, end) >= 0:
-        return end
-    following = data.index(b"\n", at) + 1
-    return at if following >= end or data[following] in BLANKS else end
+    _, open_ended = _document_end(data, at, end)
+    return at if open_ended else end
 
 
 def document(data: bytes, low: int, begin: int, stop: int) -> tuple[int, int] | None:
-    """The span of the JSON document over many lines around the line at ``begin``, which is not its first."""
+    """The span of the JSON document over many lines around the line at ``begin``, which stands behind a blank.
+
+    It begins with ``{`` alone on a line; all its other lines stand behind blanks, up to the ``}`` at column 0. A
+    line of another kind ends it as well: then it was cut.
+    """
     opened = data.rfind(b"\n{", max(low, begin - PRETTY_MAX_BYTES), begin) + 1
     if not opened:
         if not data.startswith(b"{", low) or begin - low > PRETTY_MAX_BYTES:
@@ -72,17 +75,23 @@ def document(data: bytes, low: int, begin: int, stop: int) -> tuple[int, int] | 
         opened = low
     if data[opened + 1] not in b"\r\n":
         return None
-    closed = data.find(b"\n}", begin, min(stop, opened + PRETTY_MAX_BYTES))
-    if closed < 0 or data.find(b"\n{", opened, closed) >= 0:
-        return None
-    over = data.find(b"\n", closed + 1) + 1
-    return (opened, over) if over else None
+    over, _ = _document_end(data, opened, stop)
+    return (opened, over) if over > begin else None
 
 
-def next_document(data: bytes, begin: int) -> int:
-    """Where, behind ``begin``, the next JSON document over many lines may begin, at most so far as one reaches."""
-    at = data.find(b"\n{", begin, begin + PRETTY_MAX_BYTES) + 1
-    return at or begin + PRETTY_MAX_BYTES
+def _document_end(data: bytes, opened: int, stop: int) -> tuple[int, bool]:
+    """Where the document that begins at ``opened`` ends, and whether more of it could follow ``stop``."""
+    over = data.index(b"\n", opened) + 1
+    while over < stop:
+        if over - opened > PRETTY_MAX_BYTES + 1:
+            return over, False
+        first = data[over]
+        if first not in b" \t}":
+            return over, False
+        over = data.index(b"\n", over) + 1
+        if first == _CLOSING:
+            return over, False
+    return over, True
 
 
 def without_cr(raw: bytes) -> bytes:
