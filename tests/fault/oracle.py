@@ -29,7 +29,9 @@ class Verdict:
     unnamed: int = 0
     """Of these the ones that no gap names, or that were never destroyed: lost."""
     doubled: int = 0
-    """Rows of the index beyond one for each event, and events that came into the journal twice."""
+    """Rows of the index beyond one for each event."""
+    again: int = 0
+    """Events whose bytes were read twice; their ids took the second copy out before it was stored."""
     gaps: int = 0
     gap_bytes: int = 0
     problems: list[str] = field(default_factory=list)
@@ -62,10 +64,10 @@ def judge(ledger: Path, state: Path, jump_seconds: float, runs: list[tuple[int, 
     again = sum(row[4] for row in counters)
     verdict.written, verdict.indexed = len(log_of), len(set(found))
     verdict.destroyed, verdict.missing = len(destroyed), len(missing)
-    verdict.doubled = len(found) - len(set(found)) + again
+    verdict.doubled, verdict.again = len(found) - len(set(found)), again
     verdict.gaps, verdict.gap_bytes = len(gaps), sum(gap["bytes"] or 0 for gap in gaps)
     if verdict.doubled:
-        verdict.problems.append(f"{len(found) - len(set(found))} rows doubled, {again} events read twice")
+        verdict.problems.append(f"{verdict.doubled} rows doubled")
     if extra := set(found) - set(log_of):
         verdict.problems.append(f"{len(extra)} events in the index were never written")
     for source, entries, accounted, _, _, malformed in counters:

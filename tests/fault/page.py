@@ -27,7 +27,8 @@ def rows(figures: Figures) -> list[tuple[str, str]]:
         ("of these in files made and destroyed while connlog was down", str(verdict.unseen)),
         ("gaps recorded", str(verdict.gaps)),
         ("events lost without a gap", str(verdict.unnamed)),
-        ("events doubled or read twice", str(verdict.doubled)),
+        ("events doubled in the index", str(verdict.doubled)),
+        ("events read twice, known by their id and stored once", str(verdict.again)),
         ("seconds", f"{figures.seconds:.0f}"),
         ("seed", str(figures.seed)),
     ]

@@ -32,7 +32,7 @@ def exchange(endpoint: Endpoint, request: bytes) -> bytes:
             one.shutdown(socket.SHUT_WR)
             while piece := one.recv(65536):
                 reply += piece
-        except ConnectionError:
+        except OSError:
             pass  # closed with bytes unread: that is an answer too
     return reply
 
