@@ -128,15 +128,22 @@ _counted_up_to: dict[str, tuple[int, int]] = {}
 
 
 def complaint(entry: Malformed, name: str, line: int | None = None) -> str:
-    """``PATH:LINE:COLUMN: reason`` and below it the part of the entry at fault, the place marked."""
+    """``PATH:LINE:COLUMN: reason`` and below it the part of the line at fault, the place marked.
+
+    ``line`` is that of the entry's beginning; of an entry of many lines, the one at fault is named.
+    """
     at = entry.column - 1
-    start = max(0, at - _EXCERPT_BEFORE)
-    before = printable(decode(entry.raw[start:at])).replace("\n", "\\n")
-    after = printable(decode(entry.raw[at : at + _EXCERPT_AFTER])).replace("\n", "\\n")
-    lead = "…" if start else ""
-    tail = "…" if at + _EXCERPT_AFTER < len(entry.raw) else ""
+    above = entry.raw.count(b"\n", 0, at)
+    begin = entry.raw.rfind(b"\n", 0, at) + 1
+    end = entry.raw.find(b"\n", at)
+    end = len(entry.raw) if end < 0 else end
+    start = max(begin, at - _EXCERPT_BEFORE)
+    stop = min(end, at + _EXCERPT_AFTER)
+    before, after = printable(decode(entry.raw[start:at])), printable(decode(entry.raw[at:stop]))
+    lead, tail = "…" if start > begin else "", "…" if stop < end else ""
     mark = " " * (len(lead) + len(before)) + "^"
-    return f"{printable(name)}:{line or entry.line}:{entry.column}: {printable(entry.reason)}\n    {lead}{before}{after}{tail}\n    {mark}"
+    place = f"{printable(name)}:{(line or entry.line) + above}:{at - begin + 1}"
+    return f"{place}: {printable(entry.reason)}\n    {lead}{before}{after}{tail}\n    {mark}"
 
 
 def _controls(lines: bytes) -> bytes:

@@ -93,3 +93,35 @@ def test_an_event_over_the_limit_is_not_silent(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr.count(b"longer than 1048576 bytes") == 2
     assert done.returncode == 1
+
+
+def test_of_many_lines_the_one_at_fault_is_named(tmp_path: Path) -> None:
+    """A JSON document over many lines is broken in its fourth one."""
+    document = b'{\n    "ts": "2025-07-03T06:57:16Z",\n    "msg": "connection_log", "logger_names": ["coderd"],\n    "fields": {"ID" 1}\n}\n'
+    done = connlog(stdin=NOISE * 20 + document, cwd=tmp_path)
+    assert done.stderr.startswith(b"<stdin>:24:21: the JSON is broken")
+    assert done.returncode == 1
+
+
+def test_a_pipe_that_is_named_like_a_file_is_no_trouble(tmp_path: Path) -> None:
+    """Lines of what can't be read twice are counted on the way."""
+    (tmp_path / "coder.log").write_bytes(NOISE * 40 + BAD)
+    shell = f"{sys.executable} -m shipper parse <(cat coder.log) coder.log"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, cwd=tmp_path, check=False)
+    assert done.stderr.count(b":41:73: this quoted string") == 2
+
+
+def test_an_event_over_the_limit_is_not_silent_behind_a_prefix(tmp_path: Path) -> None:
+    """As a bare one; and the line is right although lines before it were not counted one by one."""
+    long = GOOD.replace(b'UserAgent=""', b"UserAgent=" + b"y" * 3_000_000)
+    (tmp_path / "coder.log").write_bytes(NOISE * 100 + b"".join(b"[API] " + line for line in (GOOD, long, GOOD)))
+    done = connlog("coder.log", cwd=tmp_path)
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr.startswith(b"coder.log:102:")
+    assert b"longer than 1048576 bytes" in done.stderr
+
+
+def test_a_document_that_never_ends_swallows_nothing(tmp_path: Path) -> None:
+    """Whole events at column 0 behind an opened brace are events."""
+    done = connlog(stdin=NOISE * 20 + b"{\n    connection_log\n" + GOOD + b"}\n" + NOISE, cwd=tmp_path)
+    assert len(done.stdout.splitlines()) == 1
