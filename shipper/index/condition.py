@@ -110,8 +110,14 @@ class Compiler:
     def _list(self, values: object) -> str:
         return f"(SELECT value FROM json_each({self._put(json.dumps(values))}))"  # noqa: S608  # own names
 
-    def _equals(self, column: str, values: tuple[str, ...], fold: str = _FOLD) -> str:
-        return _holds(column, f"(SELECT id FROM words WHERE {fold} IN {self._list(values)})")  # noqa: S608  # own names
+    def _equals(self, column: str, values: tuple[str, ...]) -> str:
+        return _holds(column, f"(SELECT id FROM words WHERE {_FOLD} IN {self._list(values)})")  # noqa: S608  # own names
+
+    def _apps(self, column: str, names: tuple[str, ...]) -> str:
+        """That a column of kinds holds one of the names of apps, as Coder compares them: ``-`` is ``_``."""
+        # Only the words that kinds use: the comparison can't use the words' index.
+        words = f"SELECT id FROM words WHERE id IN (SELECT {column} FROM kinds)"  # noqa: S608  # own names
+        return _holds(column, f"({words} AND replace({_FOLD}, '-', '_') IN {self._list(names)})")
 
     def _words(self, found: list[tuple[int, int]]) -> list[str]:
         """For each column that uses one of the words (id, uses): that it holds one."""
@@ -152,8 +158,7 @@ class Compiler:
 
     def text(self, term: Text) -> str:
         name, *id_column = _TEXT_COLUMNS[term.key]
-        fold = f"replace({_FOLD}, '-', '_')" if term.key == "app" else _FOLD
-        parts = [self._equals(name, term.values, fold)]
+        parts = [self._apps(name, term.values) if term.key == "app" else self._equals(name, term.values)]
         ids = tuple(uuid for value in term.values if (uuid := read_uuid(value)))
         parts += [self._equals(column, ids) for column in id_column if ids]
         return self._any(parts)
@@ -194,10 +199,11 @@ class Compiler:
     def types(self, term: Types) -> str:
         table = kinds()
         known = tuple(dict.fromkeys((*table.types, *table.families)))
-        self._check("type", term.values, known)
-        parts = [self._equals("type", tuple(one for value in term.values for one in table.family(value)))]
-        if "ssh" in term.values:
-            foreign = self._equals("type", table.foreign_apps())
+        asked = tuple(map(_same_name, term.values))
+        self._check("type", asked, known, _same_name)
+        parts = [self._apps("type", tuple(one for value in asked for one in table.family(value)))]
+        if "ssh" in asked:
+            foreign = self._apps("type", table.foreign_apps())
             ssh = self._equals("method", ("ssh",))
             # The order of the two is the order of their parameters.
             parts.append(f"(({foreign}) IS NOT TRUE AND {ssh})")
@@ -207,10 +213,12 @@ class Compiler:
         self._check("method", term.values, kinds().methods)
         return self._equals("method", term.values)
 
-    def _check(self, key: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
+    def _check(
+        self, key: str, values: tuple[str, ...], known: tuple[str, ...], same: Callable[[str], str] = str
+    ) -> None:
         if all(value in known for value in values):
             return
-        present = self._present(key)
+        present = tuple(map(same, self._present(key)))
         for value in values:
             if value not in known and value not in present:
                 raise unknown_value(key, value, (*known, *present))
@@ -260,6 +268,10 @@ def _holds(column: str, words: str) -> str:
     if column in PLACE_COLUMNS:
         return f"place IN (SELECT id FROM places WHERE {column} IN {words})"  # noqa: S608  # own names
     return f"{column} IN {words}"
+
+
+def _same_name(name: str) -> str:
+    return name.replace("-", "_")
 
 
 def _clamp(value: int) -> int:

@@ -22,6 +22,8 @@ from shipper.query.filter import Filter
 from shipper.record import Record
 
 WORDS_CACHED_MAX = 65_536
+ROWS_MAX = 2**62
+"""Larger limits are as good as this one, and SQLite counts in 64 bits."""
 ROWS_TOGETHER = 1024
 """Rows of an answer that are in memory at once."""
 
@@ -96,7 +98,7 @@ class IndexReader:
             self._begin()
             condition = Compiler(self._database, target, now_ns).compile(filter_, since_ns, until_ns)
             statement = sql.select_rows(target, condition.text, order)
-            bound = limit + 1 if limit else -1
+            bound = min(limit, ROWS_MAX) + 1 if limit else -1
             ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, bound))]
             low, high = time_range(filter_, since_ns, until_ns)
             gaps = self._count(sql.COUNT_GAPS, low, high)
@@ -111,7 +113,7 @@ class IndexReader:
             last = int(self._database.execute(sql.LAST_EVENT).fetchone()[0])
             condition = Compiler(self._database, EVENTS, now_ns).compile(filter_, None, None)
             statement = sql.select_rows(EVENTS, condition.text, "id DESC")
-            ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, count))]
+            ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, min(count, ROWS_MAX)))]
         return Rows(self, ids[::-1], True), last, tuple(condition.notes)
 
     def after(self, filter_: Filter, place: int, *, limit: int, now_ns: int) -> tuple[Rows, int]:
@@ -124,7 +126,7 @@ class IndexReader:
                 place = 0  # another index lies there now
             condition = Compiler(self._database, EVENTS, now_ns).compile(filter_, None, None)
             statement = sql.select_rows(EVENTS, f"{condition.text} AND id > ?", "id")
-            ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, place, limit))]
+            ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, place, min(limit, ROWS_MAX)))]
         return Rows(self, ids, True), ids[-1] if len(ids) == limit else last
 
     def walk(

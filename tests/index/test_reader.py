@@ -104,6 +104,41 @@ def test_an_unknown_column_is_refused_with_the_nearest(path: Path, writer: Index
     reader.close()
 
 
+@pytest.mark.parametrize("limit", [2**62, 2**63 - 1, 2**63, 10**30])
+def test_a_limit_beyond_what_sqlite_counts_is_no_limit(path: Path, writer: IndexWriter, limit: int) -> None:
+    put(writer, event(1), event(2))
+    reader = IndexReader(path)
+    assert (numbers(ask(reader, limit=limit)), ask(reader, limit=limit).cut) == ([2, 1], False)
+    rows, place, _ = reader.latest(parse_query("", NOW), count=limit, now_ns=NOW)
+    assert len(rows) == 2
+    assert len(reader.after(parse_query("", NOW), place - 1, limit=limit, now_ns=NOW)[0]) == 1
+    reader.close()
+
+
+@pytest.mark.parametrize("stored", ["code-server", "code_server", "Code-Server"])
+@pytest.mark.parametrize("events", [True, False])
+def test_a_type_is_found_however_its_blanks_are_written(
+    path: Path, writer: IndexWriter, stored: str, events: bool
+) -> None:
+    put(writer, event(1, type=stored), event(2, type="ssh"), event(3, type="my-own_app"))
+    reader = IndexReader(path)
+    found = {
+        query: numbers(ask(reader, query, events=events, sort="time"))
+        for query in (
+            "type:vscode", "type:code_server", "type:code-server", "type:ssh", "-type:code-server", "type:my_own-app"
+        )
+    }  # fmt: skip
+    reader.close()
+    assert found == {
+        "type:vscode": [1],
+        "type:code_server": [1],
+        "type:code-server": [1],
+        "type:ssh": [2, 3],
+        "-type:code-server": [2, 3],
+        "type:my_own-app": [3],
+    }
+
+
 def test_an_unknown_type_is_refused_until_the_index_holds_it(path: Path, writer: IndexWriter) -> None:
     put(writer, event(1))
     reader = IndexReader(path)
