@@ -154,7 +154,7 @@ def _carry_over(path: Path, writer: IndexWriter) -> tuple[int, int]:
         finally:
             reader.close()
     except StateDamaged as error:
-        say(f"{error}\n{added} events of it were taken over; name the logs to read the rest again")
+        say(str(error), f"{added} events of it were taken over; name the logs to read the rest again")
         return 0, added
     if lost:
         say(f"{lost} events of the present index can't be read; name the logs to read them again")

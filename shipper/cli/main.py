@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 bad news, 2 usage, 3 configuration, 4 I/O, 130 interrupted
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -18,8 +19,8 @@ from typing import NamedTuple
 import click
 
 from shipper import __version__
-from shipper.cli.talk import printable_lines, say
-from shipper.errors import ConfigError, ConnlogError
+from shipper.cli.talk import printable, printable_lines, say
+from shipper.errors import ConfigError, ConnlogError, QueryError
 
 IO_FAILED = 4
 INTERRUPTED = 130
@@ -96,6 +97,11 @@ def connlog() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (without the program's name; None: the process's own) and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None:
+        say("standard output is closed; send it to a file, or to /dev/null if it is not wanted")
+        return IO_FAILED
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(ClosedInput()))
     try:
         instruction = os.environ.get("_CONNLOG_COMPLETE") if argv is None else None
         code = _complete(instruction) if instruction else _invoke(args)
@@ -110,11 +116,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)
-        # It repeats what was typed, which may have been pasted from a log.
-        click.echo(printable_lines(shown.getvalue()), err=True, nl=False)
+        # It repeats what was typed, which may have been pasted from a log, line ends too.
+        text = shown.getvalue()
+        if error.message:
+            text = text.replace(error.message, printable(error.message))
+        click.echo(printable_lines(text), err=True, nl=False)
         return error.exit_code
     except ConfigError as error:
-        say(f"the configuration is invalid\n{error}")
+        say("the configuration is invalid", *error.problems)
+        return error.exit_code
+    except QueryError as error:
+        # Its lines are its own: each problem, and the place below.
+        say(*str(error).split("\n"))
         return error.exit_code
     except ConnlogError as error:
         say(str(error))
@@ -123,6 +136,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(_os_message(error))
         return IO_FAILED
     return code
+
+
+class ClosedInput(io.RawIOBase):
+    """Standard input that the caller has closed: what reads it gets an OSError that says so, others never notice."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, _buffer: object) -> int:
+        raise OSError(errno.EBADF, "standard input is closed; give a PATH")
 
 
 def _invoke(args: list[str]) -> int:

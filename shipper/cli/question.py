@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import click
 
@@ -17,25 +18,78 @@ from shipper.query import Filter, parse_moment, parse_query
 
 # A minus and more letters is an option with its value only for the likes of -n20; all else excludes.
 _match_excluding = re.compile(r'-(?!-)(?:[^\W\d_][^\s]|["/]|\w+:).*', re.DOTALL).fullmatch
+_match_number = re.compile(r"\d+", re.ASCII).fullmatch
+COUNT_MAX = 2**62
+_DIGITS_MAX = 100
 _short_options = re.compile(r"-[fh]*n?\d+|-[fh]+n?")
 
 
 class QuestionCommand(click.Command):
     """A command whose arguments are a query: ``-key:value`` and ``-word`` are parts of it, never short options.
 
-    What ``short_options`` matches is taken for options nevertheless.
+    What ``short_options`` matches is taken for options nevertheless, and so is the value of an option, as in
+    ``--sort -time``.
     """
 
     short_options: ClassVar[re.Pattern[str]] = _short_options
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        end = args.index("--") if "--" in args else len(args)
         options: list[str] = []
         words: list[str] = []
-        for arg in args[:end]:
-            excluding = _match_excluding(arg) and not self.short_options.fullmatch(arg)
-            (words if excluding else options).append(arg)
-        return super().parse_args(ctx, [*options, "--", *words, *args[end + 1 :]])
+        rest = iter(args)
+        for arg in rest:
+            if arg == "--":
+                break
+            if _match_excluding(arg) and not self.short_options.fullmatch(arg):
+                self._refuse_attached(arg)
+                words.append(arg)
+                continue
+            options.append(arg)
+            if self._wants_value(arg):
+                options += islice(rest, 1)
+        return super().parse_args(ctx, [*options, "--", *words, *rest])
+
+    def _wants_value(self, arg: str) -> bool:
+        """Whether the argument ends with an option whose value is the next argument."""
+        if not arg.startswith("-"):
+            return False
+        if arg.startswith("--"):
+            return bool(self._takes_value(arg))
+        for place, letter in enumerate(arg[1:], 2):
+            takes = self._takes_value(f"-{letter}")
+            if takes is None:
+                return False
+            if takes:
+                return place == len(arg)
+        return False
+
+    def _takes_value(self, name: str) -> bool | None:
+        """Whether the option of this name takes a value; None where there is none."""
+        for one in self.params:
+            if isinstance(one, click.Option) and name in one.opts:
+                return not one.is_flag and not one.count
+        return None
+
+    def _refuse_attached(self, arg: str) -> None:
+        """Raise UsageError for ``-cPATH`` where the path is a file: it is meant, and would exclude a word."""
+        if self._takes_value(arg[:2]) and Path(arg[2:]).is_file():
+            raise UsageError(f"{arg}: write {arg[:2]} {arg[2:]}, or -- {arg} to exclude this word")
+
+
+class Count(click.IntRange):
+    """How many rows are wanted: a whole number, 0 or more. What is larger than any index is as good as all."""
+
+    name = "number"
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """``value`` as a number; refuses what is none with a message that shows it."""
+        text = str(value)
+        if not _match_number(text):
+            self.fail(f"{text!r} is not a whole number from 0 on", param, ctx)
+        return min(int(text[:_DIGITS_MAX]), COUNT_MAX)
 
 
 def read_query(words: Sequence[str], now_ns: int) -> Filter:

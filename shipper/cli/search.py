@@ -17,7 +17,7 @@ LIMIT = 100
 @click.argument("words", metavar="[QUERY]...", nargs=-1, shell_complete=question.complete_query)
 @click.option("--since", metavar="TIME", help="From this time on: 2h, 3d, yesterday, 2025-07-03 or RFC 3339.")
 @click.option("--until", metavar="TIME", help="Up to this time, in the same forms.")
-@click.option("--limit", type=click.IntRange(0), default=LIMIT, show_default=True, help="Most rows; 0: no limit.")
+@click.option("--limit", type=question.Count(), default=LIMIT, show_default=True, help="Most rows; 0: no limit.")
 @click.option(
     "--sort", metavar="COLUMN", default="-time", show_default=True, help="Order; a minus before it: descending."
 )

@@ -25,7 +25,7 @@ FOLLOWED_ROWS_MAX = 1000
 @click.command(cls=question.QuestionCommand)
 @click.argument("words", metavar="[QUERY]...", nargs=-1, shell_complete=question.complete_query)
 @click.option("-f", "--follow", is_flag=True, help="Go on and show events as the daemon stores them.")
-@click.option("-n", "count", type=click.IntRange(0), default=NEWEST, show_default=True, help="How many of the newest.")
+@click.option("-n", "count", type=question.Count(), default=NEWEST, show_default=True, help="How many of the newest.")
 @click.option("--output", type=click.Choice(("table", "ndjson", "raw")), default="table", show_default=True)
 @click.option(
     "--index", type=click.Path(path_type=Path), help="The index to ask; default: index.db in the state folder."

@@ -19,13 +19,13 @@ def _escape(character: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """The same, but line ends stay: for messages of our own that have lines."""
+    """The same, but line ends stay: for text that has lines by its own nature, and no name of a file in it."""
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def say(message: str) -> None:
-    """A message on stderr, of one line or several, behind the program's name."""
-    click.echo(f"connlog: {printable_lines(message)}", err=True)
+def say(*lines: str) -> None:
+    """A message on stderr behind the program's name; a line end within one of its lines is an escape."""
+    click.echo("connlog: " + "\n".join(map(printable, lines)), err=True)
 
 
 def warn(message: str) -> None:

@@ -94,6 +94,15 @@ def test_wrong_usage_exits_2_and_says_what_is_right(
         (ConnlogError("a name with \x1b[31m in it"), 4, "connlog: a name with \\x1b[31m in it\n"),
         (ConnlogError("bidi \u202e and \U000e0001"), 4, "connlog: bidi \\u202e and \\U000e0001\n"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 4, "connlog: /x/y: No space left on device\n"),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file", "no\nconnlog: fine"),
+            4,
+            "connlog: no\\x0aconnlog: fine: No such file\n",
+        ),
+        (StateBusy("x\nconnlog: fine"), 4, "connlog: x\\x0aconnlog: fine\n"),
+        (ConfigError(["x\nconnlog: fine"]), 3, "invalid\nx\\x0aconnlog: fine\n"),
+        (click.UsageError("x\nconnlog: fine"), 2, "Error: x\\x0aconnlog: fine\n"),
+        (QueryError("q", "wrong\n  here\n  ^", 1), 2, "connlog: wrong\n  here\n  ^\n"),
         (OSError("without a number"), 4, "connlog: without a number\n"),
         (KeyboardInterrupt(), 130, ""),
         (click.Abort(), 130, ""),
@@ -150,3 +159,32 @@ def test_a_full_disk_behind_stdout_is_an_error() -> None:
         )
     assert done.returncode == 4
     assert done.stderr == "connlog: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code", "said"),
+    [
+        ("<&-", "parse", 4, "connlog: standard input is closed; give a PATH\n"),
+        ("<&-", "parse --explain -", 4, "connlog: standard input is closed; give a PATH\n"),
+        ("<&-", "--version", 0, ""),
+        (">&-", "parse /dev/null", 4, "connlog: standard output is closed"),
+        (">&-", "--help", 4, "connlog: standard output is closed"),
+        ("2>&-", "parse /no/such/file", 4, ""),
+        ("<&- >&- 2>&-", "parse", 4, ""),
+    ],
+)
+def test_a_closed_stream_is_an_error_only_where_it_is_needed(closed: str, arguments: str, code: int, said: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m shipper {arguments} {closed}', sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    assert done.stderr.startswith(said)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_name_of_a_file_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parse", "nofile\nconnlog: all good"]) == 4
+    assert len(capsys.readouterr().err.splitlines()) == 1

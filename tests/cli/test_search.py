@@ -96,6 +96,47 @@ def test_an_argument_that_begins_with_a_minus_excludes(
         assert (code, [json.loads(line)["workspace_name"] for line in captured.out.splitlines()]) == (0, found)
 
 
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--sort", "-time"], ["-1+1", "w3", "w1"]),
+        (["--sort", "time"], ["w1", "w3", "-1+1"]),
+        (["--sort", "-code"], ["w3", "w1", "-1+1"]),
+        (["--sort=-code"], ["w3", "w1", "-1+1"]),
+        (["-w3", "--sort", "-code", "-type:vscode"], ["w1", "-1+1"]),
+    ],
+)
+def test_the_value_of_an_option_may_begin_with_a_minus(
+    index: str, options: list[str], found: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", "--index", index, "--output", "ndjson", *options]) == 0
+    assert [json.loads(line)["workspace_name"] for line in capsys.readouterr().out.splitlines()] == found
+
+
+def test_an_option_with_its_file_attached_never_becomes_an_excluded_word(
+    index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "connlog.toml"
+    config.touch()
+    assert main(["search", "--index", index, f"-c{config}"]) == 2
+    assert f"write -c {config}" in capsys.readouterr().err
+    assert main(["search", "--index", index, "--", f"-c{config}"]) == 0
+
+
+@pytest.mark.parametrize("limit", [2**62, 2**63 - 1, 2**64, 10**30, "9" * 10_000])
+def test_any_number_is_a_limit(index: str, limit: int | str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--index", index, "--output", "ndjson", "--limit", str(limit)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert main(["tail", "--index", index, "--output", "ndjson", "-n", str(limit)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+@pytest.mark.parametrize("limit", ["abc", "-1", "1.5", "", "\u0663"])
+def test_what_is_no_number_is_no_limit(index: str, limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--index", index, "--limit", limit]) == 2
+    assert f"{limit!r} is not a whole number from 0 on" in capsys.readouterr().err
+
+
 def test_ndjson_has_the_shape_of_a_connection_and_holds_no_control_character(
     index: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,10 @@ def test_text_that_is_printable_stays(text: str) -> None:
     assert printable(text) == text
 
 
-def test_a_message_may_have_lines_and_a_warning_may_not(capsys: pytest.CaptureFixture[str]) -> None:
-    say("one\ntwo\x1b[2J")
+def test_only_the_lines_of_a_message_itself_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    say("one", "two\x1b[2J\nconnlog: forged")
     warn("three\nfour\udcff")
-    assert capsys.readouterr().err == "connlog: one\ntwo\\x1b[2J\nconnlog: warning: three\\x0afour\\udcff\n"
+    assert (
+        capsys.readouterr().err
+        == "connlog: one\ntwo\\x1b[2J\\x0aconnlog: forged\nconnlog: warning: three\\x0afour\\udcff\n"
+    )
