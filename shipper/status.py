@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from shipper.errors import StateDamaged, StateError
+from shipper.errors import StateDamaged, StateError, StateFull
 from shipper.inputs.tailer import FileState
 from shipper.journal import Counters, Depth, QuarantineSize
 from shipper.record import Gap
@@ -16,6 +19,15 @@ from shipper.record import Gap
 FILES_MAX_COUNT = 500
 """Of more files those with the greatest lag are listed; ``files_count`` counts all."""
 GAPS_MAX_COUNT = 20
+HEARTBEAT_SECONDS = 10.0
+"""A status that stays the same is touched so often: the file's time says when the daemon was last heard of."""
+OLD_SECONDS = 30.0
+"""An older file means that the daemon hangs, or can't write any more."""
+ROOM_BYTES = 4096
+"""The file's size is a multiple of it, so that on a full disk a somewhat longer status fits over the old one."""
+SLACK_BYTES = 1024
+AGAIN_SECONDS = 0.1
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OutputStatus(Struct, frozen=True):
@@ -40,7 +52,8 @@ class Drift(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """All of it. ``state`` is reading, paused, stopping or stopped; ``updated`` is when anything last changed."""
+    """All of it. ``state`` is waiting (the start waits for room on the disk, ``paused`` says so, and nothing else is
+    known), reading, paused, stopping or stopped; ``updated`` is when anything last changed."""
 
     version: str
     pid: int
@@ -68,36 +81,123 @@ class Status(Struct, frozen=True):
     schema: int = 1
 
 
+def waiting_status(version: str, started: str, reason: str) -> Status:
+    """The status of this process while its start waits because of ``reason``."""
+    return Status(
+        version=version,
+        pid=os.getpid(),
+        started=started,
+        updated=started,
+        state="waiting",
+        paused=reason,
+        files=[],
+        files_count=0,
+        lag_bytes=0,
+        troubles={},
+        sources={},
+        journal=Depth(0, 0, 0, None),
+        journal_max_bytes=0,
+        outputs=[],
+        gaps_count=0,
+        gaps=[],
+        quarantine=QuarantineSize(0, 0, 0, 0),
+        quarantine_max_bytes=0,
+        drift=[],
+    )
+
+
 class StatusFile:
-    """The file ``status.json`` of a state folder, replaced whole and only when something changed."""
+    """The file ``status.json`` of a state folder: replaced whole when something changed, written over in place where
+    a full disk has no room for a second one, and touched while nothing changes."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "status.json"
         self._written: Status | None = None
+        self._touched = float("-inf")
 
     def write(self, status: Status) -> None:
-        """Write ``status`` unless it says what the file says. Raises StateError."""
-        if (
-            self._written is not None
-            and msgspec.structs.replace(status, updated=self._written.updated) == self._written
-        ):
-            return
+        """Write ``status`` unless it says what the file says. Raises StateError, and StateFull where not even the
+        old file has room for it."""
+        try:
+            if (
+                self._written is not None
+                and msgspec.structs.replace(status, updated=self._written.updated) == self._written
+            ):
+                if time.monotonic() - self._touched >= HEARTBEAT_SECONDS:
+                    os.utime(self._path)
+                    self._touched = time.monotonic()
+                return
+            try:
+                self._replace(status)
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                self._overwrite(status)
+        except OSError as error:
+            raise StateError(f"{self._path}: can't be written: {error.strerror}") from error
+        self._written = status
+        self._touched = time.monotonic()
+
+    def _replace(self, status: Status) -> None:
+        body = msgspec.json.encode(status)
+        size = -(-(len(body) + SLACK_BYTES) // ROOM_BYTES) * ROOM_BYTES
         beside = self._path.with_name(self._path.name + ".new")
         try:
             fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
             with os.fdopen(fd, "wb") as file:
-                file.write(msgspec.json.encode(status) + b"\n")
+                file.write(_padded(body, size))
             beside.replace(self._path)
+        except OSError:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
+
+    def _overwrite(self, status: Status) -> None:
+        full = f"{self._path}: can't be written, no room on the disk; until there is, 'connlog status' shows old facts"
+        try:
+            fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise StateFull(full) from None
+        try:
+            size = os.fstat(fd).st_size
+            body = msgspec.json.encode(status)
+            while len(body) >= size:
+                # The lists that have a count beside them may be shorter, and still say the truth.
+                if not status.gaps and not status.files:
+                    raise StateFull(full)
+                status = msgspec.structs.replace(status, gaps=[], files=status.files[: len(status.files) // 2])
+                body = msgspec.json.encode(status)
+            os.pwrite(fd, _padded(body, size), 0)
         except OSError as error:
-            raise StateError(f"{self._path}: can't be written: {error.strerror}") from error
-        self._written = status
+            if error.errno in _FULL:
+                raise StateFull(full) from error
+            raise
+        finally:
+            os.close(fd)
+
+
+def _padded(body: bytes, size: int) -> bytes:
+    return body.ljust(size - 1) + b"\n"
+
+
+def status_ns(folder: Path) -> int | None:
+    """When the daemon of the folder was last heard of, in nanoseconds since 1970; None where there is no status."""
+    try:
+        return (folder / "status.json").stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def read_status(folder: Path) -> Status | None:
     """The status in a state folder, or None where no daemon has ever written one. Raises StateError."""
     path = folder / "status.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Status)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Status)
+        except (msgspec.MsgspecError, ValueError):
+            # It may just have been written over in place.
+            time.sleep(AGAIN_SECONDS)
+            return msgspec.json.decode(path.read_bytes(), type=Status)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from shipper.config import load_config
+from shipper.service.stop import Stop
 
 
 @click.command("run")
@@ -17,10 +17,13 @@ def command(path: Path | None) -> int:
     Reads every input into the journal and delivers it to every output. SIGTERM or SIGINT stop reading,
     deliver what was read, and exit 0; a second one ends it at once, and nothing is lost by that.
     """
-    config = load_config(path)
-    # Imported here: a configuration that is refused needs none of it.
-    from shipper.service.daemon import run_daemon
-    from shipper.service.diary import open_diary
+    with Stop() as stop:
+        # Imported here: a signal is heard before all that takes its time, and a refused configuration needs no daemon.
+        from shipper.config import load_config
 
-    open_diary()
-    return run_daemon(config)
+        config = load_config(path)
+        from shipper.service.daemon import run_daemon
+        from shipper.service.diary import open_diary
+
+        open_diary()
+        return run_daemon(config, stop)

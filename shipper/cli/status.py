@@ -1,8 +1,9 @@
-"""``connlog status``: what the daemon of a state folder is doing, or was doing last; exits 1 when none runs."""
+"""``connlog status``: what the daemon of a state folder is doing, or was doing last; exits 1 when none runs or is heard of."""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -18,26 +19,53 @@ def command(path: Path | None, form: str) -> int:
     """Show what the daemon is doing.
 
     Inputs with their position and lag, the journal, and each output with what is pending. Exits 1 when no
-    daemon runs on the state folder; what is shown then is what the last one left.
+    daemon runs on the state folder, or the one that does is not heard of; what is shown then is old.
     """
     # Imported here: --help needs none of it.
     import msgspec
 
-    from shipper.service.lock import is_running
-    from shipper.status import read_status
+    from shipper.service.lock import holder_of
+    from shipper.status import OLD_SECONDS, read_status, status_ns
+    from shipper.timestamp import from_ns
 
     folder = load_config(path).state.dir
+    holder = holder_of(folder)
     status = read_status(folder)
-    running = is_running(folder, status.pid if status is not None else None)
+    heard_ns = status_ns(folder)
+    age_seconds = None if heard_ns is None else max(0.0, (time.time_ns() - heard_ns) / 1e9)
+    trouble, state = None, ""
+    if holder is None:
+        state = "not running"
+        trouble = f"no daemon runs on {folder}" + ("" if status else ", and none has left a status: see 'connlog run'")
+    elif status is None or status.state == "stopped" or holder.pid not in (None, status.pid):
+        state = "not known yet"
+        trouble = (
+            f"process {holder.pid or 'unknown'} holds {folder} and has written no status: it starts, or finds no room "
+            "on the disk, or is no daemon; its own log says more"
+        ) + ("; shown is what the last daemon left" if status else "")
+    elif heard_ns is not None and age_seconds is not None and age_seconds > OLD_SECONDS:
+        state = f"{status.state} {age_seconds:.0f} s ago"
+        trouble = (
+            f"the status was not renewed since {from_ns(heard_ns)[:19]}Z: the daemon may be stuck or the disk full; "
+            "its own log says more"
+        )
+    else:
+        state = status.state
     if form == "json":
-        body = msgspec.to_builtins(status) if status is not None else None
-        sys.stdout.write(msgspec.json.encode({"running": running, "state_dir": str(folder), "status": body}).decode())
-        sys.stdout.write("\n")
+        facts = {
+            "running": holder is not None,
+            "process": holder.pid if holder is not None else None,
+            "state_dir": str(folder),
+            "trouble": trouble,
+            "age_seconds": age_seconds,
+            "status": msgspec.to_builtins(status) if status is not None else None,
+        }
+        sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
     elif status is not None:
         from shipper.service.status_page import page
 
-        for line in page(status, running=running, folder=str(folder)):
+        for line in page(status, state=state, folder=str(folder)):
             click.echo(printable(line))
-    if not running:
-        warn(f"no daemon runs on {folder}" + ("" if status is not None else ", and none ever has: see 'connlog run'"))
-    return 0 if running else 1
+    if trouble is not None:
+        warn(trouble)
+    return 0 if trouble is None else 1

@@ -63,7 +63,7 @@ class Delivery:
         return block is not None
 
     def close(self) -> None:
-        """Close the target."""
-        if self._target is not None:
-            self._target.close()
-            self._target = None
+        """Close the target. Raises ConnlogError where it could not be tidied up; it is closed then too."""
+        target, self._target = self._target, None
+        if target is not None:
+            target.close()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import resource
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from shipper import __version__
@@ -21,11 +20,12 @@ from shipper.inputs.tailer import Tailer
 from shipper.inputs.wakeup import WakeUp
 from shipper.journal import Journal
 from shipper.record import Source
-from shipper.service.lock import StateLock
+from shipper.service.lock import FULL, StateLock
 from shipper.service.outlet import open_delivery
 from shipper.service.reading import Reading
 from shipper.service.sending import Sending
-from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, StatusFile
+from shipper.service.stop import Stop
+from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, StatusFile, waiting_status
 from shipper.timestamp import from_ns
 
 if TYPE_CHECKING:
@@ -39,46 +39,64 @@ log = logging.getLogger(__name__)
 
 
 class Daemon:
-    """One run of the service with ``config``. Raises ConnlogError where it can't start."""
+    """One run of the service with ``config`` until ``stop`` is asked for; holds the state folder from the first moment.
+    Raises StateFull where there is no room for that, and ConnlogError where it can't start."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, stop: Stop) -> None:
         self._config = config
         self._folder = config.state.dir
         self._host = socket.gethostname()
         self._started = from_ns(time.time_ns())
         self._state = "reading"
-        self._stop = threading.Event()
+        self._stop = stop
         self._failed: str | None = None
         self._endpoint: Endpoint | None = None
         self._make_folder()
-        self._lock = StateLock(self._folder)
-        try:
-            self._open()
-        except BaseException:
-            self._lock.close()
-            raise
-
-    def _open(self) -> None:
-        config = self._config
-        self._journal = Journal(
-            self._folder / "journal.db",
-            max_bytes=config.state.journal_max_bytes,
-            quarantine_max_bytes=config.state.quarantine_max_bytes,
-        )
         self._status_file = StatusFile(self._folder)
-        deliveries = [open_delivery(output, self._journal, self._folder) for output in config.outputs]
-        for name in self._journal.keep_outputs({delivery.name for delivery in deliveries}):
-            log.warning("output %s is no longer configured; nothing is kept for it any more", name)
-        self._sendings = [Sending(delivery) for delivery in deliveries]
-        tailer = Tailer(
-            config.inputs, self._journal.positions(), self._extractor, fresh=self._journal.fresh, host=self._host
-        )
-        poll_seconds = min((watch.poll_seconds for watch in config.inputs), default=STATUS_SECONDS)
-        self._reading = Reading(tailer, self._journal, poll_seconds, self._appended)
+        self._lock = StateLock(self._folder)
 
     def run(self) -> int:
-        """Work until SIGTERM or SIGINT, then drain; returns the exit code. A second signal ends the process at once."""
-        previous = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
+        """Work until the stop, then drain; returns the exit code. On a full disk the start waits for room."""
+        try:
+            while not self._stop.asked:
+                try:
+                    self._open()
+                except StateFull as error:
+                    log.warning("the start waits: %s", error)
+                    self._write_file(waiting_status(__version__, self._started, str(error)))
+                    self._stop.wait(STATUS_SECONDS)
+                else:
+                    return self._work()
+        finally:
+            self._lock.close()
+        log.info("stopped before anything was read")
+        return 0
+
+    def _open(self) -> None:
+        """Open all parts, or none and raise."""
+        config = self._config
+        with ExitStack() as undo:
+            self._journal = Journal(
+                self._folder / "journal.db",
+                max_bytes=config.state.journal_max_bytes,
+                quarantine_max_bytes=config.state.quarantine_max_bytes,
+            )
+            undo.callback(self._journal.close)
+            deliveries = []
+            for output in config.outputs:
+                deliveries.append(open_delivery(output, self._journal, self._folder))
+                undo.callback(deliveries[-1].close)
+            for name in self._journal.keep_outputs({delivery.name for delivery in deliveries}):
+                log.warning("output %s is no longer configured; nothing is kept for it any more", name)
+            self._sendings = [Sending(delivery) for delivery in deliveries]
+            tailer = Tailer(
+                config.inputs, self._journal.positions(), self._extractor, fresh=self._journal.fresh, host=self._host
+            )
+            poll_seconds = min((watch.poll_seconds for watch in config.inputs), default=STATUS_SECONDS)
+            self._reading = Reading(tailer, self._journal, poll_seconds, self._appended)
+            undo.pop_all()
+
+    def _work(self) -> int:
         wake_up = WakeUp(self._config.inputs, self._reading.wake)
         reader = self._thread("reader", self._reading.run)
         senders = [self._thread(f"output-{sending.name}", sending.run) for sending in self._sendings]
@@ -105,9 +123,6 @@ class Daemon:
         finally:
             if self._endpoint is not None:
                 self._endpoint.close()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-            self._lock.close()
         if self._failed is not None:
             log.error("stopped: %s", self._failed)
             return ConnlogError.exit_code
@@ -121,6 +136,8 @@ class Daemon:
         try:
             self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
+            if error.errno in FULL:
+                raise StateFull(f"{self._folder}: no room on the disk; make room, and it goes on by itself") from error
             raise StateError(f"{self._folder}: can't be made: {error.strerror}; choose another state.dir") from error
         # Every followed file is held open, so that its rotation loses nothing.
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -176,24 +193,25 @@ class Daemon:
 
     def _fail(self, message: str) -> None:
         self._failed = message
-        self._stop.set()
+        self._stop.ask()
 
     def _appended(self) -> None:
         for sending in self._sendings:
             sending.wake()
 
-    def _signalled(self, number: int, frame: FrameType | None) -> None:
-        if self._stop.is_set():
-            # Nothing is lost by that: what is not in the journal is read again.
-            os._exit(128 + number)
-        self._stop.set()
-
     # ---- status --------------------------------------------------------------------------------
 
     def _write_status(self) -> None:
-        status = self._status()
+        try:
+            status = self._status()
+        except StateError as error:
+            log.warning("the status can't be made: %s", error)
+            return
         if self._endpoint is not None:
             self._endpoint.publish(status)
+        self._write_file(status)
+
+    def _write_file(self, status: Status) -> None:
         try:
             self._status_file.write(status)
         except StateError as error:
@@ -245,19 +263,21 @@ class Daemon:
         return found
 
 
-def run_daemon(config: Config) -> int:
-    """Run the service with ``config`` until it is told to stop; returns the exit code. Raises ConnlogError.
+def run_daemon(config: Config, stop: Stop) -> int:
+    """Run the service with ``config`` until ``stop`` is asked for; returns the exit code. Raises ConnlogError.
 
     On a full disk it waits for room: nothing is lost meanwhile that the log's own files keep.
     """
-    while True:
+    while not stop.asked:
         try:
-            daemon = Daemon(config)
+            daemon = Daemon(config, stop)
         except StateFull as error:
             log.warning("the start waits: %s", error)
-            time.sleep(STATUS_SECONDS)
+            stop.wait(STATUS_SECONDS)
         else:
             return daemon.run()
+    log.info("stopped before anything was read")
+    return 0
 
 
 __all__ = ["Daemon", "run_daemon"]

@@ -83,16 +83,17 @@ class Reading:
             except (StateDamaged, StateNewer):
                 raise
             except StateError as error:
-                if self.paused is None:
+                stopping = self._stop.is_set()
+                if self.paused is None and not stopping:
                     log.warning("reading pauses: %s", error)
                 self.paused = str(error)
-                if self._stop.is_set():
+                if stopping:
                     log.warning("stopping with lines read that are not in the journal; they are read again next time")
                     return
                 self._stop.wait(RETRY_SECONDS)
                 continue
             if self.paused is not None:
-                log.info("reading goes on")
+                log.info("what was read is in the journal" if self._stop.is_set() else "reading goes on")
                 self.paused = None
             _tell_batch(batch, appended)
             if appended.seq is not None:

@@ -49,9 +49,16 @@ class Sending:
                 try:
                     more = self._delivery.step(time.monotonic())
                 except ConnlogError as error:
-                    log.warning("output %s waits and will try again: %s", self.name, error)
                     self.last_error = str(error)
                     self.errors_count += 1
+                    if self._stop.is_set():
+                        log.warning(
+                            "output %s ends with events it has not taken, which stay in the journal: %s",
+                            self.name,
+                            _cause(error),
+                        )
+                        return
+                    log.warning("output %s waits and will try again: %s", self.name, error)
                     self.pulse.beat(backoff)
                     if self._stop.wait(backoff):
                         return
@@ -69,4 +76,20 @@ class Sending:
                     self._wake.wait(IDLE_SECONDS)
         finally:
             self.pulse.end()
+            self._close()
+
+    def _close(self) -> None:
+        try:
             self._delivery.close()
+        except ConnlogError as error:
+            # What it has taken for good is there, in files of its own if need be; the rest is in the journal.
+            log.warning(
+                "output %s is closed, but not tidied up, which the next start does; nothing is lost: %s",
+                self.name,
+                _cause(error),
+            )
+
+
+def _cause(error: ConnlogError) -> str:
+    """What happened, without the advice of one who goes on."""
+    return str(error.__cause__ or error)

@@ -11,13 +11,16 @@ DRIFT_MAX_COUNT = 20
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-def page(status: Status, *, running: bool, folder: str) -> Iterator[str]:
-    """The lines of the page, without escapes for a terminal; names in it may hold any character."""
-    state = status.state if running else "not running"
+def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
+    """The lines of the page, without escapes for a terminal; names in it may hold any character. ``state`` is the
+    word for what the daemon does now."""
     yield f"connlog {status.version}  {state}  process {status.pid}  state {folder}"
     yield f"started {_moment(status.started)}  updated {_moment(status.updated)}"
     if status.paused:
         yield f"PAUSED: {status.paused}"
+    if status.state == "waiting":
+        yield "Nothing else is known before the start."
+        return
     yield ""
     yield "INPUTS"
     files = [[f.path, f.state, _size(f.offset), _size(f.lag_bytes)] for f in status.files]
