@@ -64,8 +64,9 @@ class Appender:
             self._recent.add(group, ids)
 
     def write(self, batch: Batch, now_ns: int) -> Appended:
-        """Write one batch, once in a transaction; copies of recent events are left out and counted. Raises StateFull."""
-        if self._used_bytes() >= self._max_bytes:
+        """Write one batch, once in a transaction; copies of recent events are left out and counted. Raises StateFull,
+        but never for a batch that only tells of losses: at the limit, too, the journal starts and says what it lacks."""
+        if not batch.gaps_only and self._used_bytes() >= self._max_bytes:
             raise StateFull(
                 f"{self._path}: the journal has reached state.journal_max ({self._max_bytes} bytes); "
                 "reading pauses until an output catches up: see 'connlog status'"

@@ -40,6 +40,11 @@ class Batch(Struct, frozen=True):
     began: bool = False
 
     @property
+    def gaps_only(self) -> bool:
+        """Whether it only tells of losses."""
+        return bool(self.gaps) and not (self.pieces or self.positions or self.forget)
+
+    @property
     def empty(self) -> bool:
         """Whether writing it would change nothing."""
         return not (self.pieces or self.positions or self.forget or self.gaps or self.began)

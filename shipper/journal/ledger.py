@@ -11,6 +11,10 @@ from shipper.journal import sql
 from shipper.journal.batch import Batch
 from shipper.journal.sift import Sifted
 
+FORMER_SOURCES = "former sources"
+"""The name under which sources are counted together that no longer have a row of their own."""
+COUNTERS_MAX_COUNT = 500
+"""Sources, the former ones as one of them, that have a row: those whose counts changed last."""
 QUARANTINE_MAX_COUNT = 100_000
 """Beyond it the oldest entries make room, and are counted."""
 REASON_MAX_CHARACTERS = 1000
@@ -33,7 +37,9 @@ def write_ledger(
 ) -> Entered:
     """Add what ``batch`` says to every account."""
     for source, counts in sifted.counts.items():
-        db.execute(sql.ADD_COUNTERS, (source, *(getattr(counts, name) for name in counts.__struct_fields__)))
+        db.execute(sql.ADD_COUNTERS, (source, *(getattr(counts, name) for name in counts.__struct_fields__), now_ns))
+    if sifted.counts:
+        fold_counters(db, now_ns)
     textless, trimmed = _write_quarantine(db, sifted, now_ns, quarantine_max_bytes)
     for gap in sifted.gaps:
         db.execute(sql.ADD_GAP, (now_ns, _encode(gap)))
@@ -41,6 +47,18 @@ def write_ledger(
         db.execute(sql.TRIM_GAPS, (GAPS_MAX_COUNT,))
     names = [name[:DRIFT_NAME_MAX_CHARACTERS] for piece in batch.pieces for name in piece.drift]
     return Entered(textless, trimmed, _count_drift(db, names, now_ns))
+
+
+def fold_counters(db: sqlite3.Connection, now_ns: int) -> None:
+    """Add the counts of the sources that changed longest ago to those of the former ones: no sum over all changes."""
+    surplus = int(db.execute(sql.COUNT_COUNTERS).fetchone()[0]) - COUNTERS_MAX_COUNT
+    if surplus <= 0:
+        return
+    # One more where the row of the former sources is new.
+    known = db.execute(sql.HAS_COUNTERS, (FORMER_SOURCES,)).fetchone()[0]
+    for row in db.execute(sql.OLDEST_COUNTERS, (FORMER_SOURCES, surplus + (not known))).fetchall():
+        db.execute(sql.ADD_COUNTERS, (FORMER_SOURCES, *row[1:], now_ns))
+        db.execute(sql.DROP_COUNTERS, (row[0],))
 
 
 def _write_quarantine(

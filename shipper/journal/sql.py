@@ -44,6 +44,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE TRIGGER quarantine_renewed AFTER UPDATE OF reason ON quarantine BEGIN
             UPDATE quarantine_size SET place_bytes = place_bytes + length(NEW.reason) - length(OLD.reason); END""",
     ),
+    ("ALTER TABLE counters ADD COLUMN changed_ns INTEGER NOT NULL DEFAULT 0",),
 )
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
@@ -95,17 +96,28 @@ ANY_FOLLOWED: Final = "SELECT EXISTS (SELECT 1 FROM positions WHERE substr(key, 
 PUT_POSITION: Final = "INSERT INTO positions VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body = excluded.body"
 DROP_POSITION: Final = "DELETE FROM positions WHERE key = ?"
 
-ALL_COUNTERS: Final = "SELECT * FROM counters ORDER BY source"
-ADD_COUNTERS: Final = """INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source) DO UPDATE SET
+_COUNTERS_ROW = """SELECT source, lines, bytes, entries, stored, duplicates, malformed, not_ours, lookalikes
+    FROM counters"""
+ALL_COUNTERS: Final = _COUNTERS_ROW + " ORDER BY source"
+OLDEST_COUNTERS: Final = _COUNTERS_ROW + " WHERE source != ? ORDER BY changed_ns, source LIMIT ?"
+COUNT_COUNTERS: Final = "SELECT COUNT(*) FROM counters"
+HAS_COUNTERS: Final = "SELECT EXISTS (SELECT 1 FROM counters WHERE source = ?)"
+DROP_COUNTERS: Final = "DELETE FROM counters WHERE source = ?"
+ADD_COUNTERS: Final = """INSERT INTO counters
+    (source, lines, bytes, entries, stored, duplicates, malformed, not_ours, lookalikes, changed_ns)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source) DO UPDATE SET
     lines = lines + excluded.lines, bytes = bytes + excluded.bytes, entries = entries + excluded.entries,
     stored = stored + excluded.stored, duplicates = duplicates + excluded.duplicates,
     malformed = malformed + excluded.malformed, not_ours = not_ours + excluded.not_ours,
-    lookalikes = lookalikes + excluded.lookalikes"""
+    lookalikes = lookalikes + excluded.lookalikes, changed_ns = excluded.changed_ns"""
 
 ALL_RECENT: Final = "SELECT n, ids FROM recent ORDER BY n"
 LATER_RECENT: Final = "SELECT n, ids FROM recent WHERE n > ? ORDER BY n"
 ADD_RECENT: Final = "INSERT INTO recent (ids) VALUES (?)"
 DROP_RECENT: Final = "DELETE FROM recent WHERE n <= ?"
+LAST_RECENT: Final = "SELECT COALESCE(MAX(n), 0) FROM recent"
+RECENT_OF_BATCH: Final = "INSERT INTO recent (ids) SELECT ids FROM batches WHERE seq = ? AND length(ids) > 0"
+RECENT_SIZES_BACK: Final = "SELECT n, length(ids) FROM recent ORDER BY n DESC"
 
 ADD_QUARANTINE: Final = """INSERT INTO quarantine
     (stored_ns, source, reason, line, "column", length, time, place, raw, output, code, textless)

@@ -28,7 +28,7 @@ from shipper.journal.mark import Mark
 from shipper.journal.position import BACKFILL_PREFIX, Position, decode_position
 from shipper.journal.proof import prove
 from shipper.journal.quarantine import Quarantined, QuarantineSize, read_entries, read_size
-from shipper.journal.recovery import Salvage, salvage, went_back
+from shipper.journal.recovery import end_recovery, recover, went_back
 from shipper.record import SCHEMA, Gap, Source
 from shipper.timestamp import from_ns
 
@@ -75,44 +75,57 @@ class Journal:
         self._path = path
         self._now_ns = now_ns
         self._lock = threading.RLock()
-        saved: Salvage | None = None
+        end_recovery(path, now_ns())
         try:
             self._db = _open_sound(path)
         except StateDamaged as error:
             log.warning("%s; what is sound is taken over into a new one", error)
-            saved = salvage(path, now_ns())
-            self._db = connect(path)
-        with translated(path):
-            self._prepare(saved)
-            self._appender = Appender(
-                self._db,
+            mark = Mark(path)
+            newest = mark.read()
+            mark.close()
+            recover(
                 path,
-                max_bytes=max_bytes,
-                quarantine_max_bytes=quarantine_max_bytes,
+                newest=newest,
+                base=self._base(),
+                now_ns=now_ns(),
                 recent_ids_max_count=recent_ids_max_count,
             )
+            self._db = connect(path)
         self._mark = Mark(path)
-        newest = self._mark.read()
-        if saved is not None:
-            self.append(Batch(gaps=(saved.gap(newest),)))
-        elif newest > (last := self._last_seq()):
-            self.append(Batch(gaps=(went_back(path, newest - last, now_ns()),)))
+        try:
+            with translated(path):
+                self._prepare()
+                self._appender = Appender(
+                    self._db,
+                    path,
+                    max_bytes=max_bytes,
+                    quarantine_max_bytes=quarantine_max_bytes,
+                    recent_ids_max_count=recent_ids_max_count,
+                )
+            newest = self._mark.read()
+            if newest > (last := self._last_seq()):
+                self.append(Batch(gaps=(went_back(path, newest - last, now_ns()),)))
+        except BaseException:
+            # Whoever waits for room makes another, again and again.
+            self._db.close()
+            self._mark.close()
+            raise
 
-    def _prepare(self, saved: Salvage | None) -> None:
+    def _prepare(self) -> None:
         known = self._db.execute(sql.GET_META, ("last_seq",)).fetchone() is not None
         followed = self._db.execute(sql.ANY_FOLLOWED, (len(BACKFILL_PREFIX), BACKFILL_PREFIX)).fetchone()[0]
         began = followed or self._db.execute(sql.GET_META, ("began",)).fetchone() is not None
-        self.fresh = saved is None and not began
+        self.fresh = not began
         """Whether no daemon has come as far as its first look at the inputs on this state folder."""
         if known:
             return
         with transaction(self._db):
-            base = (self._now_ns() // 1_000_000_000) << _SEQ_SHIFT
-            if saved is not None:
-                base = saved.restore(self._db, base)
-                self._db.execute(sql.PUT_META, ("began", 1))
-            self._db.execute(sql.PUT_META, ("last_seq", base))
+            self._db.execute(sql.PUT_META, ("last_seq", self._base()))
             self._db.execute(sql.PUT_META, ("made_ns", self._now_ns()))
+
+    def _base(self) -> int:
+        """What the numbers of a journal made now begin above."""
+        return (self._now_ns() // 1_000_000_000) << _SEQ_SHIFT
 
     # ---- writing -------------------------------------------------------------------------------
 
