@@ -63,7 +63,9 @@ def parse_query(query: str, now_ns: int) -> Filter:
     if problems:
         problems.sort(key=lambda problem: problem.column or 0)
         first = problems[0]
-        raise QueryError(first.field, "\n".join(str(problem) for problem in problems), first.column)
+        raise QueryError(
+            first.field, "\n".join(str(problem).replace("\n", "\\n") for problem in problems), first.column
+        )
     return Filter(tuple(terms))
 
 

@@ -20,17 +20,16 @@ class Regex(Protocol):
 
 
 _match_comparison = re.compile(r"(>=|<=|>|<|=)?\s*(.+)", re.DOTALL).fullmatch
+_plain_uuid = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_match_uuid = re.compile(
+    rf"{_plain_uuid}|\{{{_plain_uuid}\}}|urn:uuid:{_plain_uuid}|[0-9a-f]{{32}}", re.ASCII | re.IGNORECASE
+).fullmatch
 _match_code = re.compile(r"-?\d{1,10}", re.ASCII).fullmatch
 
 
 def read_uuid(text: str) -> str | None:
     """Canonical text of a UUID in one of the forms Go's parser takes (plain, braced, urn, 32 digits), or None."""
-    if len(text) not in (32, 36, 38, 45):
-        return None
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        return None
+    return str(uuid.UUID(text)) if _match_uuid(text) else None
 
 
 def read_network(text: str) -> str:

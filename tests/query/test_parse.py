@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,10 +85,100 @@ ID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
         ("started_before:2h", [Moment("connected_before", NOW - 2 * HOUR)]),
         ("started_after:yesterday", [Moment("connected_after", NOW - 24 * HOUR)]),
         ("connected_after:2026-01-01", [Moment("connected_after", NOW)]),
+        ('connected_after:"2026-01-01T0:00:00Z"', [Moment("connected_after", NOW)]),
+        ('connected_after:"2026-01-01T00:00:00.0000000019Z"', [Moment("connected_after", NOW + 1)]),
+        ('connected_after:"2026-01-01T01:00:00,5+01:00"', [Moment("connected_after", NOW + 500_000_000)]),
+        (f"connection_id:{{{ID}}}", [Ids("connection_id", (ID,))]),
+        (f'connection_id:"urn:uuid:{ID}"', [Ids("connection_id", (ID,))]),
     ],
 )
 def test_a_query_means(query: str, terms: list[Term]) -> None:
     assert parse_query(query, NOW) == Filter(tuple(terms))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "c2d6a0c20-000-4000-8000-0000000000a3",
+        "------------------------------------",
+        "6ba7b8109dad11d180b400c04fd430c8----",
+        "6ba7b810-9dad-11d1-80b4-00c04fd430c",
+        "6ba7b810-9dad-11d1-80b4-00c04fd430cg",
+        "{6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        "urn:uuid:6ba7b8109dad11d180b400c04fd430c8----",
+        "6ba7b8109dad11d180b400c04fd4_0c8",
+    ],
+)
+@pytest.mark.parametrize("key", ["connection_id", "workspace_id"])
+def test_what_is_no_uuid_is_refused(key: str, text: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse_query(f'{key}:"{text}"', NOW)
+    assert str(caught.value) == f'Query param "{key}" must be a valid uuid'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2026-01-32T00:00:00Z", ": day out of range"),
+        ("2026-01-00T00:00:00Z", ": day out of range"),
+        ("2026-01-01T24:00:00Z", ": hour out of range"),
+        ("2026-01-01T00:60:00Z", ": minute out of range"),
+        ("2026-01-01T00:00:60Z", ": second out of range"),
+        ("2026-01-01T00:00:00+25:00", ": time zone offset hour out of range"),
+        ("2026-01-01T00:00:00+01:61", ": time zone offset minute out of range"),
+        ("0000-01-01T00:00:00Z", ": year out of range"),
+        ("0001-01-01T00:00:00+01:00", ": year out of range"),
+        ("9999-12-31T23:59:59-01:00", ": year out of range"),
+        ("2026-01-01T00:00:00Zx", ': extra text: "X"'),
+    ],
+)
+def test_a_wrong_time_is_refused_for_what_is_wrong_with_it(text: str, said: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse_query(f'connected_after:"{text}"', NOW)
+    assert str(caught.value).endswith(f'parsing time "{text.upper()}"{said}')
+
+
+@pytest.mark.parametrize(("text", "name"), [("2026-02-29", "day"), ("2026-13-01", "month"), ("0000-01-01", "year")])
+def test_a_day_that_is_none_is_refused_for_its_part(text: str, name: str) -> None:
+    with pytest.raises(QueryError, match=f'"{text}T00:00:00Z": {name} out of range'):
+        parse_query(f"connected_after:{text}", NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "rest", "layout"),
+    [
+        ("2026-01-01T00:00:00.Z", ".Z", "Z07:00"),
+        ("2026-01-01T00:00:00+1:00", "+1:00", "Z07:00"),
+        ("2026-01-01T000:00:00Z", "0:00:00Z", ":"),
+        ("2026-1-01T00:00:00Z", "1-01T00:00:00Z", "01"),
+        ("9" * 5000 + "h", "9" * 4996 + "H", "-"),
+    ],
+)
+def test_a_time_that_cant_be_read_is_refused_from_there_on(text: str, rest: str, layout: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        parse_query(f'connected_after:"{text}"', NOW)
+    assert str(caught.value).endswith(f'{_LAYOUT} "{rest}" as "{layout}"')
+
+
+@given(
+    st.from_regex(
+        r"\A[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2]?[0-9]:[0-6][0-9]:[0-6][0-9]([.,][0-9]{1,12})?(Z|[+-][0-2][0-9]:[0-6][0-9])\Z"
+    )
+)
+def test_a_time_of_gos_form_is_read_or_the_part_that_is_out_of_range_is_named(text: str) -> None:
+    year, month, day = (int(part) for part in text[:10].split("-"))
+    try:
+        parse_query(f'connected_after:"{text}"', NOW)
+    except QueryError as error:
+        assert str(error).endswith("out of range")
+        if str(error).endswith(": day out of range"):
+            with pytest.raises(ValueError, match="day"):
+                date(year or 4, month, day)
+
+
+def test_a_wrong_age_is_named() -> None:
+    with pytest.raises(QueryError, match='"1h1h" is no duration'):
+        parse_query("connected_after:1h1h", NOW)
 
 
 _DATE = "must be a valid date format (2006-01-02T15:04:05.999999999Z07:00): parsing time"
