@@ -68,8 +68,8 @@ def why_not(raw: bytes, form: str = "auto") -> str:
         fields = top.get("fields", top)
         if not isinstance(fields, dict) or OWN_KEYS.isdisjoint(fields):
             return "none of an event's own keys is on it"
-        names = top.get("logger_names") or [(top.get("logging.googleapis.com/operation") or {}).get("producer")]
-        if names[0] != "coderd":
+        names = _logger_names(top)
+        if not names or names[0] != "coderd":
             return f"its logger is {_short(repr('.'.join(map(str, names))))}, not coderd"
         return f"only {form} entries are asked for"
     line = strip_colours(decode(raw)).partition("\n")[0]
@@ -83,6 +83,15 @@ def why_not(raw: bytes, form: str = "auto") -> str:
     if form not in ("auto", "human"):
         return f"only {form} entries are asked for"
     return "none of an event's own keys is on it"
+
+
+def _logger_names(top: dict[str, Any]) -> list[object]:
+    """The names of the logger, of whatever type the entry has in their place."""
+    names = top.get("logger_names")
+    if not names:
+        operation = top.get("logging.googleapis.com/operation")
+        names = operation.get("producer") if isinstance(operation, dict) else operation
+    return names if isinstance(names, list) else [names]
 
 
 def era(raw: bytes) -> str:

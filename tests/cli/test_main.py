@@ -188,3 +188,23 @@ def test_a_closed_stream_is_an_error_only_where_it_is_needed(closed: str, argume
 def test_the_name_of_a_file_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["parse", "nofile\nconnlog: all good"]) == 4
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "logger"),
+    [
+        ('{"msg":"connection_log","fields":{"ID":"x"},"logger_names":{"a":1}}', "{'a': 1}"),
+        ('{"msg":"connection_log","fields":{"ID":"x"},"logger_names":7}', "7"),
+        ('{"msg":"connection_log","fields":{"ID":"x"},"logger_names":[]}', "None"),
+        ('{"message":"connection_log","ID":"x","logging.googleapis.com/operation":"s"}', "s"),
+        ('{"message":"connection_log","ID":"x","logging.googleapis.com/operation":{"producer":[]}}', ""),
+        ('{"message":"connection_log","ID":"x"}', "None"),
+    ],
+)
+def test_an_entry_with_anything_in_place_of_its_logger_is_explained(
+    entry: str, logger: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "coderd.log"
+    log.write_text(entry + "\n")
+    assert main(["parse", "--explain", str(log)]) == 0
+    assert f"its logger is {logger!r}, not coderd" in capsys.readouterr().out
