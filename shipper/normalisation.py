@@ -7,12 +7,12 @@ ids, addresses and types that were seen before come from bounded caches.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from operator import itemgetter
 
 from shipper.alias import KEYS, STATUSES
 from shipper.appname import APPS_OVER_SSH, METHODS, normal_name
-from shipper.parsing.result import Parsed
+from shipper.parsing.result import Parsed, gather
 from shipper.record import CompactRecord, JsonValue, Record, Source
 from shipper.timestamp import canonical
 
@@ -30,6 +30,7 @@ _UUID = re.compile(_UUID_TEXT).fullmatch
 _TWO_UUIDS = re.compile(f"{_UUID_TEXT} {_UUID_TEXT}").fullmatch
 _SQL_INT = re.compile(r"\{Int\d{2}:(-?\d{1,10}) Valid:(true|false)\}", re.ASCII).fullmatch
 _INT = re.compile(r"-?\d{1,10}", re.ASCII).fullmatch
+_SCOPE = re.compile(r"[A-Za-z0-9_.-]{1,64}").fullmatch
 _NO_EXTRA: dict[str, JsonValue] = {}
 _ORDER = (
     "id", "time", "status", "type", "method", "app_or_slug", "organization_id", "workspace_owner_id", "workspace_id",
@@ -52,21 +53,21 @@ class _Plan:
         absent = len(keys)  # the parser's values, and one None behind them
         at: dict[str, int] = {}
         self.names: dict[str, str] = {}
-        self.rivals: list[tuple[int, int]] = []
+        self.rivals: list[tuple[str, int, int]] = []
         for key, names in KEYS.items():
             found = sorted((name for name in names if name in keys), key=lambda name: name not in preferred)
             at[key] = keys.index(found[0]) if found else absent
             self.names[key] = found[0] if found else names[0]
-            self.rivals += [(at[key], keys.index(name)) for name in found[1:]]
+            self.rivals += [(key, at[key], keys.index(name)) for name in found[1:]]
         self.getter = itemgetter(*(at[key] for key in _ORDER))
         self.extra = [(name, index) for index, name in enumerate(keys) if name not in _NAME_OF]
 
     def settle(self, values: list[JsonValue]) -> _Plan:
-        """Where a key stands under two names and only the second says something: the plan that takes that one."""
+        """Where a key stands under several names: the plan that takes the first one that says something usable."""
         better = frozenset(
             self.keys[second]
-            for first, second in self.rivals
-            if values[first] in _NULLS and values[second] not in _NULLS
+            for key, first, second in self.rivals
+            if not _usable(key, values[first]) and _usable(key, values[second])
         )
         return _Plan(self.keys, better) if better else self
 
@@ -171,13 +172,16 @@ class Normaliser:
                 kind, way, app = self._type(type_, connection is not None, plan, wrong)
         else:
             wrong = wrong if wrong is not None else {}
-            kind, way, app, slug_or_port = self._method(method, app_or_slug, type_, slug_or_port, plan, wrong)
+            kind, way, app, slug_or_port = self._method(
+                method, app_or_slug, type_, slug_or_port, connection is not None, plan, wrong
+            )
 
         extra = _NO_EXTRA
         if plan.extra or wrong:
             extra = {name: values[at] for name, at in plan.extra}
             if wrong:
-                extra.update(wrong)
+                for name, value in wrong.items():
+                    gather(extra, name, value)
             if parsed.human:
                 extra = {name: None if value == "<nil>" else value for name, value in extra.items()}
         return self._record_type(
@@ -205,9 +209,9 @@ class Normaliser:
     @staticmethod
     def _beside(parsed: Parsed, plan: _Plan) -> dict[str, JsonValue]:
         wrong = dict(parsed.beside or {})
-        for _, at in plan.rivals:
+        for _, _, at in plan.rivals:
             if parsed.values[at] not in _NULLS:
-                wrong[parsed.keys[at]] = parsed.values[at]
+                gather(wrong, parsed.keys[at], parsed.values[at])
         return wrong
 
     @staticmethod
@@ -240,7 +244,7 @@ class Normaliser:
         if value is None or (type(value) is str and value in _NULLS):
             return None
         if type(value) is not str or _UUID(value.lower()) is None:
-            wrong[name] = value
+            gather(wrong, name, value)
             return None
         if len(self._uuids) >= CACHE_MAX_COUNT:
             self._uuids = dict.fromkeys(_NULLS)
@@ -248,14 +252,9 @@ class Normaliser:
         return canonical_text
 
     def _ip(self, value: JsonValue, name: str, wrong: dict[str, JsonValue]) -> str | None:
-        address = None
-        if type(value) is str:
-            try:
-                address = ip_address(value)
-            except ValueError:
-                address = None
+        address = _address(value) if type(value) is str else None
         if address is None:
-            wrong[name] = value
+            gather(wrong, name, value)
             return None
         text = str(address)
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None and address.scope_id is None:
@@ -275,16 +274,16 @@ class Normaliser:
             elif _INT(value) is not None:
                 code = int(value)
             else:
-                wrong[name] = value
+                gather(wrong, name, value)
                 return None
             if code is not None and not -0x80000000 <= code < 0x80000000:
-                wrong[name] = value
+                gather(wrong, name, value)
                 return None
             if len(self._codes) >= CACHE_MAX_COUNT:
                 self._codes = dict.fromkeys(_NULLS)
             self._codes[value] = code
             return code
-        wrong[name] = value
+        gather(wrong, name, value)
         return None
 
     def _type(
@@ -311,6 +310,7 @@ class Normaliser:
         app_or_slug: JsonValue,
         type_: JsonValue,
         slug_or_port: JsonValue,
+        connected: bool,
         plan: _Plan,
         wrong: dict[str, JsonValue],
     ) -> tuple[str | None, str | None, str | None, str | None]:
@@ -322,25 +322,54 @@ class Normaliser:
         if way is None:
             # AppNameOrPort without a method: nobody can say which of the two it is.
             if named is not None:
-                wrong[names["app_or_slug"]] = named
-            typed, way, app = self._type(kind, False, plan, wrong)
+                gather(wrong, names["app_or_slug"], named)
+            typed, way, app = self._type(kind, connected, plan, wrong)
             return typed, way, app, slug
         if kind is not None:
-            wrong[names["type"]] = kind
+            gather(wrong, names["type"], kind)
         if slug is not None and named is not None:
-            wrong[names["slug_or_port"]] = slug
+            gather(wrong, names["slug_or_port"], slug)
         if way in ("ssh", "reconnecting_pty"):
             if slug is not None and named is None:
-                wrong[names["slug_or_port"]] = slug
+                gather(wrong, names["slug_or_port"], slug)
             return named or way, way, named, None
         if way not in METHODS:
             self._note("type", way)
         return way, way, None, named or slug
 
 
+def _address(value: str) -> IPv4Address | IPv6Address | None:
+    """The address, None where it is none. The zone of a link-local one is a name of an interface, nothing else."""
+    try:
+        address = ip_address(value)
+    except ValueError:
+        return None
+    scope = address.scope_id if isinstance(address, IPv6Address) else None
+    return address if scope is None or _SCOPE(scope) is not None else None
+
+
+def _usable(key: str, value: JsonValue) -> bool:
+    """Whether a value can be what the key of a record holds."""
+    if type(value) is int:
+        return key == "code" and -0x80000000 <= value < 0x80000000
+    if type(value) is not str or value in _NULLS:
+        return False
+    if key in _UUIDS or key in ("id", "connection_id"):
+        return _UUID(value.lower()) is not None
+    if key == "ip":
+        return _address(value) is not None
+    if key == "time":
+        return canonical(value) is not None
+    if key == "status":
+        return value.lower() in STATUSES
+    if key == "code":
+        return _SQL_INT(value) is not None or _INT(value) is not None
+    return True
+
+
 def _text(value: JsonValue, name: str, wrong: dict[str, JsonValue]) -> str | None:
     """Text as it is; anything else but null is kept under its own name."""
     if value is None or type(value) is str:
         return value
-    wrong[name] = value
+    gather(wrong, name, value)
     return None

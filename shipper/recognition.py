@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from datetime import tzinfo
 from functools import partial
 
+from msgspec.structs import replace
+
 from shipper.framing.chain import Entry
 from shipper.normalisation import Normaliser, Unusable
 from shipper.parsing.human import HumanParser
-from shipper.parsing.jsonline import JsonParser
+from shipper.parsing.jsonline import JsonParser, form_of
 from shipper.parsing.result import Parsed, Refused
 from shipper.record import CompactLog, CompactRecord, CompactSource, Log, Malformed, Record, Source
 from shipper.text import decode, strip_colours
@@ -29,6 +32,9 @@ class Recogniser:
     def __init__(self, source: Source, *, format: str = "auto", tz: str = "UTC", compact: bool = True) -> None:
         log_type = CompactLog if compact else Log
         self._source_type: type[Source] = CompactSource if compact else Source
+        if source.path is not None:
+            # A file's name may be no text; what a record says of it must be.
+            source = replace(source, path=decode(os.fsencode(source.path)))
         self._source = source
         self._format = format
         self._json = JsonParser(log_type)
@@ -58,11 +64,19 @@ class Recogniser:
             if parsed is None:
                 return None
             return self._build(parsed, self._bare_source(offset, None, self._meta))
-        except (Unusable, UnicodeDecodeError):
-            return None
+        except (Unusable, ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
+            return None  # the verdict tells what it is
 
     def verdict(self, entry: Entry) -> Record | Malformed | None:
-        """The record of an entry, why it can't be one, or None: not ours."""
+        """The record of an entry, why it can't be one, or None: not ours. Raises nothing, whatever the text."""
+        try:
+            return self._verdict(entry)
+        except Exception as error:  # noqa: BLE001
+            # The one boundary around the parsers: a text that nobody thought of must not stop the reading, and
+            # would stop it again at each restart. It is kept whole and counted like any that can't be read.
+            return self.malformed(entry, f"the entry can't be read ({type(error).__name__})", 0)
+
+    def _verdict(self, entry: Entry) -> Record | Malformed | None:
         raw = entry.raw
         text = ""
         parsed: Parsed | Refused | None
@@ -78,13 +92,15 @@ class Recogniser:
                 return self.malformed(entry, entry.lost, 0)
             return None
         if isinstance(parsed, Refused):
+            if not text and self._format in ("json", "stackdriver") and form_of(raw) != self._format:
+                return None
             return self.malformed(entry, parsed.reason, _byte_at(raw, parsed.at) if text else parsed.at)
         if self._format not in ("auto", parsed.log.format):
             return None
         try:
             return self.normaliser.build(parsed, self.source(entry))
         except Unusable as error:
-            return self.malformed(entry, error.reason, max(0, raw.find(error.key.encode())))
+            return self.malformed(entry, error.reason, _key_at(raw, error.key))
 
     def malformed(self, entry: Entry, reason: str, at: int) -> Malformed:
         """The entry as one that can't be a record; ``at`` is the 0-based byte in its text."""
@@ -126,6 +142,18 @@ def _byte_at(raw: bytes, at: int) -> int:
             passed += found.end() - found.start()
         at += passed
     return len(text[:at].encode("utf-8", "surrogateescape"))
+
+
+def _key_at(raw: bytes, key: str) -> int:
+    """The byte place of a field's name as the line writes it, outside of its texts; 0 where it has none."""
+    name = re.escape(key.encode())
+    if raw[:1] == b"{":
+        found = re.search(rb'"' + name + rb'"\s*+:', raw)
+        return found.start() + 1 if found is not None else 0
+    for found in re.finditer(rb'"(?:[^"\\]++|\\.)*+"|(?<= )(' + name + rb")=", raw):
+        if found[1] is not None:
+            return found.start()
+    return 0
 
 
 def _time(raw: bytes) -> str | None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.normalisation import DRIFT_MAX_COUNT, Normaliser, Unusable
-from shipper.parsing.result import Parsed
+from shipper.parsing.result import Parsed, Several
 from shipper.record import Log, Record, Source
 
 ID = "0ea1cbd0-90bc-4d8d-bdce-9ead313fe07b"
@@ -346,3 +346,46 @@ def test_any_json_value_anywhere_ships(names: list[str], data: st.DataObject) ->
             and type(held) in (list, dict, float, bool)
         ):
             pytest.fail(f"{name}={held!r} is nowhere in {told}")
+
+
+def test_what_stands_under_a_taken_name_is_kept_beside_it() -> None:
+    """A name met twice holds both values as a list; a known one, each that could not be used."""
+    made = build(
+        {**BASE, "X": 1, "Ip": "garbage"},
+        beside={"X": Several([2, 3]), "Ip": "other", "request_id": Several(["b", "c"])},
+    )
+    assert made["extra"] == {"X": [1, 2, 3], "Ip": ["other", "garbage"], "request_id": ["b", "c"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "key", "value", "extra"),
+    [
+        ({"IP": "garbage", "Ip": "1.2.3.4"}, "ip", "1.2.3.4", {"IP": "garbage"}),
+        ({"Ip": "garbage", "IP": "1.2.3.4"}, "ip", "1.2.3.4", {"Ip": "garbage"}),
+        ({"Ip": "1.2.3.4", "IP": "5.6.7.8"}, "ip", "5.6.7.8", {"Ip": "1.2.3.4"}),
+        ({"DisconnectReason": 5, "CloseReason": "x"}, "disconnect_reason", "x", {"DisconnectReason": 5}),
+        ({"ConnectionStatus": "odd", "ConnectionAction": "disconnect"}, "status", "disconnected", {"ConnectionStatus": "odd"}),
+    ],
+)  # fmt: skip
+def test_the_first_name_that_holds_a_usable_value_wins(
+    fields: dict[str, Any], key: str, value: Any, extra: dict[str, Any]
+) -> None:
+    """And what the other name holds is kept."""
+    made = record(fields)
+    assert made[key] == value
+    assert made["extra"] == extra
+
+
+def test_a_type_beside_an_app_without_a_method_is_told_by_the_connection() -> None:
+    """As it is where no app is named."""
+    made = record({"Type": "goland", "AppNameOrPort": "x", "ConnectionID": OTHER})
+    assert (made["type"], made["method"], made["app"]) == ("goland", "ssh", "goland")
+
+
+@pytest.mark.parametrize("scope", ["a b", "<script>", "x\x1b[1m", "a" * 65, "\u00e9", 'a"b'])
+def test_a_zone_that_is_no_interface_makes_no_address(scope: str) -> None:
+    """Python takes any text behind the percent sign."""
+    made = record({"Ip": f"fe80::1%{scope}"})
+    assert made["ip"] is None
+    assert made["extra"] == {"Ip": f"fe80::1%{scope}"}
+    assert record({"Ip": "fe80::1%eth0.1"})["ip"] == "fe80::1%eth0.1"

@@ -20,7 +20,7 @@ import orjson
 from msgspec.structs import astuple
 
 from shipper.alias import KEYS, LEVELS, OWN_KEYS
-from shipper.parsing.result import Parsed, Refused
+from shipper.parsing.result import Parsed, Refused, gather
 from shipper.record import CompactLog, JsonValue, Log
 from shipper.text import decode
 from shipper.timestamp import canonical, from_ns
@@ -28,6 +28,14 @@ from shipper.timestamp import canonical, from_ns
 _HEAD_BYTES = 4096
 _MESSAGE = re.compile(rb'"(?:msg|message)"\s*+:\s*+"((?:[^"\\]|\\.){0,64})"')
 _LOGGER = re.compile(rb'(?:"logger_names"\s*+:\s*+\[\s*+|"producer"\s*+:\s*+)"coderd(?:[".])')
+_BEGUN = re.compile(rb'"(?:ts|severity)"\s*+:\s*+"')
+_LEVEL = re.compile(rb'"(?:level|severity)"\s*+:\s*+"')
+_EVENT = re.compile(rb'"(?:msg|message)"\s*+:\s*+"connection_log"')
+_FLAT = re.compile(rb'"message"\s*+:\s*+"connection_log"')
+_surrogates = re.compile("[\ud800-\udfff]")
+_spoils_shape = re.compile(r'["\\\x00-\x1f\x7f]').search
+_CAREFUL = frozenset({float, list, dict})
+_FLAT_CAREFUL = frozenset({float, list})  # the sink's own objects are known by their number of keys
 _TOP = ("ts", "level", "msg", "caller", "func", "logger_names", "trace", "span", "fields")
 _USUAL = frozenset(
     {
@@ -36,6 +44,7 @@ _USUAL = frozenset(
     }
 )
 _SD = "logging.googleapis.com/"
+_PLACE = frozenset({"file", "line", "function"})
 _SD_TOP = frozenset(
     {"severity", "message", "timestampSeconds", "timestampNanos"}
     | {_SD + name for name in ("severity", "sourceLocation", "operation", "trace", "spanId", "trace_sampled")}
@@ -46,6 +55,8 @@ SHAPES_MAX_COUNT = 64
 """Key sequences that get a decoder of their own; lines of further ones take the general way."""
 SHAPE_KEYS_MAX_COUNT = 64
 """Keys of a line that is remembered as a shape."""
+DEPTH_MAX_LEVELS = 64
+"""Lists and objects inside each other in one value; a line with more is malformed."""
 
 _CODES = frozenset(KEYS["code"])
 _Code = Annotated[int, msgspec.Meta(ge=-0x80000000, le=0x7FFFFFFF)] | None
@@ -110,7 +121,7 @@ class JsonParser:
             try:
                 line = shape.decode(raw)
                 break
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError):
                 continue
         else:
             return None
@@ -130,9 +141,12 @@ class JsonParser:
             quotes += 8
         if raw.count(b'"') != quotes:
             return None  # a key twice, or a value that holds quotes: the slow way tells which
+        time = canonical(line.ts)
+        if time is None:
+            return None  # no time in a known form: the slow way keeps its text
         level = line.level
         log = self._log_type(
-            canonical(line.ts),
+            time,
             LEVELS.get(level) or level.lower(),
             logger,
             "json",
@@ -150,6 +164,7 @@ class JsonParser:
             len(self._shapes) < SHAPES_MAX_COUNT
             and len(keys) <= SHAPE_KEYS_MAX_COUNT
             and keys not in self._shapes
+            and not any(map(_spoils_shape, keys))
             and all(value is None or type(value) is str or key in _CODES for key, value in fields.items())
         ):
             self._shapes.add(keys)
@@ -168,13 +183,15 @@ class JsonParser:
             if type(fields) is dict and not OWN_KEYS.isdisjoint(fields):
                 # A key twice is lost in a dict: the raw text has more `":` than the dict has keys. Values
                 # hold `":` as well, now and then; then the careful way finds the same as this one.
-                if raw.count(b'":') != len(top) + len(fields) or float in map(type, fields.values()):
+                if raw.count(b'":') != len(top) + len(fields) or not _CAREFUL.isdisjoint(map(type, fields.values())):
                     return self._carefully(raw)
                 if tuple(top) in _USUAL:
                     self._learn(fields)
+                elif not _CAREFUL.isdisjoint(type(value) for key, value in top.items() if key not in _TOP):
+                    return self._carefully(raw)
                 return self._from_sink(top, fields, None)
         elif top.get("message") == "connection_log" and "timestampSeconds" in top:
-            if raw.count(b'":') != len(top) + 4:
+            if raw.count(b'":') != len(top) + 4 or not _FLAT_CAREFUL.isdisjoint(map(type, top.values())):
                 return self._carefully(raw)
             return self._from_stackdriver(top, None)
         if _ours(raw):
@@ -194,12 +211,20 @@ class JsonParser:
             logger = ".".join(name if type(name) is str else str(name) for name in names)
         if logger != "coderd" and not (type(logger) is str and logger.startswith("coderd.")):
             return None
-        if tuple(top) not in _USUAL:
-            beside = {**{key: value for key, value in top.items() if key not in _TOP}, **(beside or {})}
         ts = get("ts")
         level = get("level")
+        time = canonical(ts) if type(ts) is str else None
+        unused = {key: value for key, value in top.items() if key not in _TOP} if tuple(top) not in _USUAL else {}
+        if time is None and ts is not None:
+            unused["ts"] = ts
+        for key in ("level", "caller", "func", "trace", "span"):
+            value = get(key)
+            if value is not None and type(value) is not str:
+                unused[key] = value
+        if unused:
+            beside = _joined(unused, beside)
         log = self._log_type(
-            canonical(ts) if type(ts) is str else None,
+            time,
             LEVELS.get(level, level.lower()) if type(level) is str else None,
             logger,
             "json",
@@ -227,6 +252,27 @@ class JsonParser:
             caller = f"{file}:{place.get('line')}" if file else None
         level = top.get("severity")
         trace = _text(top.get(_SD + "trace"))
+        span = top.get(_SD + "spanId")
+        trace_id = trace.rpartition("/")[2] if trace else None
+        unused: dict[str, JsonValue] = {}
+        if type(level) is not str:
+            unused["severity"] = level
+        if time is None:
+            unused["timestampSeconds"], unused["timestampNanos"] = seconds, nanos
+        if top.get(_SD + "severity", level) != level:
+            unused[_SD + "severity"] = top[_SD + "severity"]
+        if (caller is None and place) or (type(place) is dict and not place.keys() <= _PLACE):
+            unused[_SD + "sourceLocation"] = place
+        if type(operation) is dict and len(operation) > 1:
+            unused[_SD + "operation"] = operation
+        if type(span) is not str:
+            unused[_SD + "spanId"] = span
+        if trace_id != top.get(_SD + "trace"):
+            unused[_SD + "trace"] = top.get(_SD + "trace")
+        unused[_SD + "trace_sampled"] = top.get(_SD + "trace_sampled")
+        unused = {key: value for key, value in unused.items() if value is not None}
+        if unused:
+            beside = _joined(unused, beside)
         log = self._log_type(
             time,
             LEVELS.get(level, level.lower()) if type(level) is str else None,
@@ -234,8 +280,8 @@ class JsonParser:
             "stackdriver",
             caller,
             func,
-            trace.rpartition("/")[2] if trace else None,
-            _text(top.get(_SD + "spanId")),
+            trace_id,
+            _text(span),
         )
         kept = [(key, value) for key, value in top.items() if key not in _SD_TOP]
         return Parsed(tuple(key for key, _ in kept), [value for _, value in kept], log, False, beside)
@@ -253,28 +299,29 @@ class JsonParser:
                 parse_constant=_constant,
             )
         except (ValueError, RecursionError) as error:
-            return Refused(f"this is no JSON that can be read: {_words(error)}", 0) if _ours(raw) else None
+            return Refused(f"this is no JSON that can be read: {_words(error)}", 0) if _torn(raw) else None
         if not isinstance(pairs, _Pairs):
             return None
         beside: dict[str, JsonValue] = {}
-        top = pairs.first(beside)
-        if top.get("msg") == "connection_log" and isinstance(top.get("fields"), _Pairs):
-            fields = top["fields"].first(beside)
-            if OWN_KEYS.isdisjoint(fields):
-                return None
-            top = {key: _plain(value) for key, value in top.items()}
-            fields = {key: _plain(value) for key, value in fields.items()}
-            return self._from_sink(top, fields, {key: _plain(value) for key, value in beside.items()})
-        if top.get("message") == "connection_log" and "timestampSeconds" in top:
-            top = {key: _plain(value) for key, value in top.items()}
-            return self._from_stackdriver(top, {key: _plain(value) for key, value in beside.items()})
+        try:
+            top = pairs.first(beside, "fields")
+            fields = top.get("fields")
+            if top.get("msg") == "connection_log" and isinstance(fields, _Pairs):
+                own = fields.first(beside)
+                return None if OWN_KEYS.isdisjoint(own) else self._from_sink(top, own, beside)
+            if top.get("message") == "connection_log" and "timestampSeconds" in top:
+                if isinstance(fields, _Pairs):
+                    top["fields"] = _plain(fields)
+                return self._from_stackdriver(top, beside)
+        except _TooDeep:
+            return Refused("a value is nested too deeply", 0) if _torn(raw) else None
         return None
 
     def _broken(self, raw: bytes, error: orjson.JSONDecodeError) -> Parsed | Refused | None:
-        if not _ours(raw):
+        if not _torn(raw):
             return None
         careful = self._carefully(raw)
-        if isinstance(careful, Refused):
+        if isinstance(careful, Refused) and "nested" not in careful.reason:
             at = min(error.pos, len(raw))
             end = at >= len(raw.rstrip())
             return Refused("the JSON ends before it is complete" if end else f"the JSON is broken: {_words(error)}", at)
@@ -284,15 +331,31 @@ class JsonParser:
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as its pairs, in order, with every repetition."""
 
-    def first(self, beside: dict[str, JsonValue]) -> dict[str, Any]:
-        """The first value of each key; a later one that differs goes to ``beside``."""
+    def first(self, beside: dict[str, JsonValue], whole: str | None = None) -> dict[str, Any]:
+        """The first value of each key; later ones that differ go to ``beside``. An object under the key ``whole``
+        stays as its pairs. Raises _TooDeep."""
         out: dict[str, Any] = {}
-        for key, value in self:
+        for written, value in self:
+            key = _clean(written)
             if key not in out:
-                out[key] = value
-            elif out[key] != value:
-                beside[key] = value
+                out[key] = value if key == whole and isinstance(value, _Pairs) else _plain(value)
+            elif _differ(out[key], value := _plain(value)):
+                gather(beside, key, value)
         return out
+
+
+class _TooDeep(ValueError):
+    """A value is nested deeper than any writer of the record can follow."""
+
+
+def _differ(one: JsonValue, other: JsonValue) -> bool:
+    return type(one) is not type(other) or bool(one != other)
+
+
+def _joined(unused: dict[str, JsonValue], beside: dict[str, JsonValue] | None) -> dict[str, JsonValue]:
+    for key, value in (beside or {}).items():
+        gather(unused, key, value)
+    return unused
 
 
 def _integer(text: str) -> int | str:
@@ -311,15 +374,22 @@ def _constant(text: str) -> JsonValue:
     raise ValueError(f"{text} is no JSON")
 
 
-def _plain(value: Any) -> JsonValue:
-    if isinstance(value, _Pairs):
-        return {key: _plain(inner) for key, inner in value}
-    if type(value) is list:
-        return [_plain(inner) for inner in value]
-    if type(value) is str:
-        # A lone surrogate can be written in JSON and is no text.
-        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if not value.isascii() else value
-    return value
+def _plain(value: Any, levels: int = DEPTH_MAX_LEVELS) -> JsonValue:
+    if isinstance(value, list):
+        if levels == 0:
+            raise _TooDeep
+        if type(value) is list:
+            return [_plain(inner, levels - 1) for inner in value]
+        out: dict[str, JsonValue] = {}
+        for key, inner in value:
+            gather(out, _clean(key), _plain(inner, levels - 1))
+        return out
+    return _clean(value) if type(value) is str else value
+
+
+def _clean(text: str) -> str:
+    """Text without lone surrogates, which JSON can write and which are no text: one U+FFFD for each."""
+    return text if text.isascii() else _surrogates.sub("\ufffd", text)
 
 
 def _ours(raw: bytes) -> bool:
@@ -329,6 +399,25 @@ def _ours(raw: bytes) -> bool:
     """
     found = _MESSAGE.search(raw, 0, _HEAD_BYTES)
     return found is not None and found[1] == b"connection_log" and _LOGGER.search(raw, 0, _HEAD_BYTES) is not None
+
+
+def _torn(raw: bytes) -> bool:
+    """Whether a line that is no whole JSON has an event in it, or the beginning of one: the message, not inside a
+    text, and the header before it or the logger anywhere. A line may be torn, and another one follow on it."""
+    if _ours(raw):
+        return True
+    found = _EVENT.search(raw)
+    if found is None:
+        return False
+    at = found.start()
+    return (_BEGUN.search(raw, 0, at) is not None and _LEVEL.search(raw, 0, at) is not None) or _LOGGER.search(
+        raw
+    ) is not None
+
+
+def form_of(raw: bytes) -> str:
+    """The form of a line that was refused: ``json`` or ``stackdriver``."""
+    return "stackdriver" if _FLAT.search(raw) is not None else "json"
 
 
 def _text(value: JsonValue) -> str | None:

@@ -185,3 +185,136 @@ def test_damaged_lines_get_a_verdict(raw: bytes, damage: list[tuple[int, int, by
     elif found is not None:
         assert len(found.keys) == len(found.values) == len(set(found.keys))
         assert msgspec.json.encode(found.values)
+
+
+TAIL = ',"fields":{"ID":"a","X":1}}'
+
+
+@pytest.mark.parametrize("key", ['q\\"k', "b\\\\k", "n\\nk", "\\u0001", "\u043a\u043b", "", "\\u2028", "a b"])
+def test_any_key_can_come_again_and_again(key: str) -> None:
+    """A key that no decoder of its own can be made for goes the general way, each time."""
+    parser = JsonParser()
+    text = HEAD + f',"fields":{{"ID":"a","{key}":"x"}}}}'
+    first, second = parser.parse(text.encode()), parser.parse(text.encode())
+    assert isinstance(first, Parsed)
+    assert first.keys == ("ID", json.loads(f'"{key}"'))
+    assert plain(first) == plain(second)
+
+
+def test_bytes_that_are_no_text_do_not_stop_a_parser_that_has_learned() -> None:
+    """The decoder of a known shape meets a byte that is no UTF-8: the general way reads it."""
+    parser = JsonParser()
+    text = (HEAD + ',"fields":{"ID":"a","X":"b"}}').encode()
+    parser.parse(text)
+    found = parser.parse(text.replace(b'"b"', b'"\xff"'))
+    assert isinstance(found, Parsed)
+    assert found.values == ["a", "\ufffd"]
+
+
+def test_a_lone_surrogate_is_one_replacement_in_values_and_in_keys() -> None:
+    """So that whatever was read can be written."""
+    found = parsed(HEAD + ',"fields":{"ID":"a","\\ud800":{"\\udc00":"\\ud800"}}}')
+    assert dict(zip(found.keys, found.values, strict=True)) == {"ID": "a", "\ufffd": {"\ufffd": "\ufffd"}}
+    assert msgspec.json.encode(found.values)
+
+
+@pytest.mark.parametrize("depth", [65, 300, 990, 1015, 1030])
+@pytest.mark.parametrize("head", [HEAD + ',"fields":{"ID":"a","X":', FLAT + ',"ID":"a","X":'])
+def test_what_nobody_could_write_is_refused(head: str, depth: int) -> None:
+    """Nesting that a decoder takes and an encoder does not."""
+    end = "}}" if head.startswith(HEAD) else "}"
+    for value in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+        assert "nested too deeply" in refused(head + value + end).reason
+    assert isinstance(JsonParser().parse((head + "[" * 60 + "]" * 60 + end).encode()), Parsed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD[:40] + HEAD + TAIL, '{"ts":"2026-08-10T16:20:06.5Z","level":"INFO","msg":"other","fields":{"x":"' + "y" * 5000 + HEAD + TAIL,
+        '{"ts":"2026-08-10T16:20:06.5Z","level":"INFO","msg":"connection_log","caller":"a.go',
+        '{"ts":"2026-08-10T16:20:06.5Z","level":"INFO","msg":"connection_log"', FLAT[:60], FLAT[:30] + FLAT + ',"ID":"a"}',
+    ],
+)  # fmt: skip
+def test_a_torn_line_with_an_event_in_it_is_refused(text: str) -> None:
+    """Cut behind its message, or a torn one with a whole event behind: never silence."""
+    refused(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"msg":"connection_log","broken', '{"level":"INFO","msg":"connection_log"',
+        '{"ts":"2026-08-10T16:20:06.5Z","level":"INFO","msg":"x","fields":{"y":"{\\"msg\\":\\"connection_log\\"',
+    ],
+)  # fmt: skip
+def test_a_broken_line_of_others_is_not_ours(text: str) -> None:
+    """It has neither an event's header nor its logger, or has them inside a text."""
+    assert JsonParser().parse(text.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "beside"),
+    [
+        (HEAD + ',"fields":{"ID":"a","X":1,"X":2,"X":3}}', {"X": [2, 3]}),
+        (HEAD + ',"fields":{"ID":"a","X":1,"X":true}}', {"X": True}),
+        (HEAD + ',"foo":1,"fields":{"ID":"a","X":1},"foo":2}', {"foo": [1, 2]}),
+        (HEAD + ',"fields":{"ID":"a","X":1},"fields":{"ID":"b"}}', {"fields": {"ID": "b"}}),
+        (FLAT + ',"message":"b","message":"c","ID":"a"}', {"message": ["b", "c"]}),
+    ],
+)
+def test_every_repetition_is_kept(text: str, beside: dict[str, Any]) -> None:
+    """However often a key stands there."""
+    assert parsed(text).beside == beside
+
+
+def test_an_object_inside_a_value_keeps_its_repetitions() -> None:
+    """As a list under the name."""
+    assert fields(HEAD + ',"fields":{"ID":"a","X":{"k":1,"k":2,"k":3,"l":4}}}')["X"] == {"k": [1, 2, 3], "l": 4}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ts", '"yesterday"'),
+        ("ts", "5"),
+        ("level", "5"),
+        ("caller", "7"),
+        ("func", "[]"),
+        ("trace", "{}"),
+        ("span", "1"),
+    ],
+)
+def test_what_the_header_can_not_use_is_kept(key: str, value: str) -> None:
+    """Under its own name, from a new parser and from one that knows the shape."""
+    shape = HEAD + ',"fields":{"ID":"a"}}'
+    parser = JsonParser()
+    parser.parse(shape.encode())
+    parts = {**json.loads(shape), key: json.loads(value)}
+    found = parser.parse(json.dumps(parts, separators=(",", ":")).encode())
+    assert isinstance(found, Parsed)
+    assert found.beside == {key: json.loads(value)}
+
+
+def test_the_flat_form_loses_nothing_of_its_header() -> None:
+    """The sampling flag, the trace with its project, and what is not as the sink writes it."""
+    sd = '"logging.googleapis.com/'
+    found = parsed(FLAT + f',{sd}trace":"projects/p/traces/ab",{sd}trace_sampled":true,{sd}spanId":7,"ID":"a"}}')
+    assert found.log.trace == "ab"
+    assert found.beside == {
+        "logging.googleapis.com/trace": "projects/p/traces/ab",
+        "logging.googleapis.com/trace_sampled": True,
+        "logging.googleapis.com/spanId": 7,
+    }
+    assert parsed(FLAT.replace('"INFO"', "5").replace(":5,", ':"x",') + ',"ID":"a"}').beside
+
+
+@pytest.mark.parametrize(
+    "value", ["[36893488147419103233]", '{"k":36893488147419103233}', '[{"k":[36893488147419103233]}]']
+)
+@pytest.mark.parametrize("head", [HEAD + ',"fields":{"ID":"a","X":', FLAT + ',"ID":"a","X":'])
+def test_a_number_inside_a_value_keeps_its_digits(head: str, value: str) -> None:
+    """As text where 64 bits can't hold it."""
+    found = fields(head + value + ("}}" if head.startswith(HEAD) else "}"))["X"]
+    assert "36893488147419103233" in json.dumps(found)
+    assert '"36893488147419103233"' in json.dumps(found)

@@ -124,6 +124,8 @@ def differences(truth: dict[str, Any], record: dict[str, Any], form: str) -> lis
             continue
         have = record["log"][key[4:]] if key.startswith("log.") else record[key]
         if key == "extra":
+            if form == "stackdriver":
+                have = sink_kept(have, truth, out)
             lost = {name for name, value in want.items() if value is Lost} | {"trace", "span"}
             want = {name: value for name, value in want.items() if name not in lost}
             have = {name: value for name, value in have.items() if name not in lost}
@@ -132,6 +134,17 @@ def differences(truth: dict[str, Any], record: dict[str, Any], form: str) -> lis
     if record["source"]["offset"] != truth["offset"]:
         out.append(f"line {truth['line']}: offset {record['source']['offset']} is not {truth['offset']}")
     return out
+
+
+def sink_kept(have: dict[str, Any], truth: dict[str, Any], out: list[str]) -> dict[str, Any]:
+    """``extra`` without what the flat form says of a trace beside its id: its whole name, and the sampling flag."""
+    rest = dict(have)
+    whole = rest.pop("logging.googleapis.com/trace", None)
+    sampled = rest.pop("logging.googleapis.com/trace_sampled", None)
+    traced = truth.get("trace") is not None and "trace" not in truth.get("lossy", [])
+    if traced and not (re.fullmatch(r"projects/[^/]+/traces/" + truth["trace"], str(whole)) and type(sampled) is bool):
+        out.append(f"line {truth['line']}: extra: {whole!r} and {sampled!r} are not the trace's")
+    return rest
 
 
 class Score:
@@ -162,6 +175,10 @@ class Score:
         self.problems += [f"{path.name}: invented: {id_}" for id_ in by_id]
         if sorted(malformed) != unreadable:
             self.problems.append(f"{path.name}: malformed at {sorted(malformed)}, not {unreadable}")
+
+
+TOTALS: dict[str, Score] = {}
+"""The score of each file held so far, shown in the test run's summary."""
 
 
 def form_of(path: Path) -> str:
