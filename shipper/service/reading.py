@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
+
+import msgspec
 
 from shipper.errors import StateDamaged, StateError, StateNewer
 from shipper.inputs.tailer import FileState, Tailer
@@ -87,6 +90,7 @@ class Reading:
                 if self.paused is None and not stopping:
                     log.warning("reading pauses: %s", error)
                 self.paused = str(error)
+                self._tell_growth()
                 if stopping:
                     log.warning("stopping with lines read that are not in the journal; they are read again next time")
                     return
@@ -100,6 +104,10 @@ class Reading:
                 self._appended()
             return
 
+    def _tell_growth(self) -> None:
+        """While nothing is read, the lag grows all the same."""
+        self.files = [_grown(file) for file in self.files]
+
     def _tell(self) -> None:
         self.files = self._tailer.files()
         troubles = dict(self._tailer.troubles)
@@ -110,6 +118,14 @@ class Reading:
             if path not in troubles:
                 log.info("%s: can be read again, or is gone", path)
         self.troubles = troubles
+
+
+def _grown(file: FileState) -> FileState:
+    try:
+        size = max(file.size, os.stat(file.path).st_size)
+    except OSError:
+        return file
+    return msgspec.structs.replace(file, size=size, lag_bytes=file.lag_bytes + size - file.size)
 
 
 def _tell_batch(batch: Batch, appended: Appended) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from shipper.journal import Counters
 from shipper.status import Status
 from shipper.timestamp import from_ns
 
 DRIFT_MAX_COUNT = 20
+SOURCES_MAX_COUNT = 20
+"""Of more sources those with the most entries are shown, with the sum of all."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -31,12 +34,17 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
         yield f"  ! {message}"
     yield ""
     yield "ENTRIES"
-    rows = [
-        [source, *(str(n) for n in (c.entries, c.stored, c.duplicates, c.malformed, c.not_ours, c.lookalikes))]
-        for source, c in status.sources.items()
-    ]
+    most = sorted(status.sources.items(), key=lambda item: (-item[1].entries, item[0]))[:SOURCES_MAX_COUNT]
+    rows = [[source, *map(str, _numbers(c))] for source, c in sorted(most)]
+    rest = len(status.sources) - len(rows)
+    if rest:
+        rows.append(
+            ["all sources", *(str(sum(column)) for column in zip(*map(_numbers, status.sources.values()), strict=True))]
+        )
     heads = ["source", "entries", "stored", "duplicates", "malformed", "not ours", "look-alikes"]
     yield from _columns(heads, rows, "none yet")
+    if rest:
+        yield f"  {rest} more sources are in that sum: --output json has all"
     for source, counters in status.sources.items():
         if not counters.conserved:
             yield f"  ! {source}: entries are not the sum of stored, duplicates, malformed and not ours"
@@ -78,6 +86,10 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     if status.metrics:
         yield ""
         yield f"METRICS  {status.metrics}"
+
+
+def _numbers(c: Counters) -> tuple[int, ...]:
+    return c.entries, c.stored, c.duplicates, c.malformed, c.not_ours, c.lookalikes
 
 
 def _columns(heads: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> Iterator[str]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from shipper.cli.main import main
 from shipper.inputs.tailer import FileState
 from shipper.journal import Counters, Depth, QuarantineSize
 from shipper.service.lock import StateLock
-from shipper.status import OutputStatus, Status, StatusFile
+from shipper.status import OLD_SECONDS, OutputStatus, Status, StatusFile, read_status
 
 TIME = "2026-01-02T03:04:05.000000000Z"
 
@@ -31,7 +34,7 @@ def write_status(folder: Path, path: str = "/var/log/coder/coderd.log") -> None:
     StatusFile(folder).write(
         Status(
             version="0.1",
-            pid=1,
+            pid=os.getpid(),
             started=TIME,
             updated=TIME,
             state="reading",
@@ -94,3 +97,77 @@ def test_a_status_that_is_none_is_an_error_without_a_traceback(state: Path, caps
     (state / "status.json").write_text("{")
     assert main(["status"]) == 4
     assert "start the daemon again" in capsys.readouterr().err
+
+
+def test_a_folder_held_without_a_status_gets_a_line(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = StateLock(state)
+    assert main(["status"]) == 1
+    lock.close()
+    assert f"process {os.getpid()} holds" in capsys.readouterr().err
+
+
+def test_a_status_that_another_daemon_left_is_not_taken_for_this_one(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_status(state)
+    lock = StateLock(state)
+    (state / "lock").write_text("1\n")
+    assert main(["status"]) == 1
+    lock.close()
+    told = capsys.readouterr()
+    assert "shown is what the last daemon left" in told.err
+    assert "  reading  " not in told.out
+
+
+def test_a_status_that_is_not_renewed_is_told_as_old(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_status(state)
+    then = time.time() - OLD_SECONDS - 5
+    os.utime(state / "status.json", (then, then))
+    lock = StateLock(state)
+    assert main(["status"]) == 1
+    lock.close()
+    told = capsys.readouterr()
+    assert "not renewed since" in told.err
+    assert "  reading  " not in told.out
+
+
+def test_the_process_of_somebody_else_is_no_daemon(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The status names a process that lives, and the lock can't be opened: that is said, not guessed."""
+    write_status(state)
+    (state / "lock").symlink_to("lock")
+    assert main(["status"]) == 4
+    assert "whether a daemon runs is not known" in capsys.readouterr().err
+
+
+def test_the_group_can_ask_the_lock_of_an_older_connlog_too(state: Path) -> None:
+    (state / "lock").touch(mode=0o600)
+    StateLock(state).close()
+    assert (state / "lock").stat().st_mode & 0o777 == 0o640
+
+
+def test_an_unchanged_status_is_touched(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shipper.status.HEARTBEAT_SECONDS", 0.0)
+    write_status(state)
+    status = read_status(state)
+    assert status is not None
+    file = StatusFile(state)
+    file.write(status)
+    os.utime(state / "status.json", (1, 1))
+    file.write(status)
+    assert (state / "status.json").stat().st_mtime > 1
+
+
+def test_without_room_for_a_second_one_the_status_is_written_over(state: Path) -> None:
+    write_status(state)
+    status = read_status(state)
+    assert status is not None
+    inode = (state / "status.json").stat().st_ino
+    (state / "status.json.new").symlink_to("/dev/full")
+    many = [FileState(f"{n}.log", f"{n}.log", 1024, 4096, 3072, "current") for n in range(500)]
+    full = msgspec.structs.replace(status, state="paused", paused="no room", files=many, files_count=500)
+    StatusFile(state).write(full)
+    found = read_status(state)
+    assert found is not None
+    assert (found.state, found.paused, found.files_count) == ("paused", "no room", 500)
+    assert 0 < len(found.files) < 500
+    assert (state / "status.json").stat().st_ino == inode

@@ -59,8 +59,8 @@ def test_the_state_folder_is_closed_to_others(service: Service) -> None:
     }
     assert service.end() == 0
     assert stat.S_IMODE(service.state.stat().st_mode) == 0o750
-    assert modes["journal.db"] == modes["journal.db-wal"] == modes["lock"] == 0o600
-    assert modes["index.db"] == modes["status.json"] == 0o640
+    assert modes["journal.db"] == modes["journal.db-wal"] == 0o600
+    assert modes["index.db"] == modes["status.json"] == modes["lock"] == 0o640
 
 
 def test_a_newer_state_folder_is_refused_and_left_as_it_is(service: Service) -> None:

@@ -1,0 +1,55 @@
+"""The status page stays short however many sources there were, and its sum leaves none out."""
+
+from __future__ import annotations
+
+from shipper.journal import Counters, Depth, QuarantineSize
+from shipper.service.status_page import SOURCES_MAX_COUNT, page
+from shipper.status import Status
+
+
+def status(sources: dict[str, Counters]) -> Status:
+    time = "2026-01-02T03:04:05.000000000Z"
+    return Status(
+        version="1",
+        pid=1,
+        started=time,
+        updated=time,
+        state="reading",
+        paused=None,
+        files=[],
+        files_count=0,
+        lag_bytes=0,
+        troubles={},
+        sources=sources,
+        journal=Depth(0, 0, 0, None),
+        journal_max_bytes=1,
+        outputs=[],
+        gaps_count=0,
+        gaps=[],
+        quarantine=QuarantineSize(0, 0, 0, 0),
+        quarantine_max_bytes=1,
+        drift=[],
+    )
+
+
+def entries(sources: dict[str, Counters]) -> list[str]:
+    lines = list(page(status(sources), running=True, folder="/s"))
+    return lines[lines.index("ENTRIES") + 2 : next(at for at, line in enumerate(lines) if line.startswith("JOURNAL"))]
+
+
+def test_of_many_sources_those_with_the_most_entries_are_shown_and_the_sum_of_all() -> None:
+    shown = entries({f"/{n:03d}": Counters(entries=n, stored=n) for n in range(100)})
+    assert [line.split()[0] for line in shown[:SOURCES_MAX_COUNT]] == [f"/{n:03d}" for n in range(80, 100)]
+    assert shown[SOURCES_MAX_COUNT].split() == ["all", "sources", "4950", "4950", "0", "0", "0", "0"]
+    assert "80 more sources" in shown[SOURCES_MAX_COUNT + 1]
+
+
+def test_few_sources_are_shown_without_a_sum() -> None:
+    shown = entries({f"/{n:03d}": Counters(entries=n, stored=n) for n in range(SOURCES_MAX_COUNT)})
+    assert [line.split()[0] for line in shown if line] == [f"/{n:03d}" for n in range(SOURCES_MAX_COUNT)]
+
+
+def test_a_source_that_does_not_add_up_is_named_even_where_it_is_not_shown() -> None:
+    sources = {f"/{n:03d}": Counters(entries=n + 5, stored=n + 5) for n in range(100)}
+    sources["/odd"] = Counters(entries=1)
+    assert any("/odd: entries are not the sum" in line for line in entries(sources))
