@@ -16,10 +16,12 @@ from msgspec.structs import replace
 from shipper.cli.talk import printable, warn
 from shipper.config import Config, FileInput, load_config
 from shipper.config.quantity import duration_text, size_text
+from shipper.errors import InputError
+from shipper.inputs.content import PACKED, PlainContent, compression
 from shipper.inputs.discovery import discover
 
-CLOSED_MAX = 20
-"""Most unreadable files named for one pattern."""
+REFUSED_MAX = 20
+"""Most files and folders named for one pattern that are not read."""
 
 
 @click.command("check")
@@ -64,15 +66,29 @@ def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
 def readable(key: str, source: FileInput, warnings: list[str]) -> int:
     """How many files the daemon would follow for one pattern now; what stands in the way goes to ``warnings``."""
     found, troubles = discover([source])
-    warnings += [f"{key}: {trouble}" for trouble in troubles.values()]
     if not found and not troubles:
         warnings.append(f"{key}: {source.paths[0]} matches no file now; files that appear later are picked up")
-    closed = [one.path for one in found.values() if not os.access(one.path, os.R_OK)]
-    for path in closed[:CLOSED_MAX]:
-        warnings.append(f"{key}: {path} may not be read by this user; add the user to the file's group, such as adm")
-    if len(closed) > CLOSED_MAX:
-        warnings.append(f"{key}: nor may {len(closed) - CLOSED_MAX} more files")
-    return len(found) - len(closed)
+    refused = list(troubles.values()) + [why for one in found.values() if (why := _refusal(one.path))]
+    warnings += [f"{key}: {why}" for why in refused[:REFUSED_MAX]]
+    if len(refused) > REFUSED_MAX:
+        warnings.append(f"{key}: and {len(refused) - REFUSED_MAX} more that are not read")
+    return len(found) - (len(refused) - len(troubles))
+
+
+def _refusal(path: str) -> str | None:
+    """Why the daemon would not follow the file, or None."""
+    if not os.access(path, os.R_OK):
+        return f"{path} may not be read by this user; add the user to the file's group, such as adm"
+    try:
+        content = PlainContent(path)
+    except InputError as error:
+        return str(error)
+    try:
+        return f"{path}: {PACKED}" if compression(content.pread(0, 8)) is not None else None
+    except InputError as error:
+        return str(error)
+    finally:
+        content.close()
 
 
 def state_warnings(folder: Path) -> Iterator[str]:

@@ -25,6 +25,9 @@ _GET_GENERATION = 0x80087601
 HANDLES = Handles()
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 
+PACKED = "compressed, not read: use 'connlog backfill' for what was not read before, and exclude such files"
+"""Said of a compressed file that a pattern names."""
+
 
 class Content(Protocol):
     """The bytes of one file. ``growing`` says whether more may come after its end.

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from shipper.config import FileInput
+from shipper.inputs.pattern import expand
 
 
 class Found(Struct, frozen=True):
@@ -37,9 +38,14 @@ def discover(watches: Sequence[FileInput]) -> tuple[dict[tuple[int, int], Found]
     for watch in watches:
         for pattern in watch.paths:
             empty = True
-            for path in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - patterns may be absolute
+            for path in expand(pattern, troubles):
                 empty = False
                 if _excluded(path, watch.exclude):
+                    continue
+                if not is_text(path):
+                    # Records, positions and the status hold paths, and these are text.
+                    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+                    troubles[shown] = f"{shown}: not read: its name is not valid UTF-8; rename it"
                     continue
                 one = look(path, watch, troubles)
                 if one is not None:
@@ -54,19 +60,32 @@ def look(path: str, watch: FileInput, troubles: dict[str, str]) -> Found | None:
     try:
         status = os.stat(path)
     except FileNotFoundError:
+        if os.path.islink(path):  # noqa: PTH114 - asked for every file, as os.stat above
+            troubles[path] = f"{path}: not read: a link to what is not there; mend or remove it"
         return None
     except OSError as error:
         troubles[path] = f"{path}: can't be looked at: {error.strerror}; check the folder's owner and mode"
         return None
     if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISDIR(status.st_mode):  # folders are named by many patterns that mean files
+            troubles[path] = f"{path}: not a regular file, not read; exclude it or move it away"
         return None
     return Found(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, watch)
 
 
-def names_in(folder: str) -> list[str] | None:
-    """The names in a folder, or None where it can't be listed."""
+def is_there(path: str, device: int, inode: int) -> bool:
+    """Whether the path still is that of this file, as far as can be told: in a closed folder it may be."""
     try:
-        return os.listdir(folder)  # noqa: PTH208 - names are wanted, not paths
+        status = os.stat(path)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return (status.st_dev, status.st_ino) == (device, inode)
+
+
+def names_in(folder: str) -> list[str] | None:
+    """The names in a folder that are valid text, or None where it can't be listed."""
+    try:
+        return [name for name in os.listdir(folder) if is_text(name)]  # noqa: PTH208 - names are wanted, not paths
     except OSError:
         return None
 
@@ -93,6 +112,16 @@ def _explain(pattern: str, troubles: dict[str, str]) -> None:
         os.scandir(folder).close()
     except OSError as error:
         troubles[folder] = f"{folder}: no file of {pattern} can be found: {error.strerror}; check the folder"
+
+
+def is_text(path: str) -> bool:
+    """Whether a name or path can be written as UTF-8."""
+    # Bytes of a name that are not UTF-8 come as lone surrogates.
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _excluded(path: str, patterns: Sequence[str]) -> bool:

@@ -15,15 +15,17 @@ from shipper.inputs import loss
 from shipper.inputs.adoption import Adoption
 from shipper.inputs.changes import Changes
 from shipper.inputs.content import Content, PlainContent, compression
-from shipper.inputs.discovery import Found, discover
-from shipper.inputs.identity import Known, holds, is_copy
+from shipper.inputs.discovery import Found, discover, is_there
+from shipper.inputs.identity import Known
+from shipper.inputs.judged import Judged
+from shipper.inputs.late import Latecomers
+from shipper.inputs.original import find_original
 from shipper.inputs.roster import Roster
 from shipper.inputs.search import Names, Sibling, find_holder, siblings_of
 from shipper.inputs.sibling import base_name
 from shipper.inputs.succession import is_reused, is_superseded
 from shipper.inputs.tail import MakeExtractor, Tail
 from shipper.journal import Position
-from shipper.journal.position import HEAD_MAX_BYTES
 
 MISSING_FOLDER_SECONDS = 60.0
 """How long a file is waited for whose folder can't be listed: it may be mounted again."""
@@ -56,19 +58,20 @@ class Finder:
         self._first = fresh
         self._changes = Changes()
         self._found: dict[tuple[int, int], Found] = {}
+        self._at_path: dict[str, Found] = {}
         self._missing_since: dict[str, float] = {}
         self._sought: dict[str, list[Sibling]] = {}
         """Where a missing file was looked for in vain, by key: not again before something changed there."""
-        self._judged: dict[str, Found] = {}
-        """Files that are not to be read, as they were when that was decided."""
-        self._copies: dict[str, str] = {}
-        """Of these the copies of a followed file: path to key."""
+        self._judged = Judged()
+        self.partial = False
+        """Whether the last scan ran out of time, so that it isn't known yet what is new and what is missing."""
+        self._late = Latecomers(self._known, self.roster)
         self._adoption = Adoption(
             self.roster,
             self._known,
             make_extractor,
             lambda path: path in self._judged,
-            lambda content: self._original(content, content.stat().st_size) is not None,
+            lambda content: find_original(self.roster, content, content.stat().st_size) is not None,
         )
 
     @property
@@ -76,21 +79,33 @@ class Finder:
         """Streams of which a file that was not read yet must wait for earlier ones to be found."""
         return self._adoption.unsettled
 
-    def scan(self, now: float) -> Changes:
-        """Look for files once. Raises nothing: what can't be read is in ``troubles``."""
+    def scan(self, now: float, seconds: float) -> Changes:
+        """Look for files once. Raises nothing: what can't be read is in ``troubles``.
+
+        After ``seconds`` it leaves the rest for the next scan: a stop must not wait for thousands of new files.
+        """
+        deadline = time.monotonic() + seconds
         changes = self._changes = Changes()
         found, self.troubles = discover(self._watches)
-        self._found = found
-        self._new, self._renewed = set(), set()
+        self._found, self._at_path = found, {one.path: one for one in found.values()}
+        if not self.partial:
+            self._new, self._renewed = set(), set()
         self._streams = {one.path for one in found.values()} | {tail.stream for tail in self.roster}
         self._note_absent(found, now)
         fresh = [one for one in found.values() if self.roster.at(one.device, one.inode) is None]
-        self._judged = {one.path: one for one in fresh if self._judged.get(one.path) == one}
-        self._copies = {path: key for path, key in self._copies.items() if path in self._judged}
-        for one in sorted(fresh, key=lambda one: (one.mtime_ns, one.path)):
-            if one.path not in self._judged:
-                self._meet(one, now)
-        self._seek(found, now, changes)
+        fresh = self._judged.keep(fresh)
+        fresh.sort(key=lambda one: (one.mtime_ns, one.path), reverse=True)
+        while fresh:
+            self._meet(fresh.pop(), now)
+            if time.monotonic() >= deadline:
+                break
+        self.partial = bool(fresh)
+        self._judged.tell(self.troubles)
+        if self.partial:
+            return changes
+        for position, path, content in self._late.find():
+            self._follow_away(content, path, self._watch_of(position), now, position)
+        self._seek(now, changes)
         self._ask_for_missed(now)
         self._adoption.settle(now)
         changes.forget += self._known.expire(time.time_ns())
@@ -104,7 +119,7 @@ class Finder:
     def replace(self, tail: Tail, position: Position, now: float) -> Tail | None:
         """A followed file was truncated: follow it anew, and before it the copy of what it held, if one is found."""
         stream, path, watch = tail.stream, tail.path, tail.watch
-        copies = [Sibling(p, 0, 0, 0) for p, key in self._copies.items() if key == tail.key]
+        copies = [Sibling(copy, 0, 0, 0) for copy in self._judged.copies_of(tail.key)]
         found = find_holder(position, copies + (siblings_of(path, stream) or []), self.roster.follows)
         content, tail.content = tail.content, None
         away_since = tail.away_since
@@ -130,6 +145,8 @@ class Finder:
                 if tail.away_since is not None:
                     tail.away_since = None
                     self.roster.resort(tail)
+            elif tail.away_since is None and is_there(tail.path, tail.device, tail.inode):
+                continue  # behind a folder that can't be listed now; the handle goes on
             elif tail.parked:
                 # Without a handle it is found again by its content alone.
                 self.let_go(tail.position())
@@ -159,7 +176,7 @@ class Finder:
         if (status.st_dev, status.st_ino) != one.inode_key:
             return False  # replaced since it was found; the next scan sees it
         if compression(content.pread(0, 8)) is not None:
-            self._judged[one.path] = one
+            self._judged.packed(one)
             return False
         position = self._known.match(content.pread, one.device, one.inode)
         if position is not None:
@@ -175,10 +192,9 @@ class Finder:
                 tail.age_ns = 0
                 self.roster.resort(tail)
             return True
-        original = self._original(content, status.st_size)
+        original = find_original(self.roster, content, status.st_size)
         if original is not None:
-            self._judged[one.path] = one
-            self._copies[one.path] = original.key
+            self._judged.copy(one, original.key)
             return False
         at_end = self._first and one.watch.read_from == "end"
         start = status.st_size if at_end else 0
@@ -195,18 +211,6 @@ class Finder:
         folder, _, name = path.rpartition("/")
         base = f"{folder}/{base_name(name)}"
         return base if base in self._streams else path
-
-    def _original(self, content: Content, size: int) -> Tail | None:
-        first = content.pread(0, HEAD_MAX_BYTES)
-        for tail in self.roster:
-            if tail.content is None or not tail.begins(first[tail.head_at :]):
-                continue
-            # The second: a file that was truncated a moment ago no longer holds what its copy holds.
-            if is_copy(size, content.pread, tail.fed, tail.head_at, tail.content.pread) or holds(
-                tail.position(), content.pread
-            ):
-                return tail
-        return None
 
     def _resume(self, content: Content, path: str, watch: FileInput, now: float, position: Position) -> Tail:
         tail = Tail(content, path, watch, self._make_extractor, now, position=position)
@@ -229,8 +233,7 @@ class Finder:
 
     # ---- where known files went ----------------------------------------------------------------
 
-    def _seek(self, found: dict[tuple[int, int], Found], now: float, changes: Changes) -> None:
-        at_path = {one.path: one for one in found.values()}
+    def _seek(self, now: float, changes: Changes) -> None:
         listed: Names = {}
         for position in self._known.all():
             if position.done or position.lost or position.backfilled:
@@ -238,8 +241,8 @@ class Finder:
             first_look = position.key not in self._missing_since
             since = self._missing_since.setdefault(position.key, now)
             siblings = siblings_of(position.path, position.stream, listed)
-            watch = self._watch_of(position, at_path)
-            one = at_path.get(position.path)
+            watch = self._watch_of(position)
+            one = self._at_path.get(position.path)
             same_inode = (
                 one is not None
                 and one.inode_key == (position.device, position.inode)
@@ -284,15 +287,14 @@ class Finder:
         for position in [p for p in self._known.all() if p.stream in self._renewed] + self._at_start:
             latest[position.stream] = max(latest.get(position.stream, 0), position.mtime_ns)
         self._at_start = []
-        at_path = {one.path: one for one in self._found.values()}
         for stream, mtime_ns in latest.items():
-            one = at_path.get(stream)
+            one = self._at_path.get(stream)
             self._adoption.ask(stream, stream, mtime_ns, one.watch if one is not None else self._watches[0], now)
 
     def _stop_seeking(self, key: str) -> None:
         self._missing_since.pop(key, None)
         self._sought.pop(key, None)
 
-    def _watch_of(self, position: Position, at_path: dict[str, Found]) -> FileInput:
-        one = at_path.get(position.path) or at_path.get(position.stream)
+    def _watch_of(self, position: Position) -> FileInput:
+        one = self._at_path.get(position.path) or self._at_path.get(position.stream)
         return one.watch if one is not None else self._watches[0]

@@ -5,6 +5,7 @@ Everything here takes a function that reads bytes by offset, and touches no file
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from shipper.errors import InputError
@@ -39,6 +40,8 @@ class Known:
     def __init__(self, positions: Iterable[Position] = ()) -> None:
         self._by_key: dict[str, Position] = {}
         self._by_head: dict[tuple[int, int, bytes], dict[str, Position]] = {}
+        self._lengths: Counter[tuple[int, int]] = Counter()
+        """How many heads begin there and are so long: asked for each new file, and only few are different."""
         for position in positions:
             self.add(position)
 
@@ -49,7 +52,10 @@ class Known:
         """Remember a position, in place of an older one of the same key."""
         self.remove(position.key)
         self._by_key[position.key] = position
-        self._by_head.setdefault(_head(position), {})[position.key] = position
+        if _head(position) not in self._by_head:
+            self._by_head[_head(position)] = {}
+            self._lengths[position.head_at, position.head_length] += 1
+        self._by_head[_head(position)][position.key] = position
 
     def remove(self, key: str) -> None:
         """Forget a position, if there is one."""
@@ -59,6 +65,10 @@ class Known:
             del group[key]
             if not group:
                 del self._by_head[_head(position)]
+                length = position.head_at, position.head_length
+                self._lengths[length] -= 1
+                if not self._lengths[length]:
+                    del self._lengths[length]
 
     def all(self) -> list[Position]:
         """Every position."""
@@ -78,7 +88,7 @@ class Known:
 
     def match(self, read: ReadAt, device: int, inode: int) -> Position | None:
         """The position whose content the file holds. Of several the one with its inode, then the furthest."""
-        lengths = {(at, length) for at, length, _ in self._by_head if length}
+        lengths = [(at, length) for at, length in self._lengths if length]
         found: list[Position] = []
         first = read(0, HEAD_MAX_BYTES) if lengths else b""
         for at, length in lengths:
@@ -89,20 +99,19 @@ class Known:
         return next((position for position in found if marker_holds(position, read)), None)
 
 
-def is_copy(size: int, read: ReadAt, other_fed: int, other_head_at: int, read_other: ReadAt) -> bool:
-    """Whether a file of ``size`` bytes is a copy, perhaps half made, of one that was read up to ``other_fed``.
+def is_copy(size: int, read: ReadAt, other_head_at: int, read_other: ReadAt) -> bool:
+    """Whether a file of ``size`` bytes is a copy, perhaps half made, of another one that has as many or more.
 
     Equal first bytes are not enough, files may share a preamble: the last common bytes must be equal too.
     """
-    common = min(size, other_fed) - other_head_at
+    common = size - other_head_at
     if common <= 0:
         return False
     head = min(HEAD_MAX_BYTES, common)
     tail = min(MARKER_MAX_BYTES, common)
-    end = other_head_at + common
     try:
-        return read(other_head_at, head) == read_other(other_head_at, head) and read(end - tail, tail) == read_other(
-            end - tail, tail
+        return read(other_head_at, head) == read_other(other_head_at, head) and read(size - tail, tail) == read_other(
+            size - tail, tail
         )
     except InputError:
         return False

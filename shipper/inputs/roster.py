@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shipper.inputs.beginnings import Beginnings
 from shipper.inputs.tail import Tail
 
 
@@ -13,6 +14,7 @@ class Roster:
     def __init__(self) -> None:
         self._streams: dict[str, list[Tail]] = {}
         self._by_inode: dict[tuple[int, int], Tail] = {}
+        self._beginnings = Beginnings()
         self._first = 0
 
     def __len__(self) -> int:
@@ -35,10 +37,20 @@ class Roster:
         queue.append(tail)
         queue.sort(key=_age)
         self._by_inode[tail.device, tail.inode] = tail
+        self._beginnings.file(tail)
+
+    def grown(self, tail: Tail) -> None:
+        """More of it was read: perhaps more of its first bytes are known."""
+        self._beginnings.file(tail)
+
+    def like(self, first: bytes) -> Iterator[Tail]:
+        """Followed files that may begin as ``first`` does."""
+        return self._beginnings.like(first)
 
     def remove(self, tail: Tail) -> None:
         """Follow it no longer; its handle is given back."""
         tail.close()
+        self._beginnings.drop(tail)
         queue = self._streams[tail.stream]
         queue.remove(tail)
         if not queue:
@@ -57,6 +69,10 @@ class Roster:
             return []
         self._first = (self._first + 1) % len(queues)
         return queues[self._first :] + queues[: self._first]
+
+    def left_off(self, number: int) -> None:
+        """Of the last turn the queues from ``number`` on were not come to: the next turn begins there."""
+        self._first += number - 1
 
 
 def _age(tail: Tail) -> tuple[bool, int]:

@@ -116,6 +116,11 @@ class Tail:
         return self.head_at == position.head_at and len(head) == position.head_length and digest(head) == position.head
 
     @property
+    def head(self) -> bytes:
+        """The first bytes that were read."""
+        return self._head
+
+    @property
     def untouched(self) -> bool:
         """Whether nothing of the file was read yet, in this life or an earlier one."""
         return self.fed == self.head_at

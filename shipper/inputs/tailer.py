@@ -30,6 +30,8 @@ GRACE_SECONDS = 10.0
 """How long a file that was rotated away is kept open after it last grew: its writer may not have reopened yet."""
 IDLE_FLUSH_SECONDS = 0.5
 SCAN_PAUSE_MAX_SECONDS = 10.0
+TURN_MAX_SECONDS = 1.0
+"""How long a turn looks for files, and how long it reads, before it leaves the rest for the next."""
 HOT_SECONDS = 5.0
 """A file that grew within this time is looked at in every turn, the others only when files are looked for."""
 
@@ -68,9 +70,13 @@ class Tailer:
         fresh: bool = False,
         host: str | None = None,
         grace_seconds: float = GRACE_SECONDS,
+        turn_seconds: float = TURN_MAX_SECONDS,
     ) -> None:
         self._host = host or socket.gethostname()
         self._grace_seconds = grace_seconds
+        self._turn_seconds = turn_seconds
+        self._to_look_at = 0
+        """Streams at which the last look for files has not come by yet."""
         self._finder = Finder(
             watches, positions, make_extractor, fresh=fresh, host=self._host, grace_seconds=grace_seconds
         )
@@ -103,6 +109,8 @@ class Tailer:
         scanned = rescan or now >= self._next_scan
         if scanned:
             self._scan(now)
+        if self._finder.partial:
+            return Turn(self._batch(), True, True)  # which of the new files is the oldest isn't known yet
         busy = self._read(now, everything=scanned)
         hot = any(now - tail.grown_at < HOT_SECONDS for tail in self._roster)
         return Turn(self._batch(), busy, hot)
@@ -122,14 +130,18 @@ class Tailer:
 
     def _scan(self, now: float) -> None:
         began = time.monotonic()
-        changes = self._finder.scan(now)
-        self._began, self._fresh = self._began or self._fresh, False
+        changes = self._finder.scan(now, self._turn_seconds)
+        if not self._finder.partial:
+            self._began, self._fresh = self._began or self._fresh, False
         for position in changes.positions:
             self._positions[position.key] = position
             self._forget.pop(position.key, None)
         for key in changes.forget:
             self._drop_position(key)
         self._gaps.extend(changes.gaps)
+        if self._finder.partial:
+            self._next_scan = now
+            return
         # Thousands of files: looking for them must not become the main thing.
         self._next_scan = now + max(self._poll_seconds, min(20 * (time.monotonic() - began), SCAN_PAUSE_MAX_SECONDS))
 
@@ -137,13 +149,23 @@ class Tailer:
 
     def _read(self, now: float, *, everything: bool) -> bool:
         budget = TURN_MAX_BYTES
+        deadline = time.monotonic() + self._turn_seconds
         busy = False
-        for queue in self._roster.turns():
+        queues = self._roster.turns()
+        if everything:
+            self._to_look_at = len(queues)
+        for number, queue in enumerate(queues):
+            if budget <= 0 or (number and time.monotonic() >= deadline):
+                self._roster.left_off(number)
+                self._to_look_at = max(0, self._to_look_at - number)
+                return True
             for tail in queue:
-                if not everything and now - tail.grown_at >= HOT_SECONDS and tail.lag_bytes == 0:
+                idle = now - tail.grown_at >= HOT_SECONDS and tail.lag_bytes == 0
+                if idle and number >= self._to_look_at:
                     continue
                 if budget <= 0:
-                    return True
+                    busy = True
+                    break
                 if tail.untouched and tail.stream in self._finder.unsettled:
                     # Files before this one may not have been found yet; behind this one they are not looked for.
                     break
@@ -154,6 +176,7 @@ class Tailer:
                     # The files after this one hold later lines.
                     busy = True
                     break
+        self._to_look_at = 0
         return busy
 
     def _read_one(self, tail: Tail, limit: int, now: float) -> bool:
@@ -173,6 +196,7 @@ class Tailer:
             return True
         if got is not None:
             self._finder.troubles.pop(tail.path, None)
+            self._roster.grown(tail)
             self._keep(tail, got)
             return tail.lag_bytes == 0 and not isinstance(tail.content, UnpackedContent)
         if tail.away_since is not None and (

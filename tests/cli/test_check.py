@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import socket
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shipper.cli.check import readable, state_warnings
+from shipper.cli.check import REFUSED_MAX, readable, state_warnings
 from shipper.cli.main import main
 from shipper.config import FileInput
 
@@ -67,12 +68,33 @@ def test_what_may_be_meant_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFi
     assert "\x1b" not in captured.out + captured.err
     no, evil = f"{tmp_path}/no", f"{tmp_path}/evil\\x1b.log"
     closed = "can be found: No such file or directory; check the folder"
-    later = "matches no file now; files that appear later are picked up"
+    pipe = "not a regular file, not read; exclude it or move it away"
     assert captured.err.splitlines() == [
         f"connlog: warning: input[1].paths[1]: {no}: no file of {no}/*.log {closed}",
-        f"connlog: warning: input[1].paths[2]: {evil} {later}",
+        f"connlog: warning: input[1].paths[2]: {evil}: {pipe}",
         "connlog: warning: output: none is given, so events stay in the journal until it is full; add an [[output]]",
     ]
+
+
+def test_a_pattern_without_a_file_is_a_warning(tmp_path: Path) -> None:
+    said: list[str] = []
+    assert readable("paths", FileInput(paths=(f"{tmp_path}/*.log",)), said) == 0
+    assert said == [f"paths: {tmp_path}/*.log matches no file now; files that appear later are picked up"]
+
+
+def test_only_what_would_be_followed_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "plain.log").write_bytes(b"a line\n")
+    (tmp_path / "dangling.log").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe.log")
+    for number in range(30):
+        (tmp_path / f"packed{number}.log").write_bytes(gzip.compress(b"a line\n"))
+    said: list[str] = []
+    assert readable("paths", FileInput(paths=(f"{tmp_path}/*.log",)), said) == 1
+    assert [f"{tmp_path}/packed{number}.log: compressed, not read" in " ".join(said) for number in range(30)].count(
+        True
+    ) == REFUSED_MAX - 2
+    assert f"paths: {tmp_path}/pipe.log: not a regular file, not read; exclude it or move it away" in said
+    assert said[-1] == "paths: and 12 more that are not read"
 
 
 def test_nothing_to_read_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

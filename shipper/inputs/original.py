@@ -1,0 +1,37 @@
+"""The original: the followed file of which another one is a copy, or of which it holds all that was read."""
+
+from __future__ import annotations
+
+from shipper.errors import InputError
+from shipper.inputs.content import Content
+from shipper.inputs.identity import holds, is_copy
+from shipper.inputs.roster import Roster
+from shipper.inputs.tail import Tail
+from shipper.journal.position import HEAD_MAX_BYTES
+
+
+def find_original(roster: Roster, content: Content, size: int) -> Tail | None:
+    """The followed file that ``content``, of ``size`` bytes, was copied from. Raises InputError.
+
+    A file that only begins as another one does is no copy of it, however short the other one is: as long as the
+    other one holds what was read of it, it must go on as the new one does. Where it was truncated a moment ago
+    that can't be told, and what the copy holds beyond is read as its continuation.
+    """
+    first = content.pread(0, HEAD_MAX_BYTES)
+    if not first:
+        return None
+    for tail in roster.like(first):
+        if tail.content is None or not tail.begins(first[tail.head_at :]):
+            continue
+        position = tail.position()
+        try:
+            intact = holds(position, tail.content.pread)
+            grown_to = tail.content.stat().st_size if tail.content.growing else tail.fed
+        except InputError:
+            intact, grown_to = False, 0
+        if intact and size <= grown_to:
+            if is_copy(size, content.pread, tail.head_at, tail.content.pread):
+                return tail
+        elif not intact and holds(position, content.pread):
+            return tail
+    return None
