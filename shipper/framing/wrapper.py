@@ -88,23 +88,39 @@ def _journald(line: bytes) -> Piece | None:
     joint = _LINE_BREAKS.get(str(top.get("_LINE_BREAK")))
     if joint is None and top.get("CONTAINER_PARTIAL_MESSAGE") == "true" and top.get("CONTAINER_PARTIAL_LAST") != "true":
         joint = b""
-    text = _message(top.get("MESSAGE"))
-    lost = None
-    if text is None:
-        lost = "journald gave no MESSAGE: without --all, journalctl leaves out a text of 4096 bytes and more"
+    text, lost = _message(top.get("MESSAGE"))
+    if lost is not None:
+        names = [str(meta[name]) for name in ("unit", "identifier", "container") if name in meta]
+        if names and not any("coder" in name.lower() for name in names):
+            return Piece(b"", stream, None, cursor if type(cursor) is str else None, meta)  # another program's
         return Piece(line, stream, None, cursor if type(cursor) is str else None, meta, lost)
     return Piece(text, stream, joint, cursor if type(cursor) is str else None, meta)
 
 
-def _message(value: JsonValue) -> bytes | None:
-    """The bytes of MESSAGE: text, a list of byte values where it is no clean text, or a list of several."""
+def _message(value: JsonValue) -> tuple[bytes, str | None]:
+    """The bytes of MESSAGE and why they can't be had: text, a list of byte values where it is no clean text, or a
+    list of several of these, of which the one with an event is taken."""
+    text = _one_message(value)
+    if text is not None:
+        return text, None
+    several = [_one_message(one) for one in value] if type(value) is list else []
+    texts = [one for one in several if one is not None]
+    if not texts:
+        return b"", "journald gave no MESSAGE: without --all, journalctl leaves out a text of 4096 bytes and more"
+    events = [one for one in texts if b"connection_log" in one]
+    if len(events) > 1:
+        return b"", "journald gave several MESSAGE fields with an event in one entry"
+    return (events or texts)[0], None
+
+
+def _one_message(value: JsonValue) -> bytes | None:
     if type(value) is str:
         return _encode(value)
     if type(value) is list and value:
         try:
             return bytes(value)
         except (TypeError, ValueError):
-            return _message(value[0])
+            return None
     return None
 
 

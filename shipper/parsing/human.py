@@ -13,7 +13,7 @@ from datetime import tzinfo
 
 from shipper.alias import KEYS, LEVELS, OWN_KEYS
 from shipper.parsing.grammar import HumanGrammar, terminals
-from shipper.parsing.result import Parsed, Refused
+from shipper.parsing.result import Parsed, Refused, gather
 from shipper.record import CompactLog, JsonValue, Log
 from shipper.text import BadEscape, unquote
 from shipper.timestamp import canonical_header
@@ -32,6 +32,11 @@ _OURS = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[[^\]\s]{1,8}\]  ?coderd(?:\.[^:\n]*+)?: connection_log"
     r"(?=$|\n|  |\ \.\.\.(?:\n|$)| [^\s=]+=)"
 )
+_single = re.compile(r'(?: [^\s="]++=(?:"(?:[^"\\\n]++|\\.)*+"|[^"\s]++))++(?: \.\.\.)?(?:\n|$)').match
+"""The fields of the documentation's sample, one blank before each; any other text there is another message."""
+_header_start = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[[^\]\s]{1,8}\] ").match
+_quoted = re.compile(r'"(?:[^"\\]++|\\.)*+"')
+_glued = re.compile(_OURS.pattern.partition("(?=")[0] + r"  ")
 _is_hex_id = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{16})").fullmatch
 
 
@@ -92,7 +97,11 @@ class HumanParser:
         parsed = self.parse_fast(text)
         if parsed is not None:
             return parsed
-        if _OURS.match(text) is None:
+        ours = _OURS.match(text)
+        if ours is None:
+            return _torn(text)
+        rest = text[ours.end() : ours.end() + 4]
+        if rest and rest[0] == " " and rest[:2] != "  " and rest != " ..." and _single(text, ours.end()) is None:
             return None
         self.slow_count += 1
         slowly = self.parse_slow(text)
@@ -213,7 +222,7 @@ class HumanParser:
                 token = branch.children[-1]
                 return Refused("this is no escape of a quoted value", (token.start_pos or 0) + 1 + error.at)
             if fields.setdefault(key, value) != value:
-                beside[key] = value
+                gather(beside, key, value)
         parsed = self._finish(
             str(stamp),
             str(level)[2:-1],
@@ -226,7 +235,9 @@ class HumanParser:
         if parsed is None:
             return Refused("this is not a time of the calendar", 0)
         if beside:
-            parsed.beside = {**(parsed.beside or {}), **beside}
+            for key, value in (parsed.beside or {}).items():
+                gather(beside, key, value)
+            parsed.beside = beside
         return parsed
 
     # -- both ------------------------------------------------------------------------------
@@ -289,6 +300,23 @@ class HumanParser:
             self._minutes.clear()
         self._minutes[stamp[:16]] = time[:16]
         return time[:16]
+
+
+def _torn(text: str) -> Refused | None:
+    """A line that was torn off and goes on with an event: the event's whole header stands in it, outside quotes.
+
+    A header inside a quoted value is the value's own text, and what a many-line field holds is never looked at.
+    """
+    if text.find("connection_log  ") < 0 or _header_start(text) is None:
+        return None
+    line = text.partition("\n")[0]
+    found = _glued.search(line, 1)
+    if found is None:
+        return None
+    before = _quoted.sub("", line[: found.start()])
+    if '"' in before or before.endswith("="):
+        return None
+    return Refused("the line is torn off, and an event follows on it", found.start())
 
 
 def _key(written: str) -> str:

@@ -113,3 +113,42 @@ def test_an_indented_line_is_in_no_wrapper(name: str, blank: bytes) -> None:
     line = blank + CARRIED[name](HUMAN + b"\n").rstrip(b"\n")
     assert WRAPPERS[name](line) is None
     assert recognise(line) is None
+
+
+def test_a_message_nested_beyond_reason_does_no_harm() -> None:
+    """Lists inside lists are no text."""
+    line = b'{"__CURSOR":"s","MESSAGE":' + b"[" * 1000 + b"]" * 1000 + b"}"
+    piece = WRAPPERS["journald"](line)
+    assert piece is not None
+    assert piece.lost is not None
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "lost"),
+    [
+        ('["other","x connection_log y"]', b"x connection_log y", False),
+        ('["connection_log 1","connection_log 2"]', None, True),
+        ('["one","two"]', b"one", False),
+    ],
+)
+def test_of_several_messages_the_one_with_an_event_is_taken(message: str, text: bytes | None, lost: bool) -> None:
+    """And where more than one has, the entry is told as lost, not silently halved."""
+    line = f'{{"__CURSOR":"s","MESSAGE":{message}}}'.encode()
+    piece = WRAPPERS["journald"](line)
+    assert piece is not None
+    assert piece.text == (line if text is None else text)
+    assert (piece.lost is not None) == lost
+
+
+@pytest.mark.parametrize(
+    ("names", "lost"),
+    [
+        ("", True), ('"_SYSTEMD_UNIT":"coder.service",', True), ('"_SYSTEMD_UNIT":"docker.service","CONTAINER_NAME":"coder-1",', True),
+        ('"_SYSTEMD_UNIT":"sshd.service",', False), ('"SYSLOG_IDENTIFIER":"kernel",', False),
+    ],
+)  # fmt: skip
+def test_a_missing_message_is_told_of_coders_entries_alone(names: str, lost: bool) -> None:
+    """What journalctl left out of another unit's entry is nobody's loss here."""
+    piece = WRAPPERS["journald"](f'{{{names}"__CURSOR":"s","MESSAGE":null}}'.encode())
+    assert piece is not None
+    assert (piece.lost is not None) == lost

@@ -135,3 +135,39 @@ def test_the_key_of_many_lines_is_written_raw(key: str, era: str) -> None:
     assert isinstance(found, Parsed), found
     assert found.values == ["a", "one\n  two\n\n    Key= x\nthree"]
     assert found.keys in (("ID", key), ("ID", key.replace(" ", "_")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"2026-01-12 10:11:25.000 [info]  http: req{HEAD}  ID=a", f"2026-01-12 10:11:25.000 [debu]  x: GET  a=b  c=\"d e\"  f{HEAD}  ID=a",
+        f"2026-01-12 10:11:2{HEAD}  ID=a".replace("10:11:2", "10:11:25.000 [info]  a.b: "),
+    ],
+)  # fmt: skip
+def test_a_torn_line_with_an_event_behind_is_refused(text: str) -> None:
+    """Never silence; the place is where the event begins."""
+    found = HumanParser().parse(text)
+    assert isinstance(found, Refused)
+    assert text[found.at :].startswith(HEAD)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'2026-01-12 10:11:25.000 [info]  http: GET  path="{HEAD}  ID=a"', f'2026-01-12 10:11:25.000 [info]  http: GET  path="\\"{HEAD}  ID=a"',
+        f"2026-01-12 10:11:25.000 [info]  http: GET ...\n    body= x{HEAD}  ID=a", f"2026-01-12 10:11:25.000 [info]  http: GET  path={HEAD}  ID=a",
+        f"somebody says {HEAD}  ID=a", f"2026-01-12 10:11:25.000 [info]  http: the {HEAD} was seen",
+        f"{HEAD} batch=5 failed", f"{HEAD} ID=5 and more", f"{HEAD} of 5  ID=a",
+    ],
+)  # fmt: skip
+def test_an_event_inside_a_text_is_not_ours(text: str) -> None:
+    """A quoted value, a many-line field, the value of a field, or another message that begins alike."""
+    assert HumanParser().parse(text) is None
+
+
+def test_every_repetition_on_a_human_line_is_kept() -> None:
+    """However often a key stands there."""
+    found = HumanParser().parse(f"{HEAD}  ID=a  X=1  X=2  X=3 ...\n    X= 4")
+    assert isinstance(found, Parsed)
+    assert found.keys == ("ID", "X")
+    assert found.beside == {"X": ["2", "3", "4"]}
