@@ -38,9 +38,8 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     rows = [[source, *map(str, _numbers(c))] for source, c in sorted(most)]
     rest = len(status.sources) - len(rows)
     if rest:
-        rows.append(
-            ["all sources", *(str(sum(column)) for column in zip(*map(_numbers, status.sources.values()), strict=True))]
-        )
+        sums = map(sum, zip(*map(_numbers, status.sources.values()), strict=True))
+        rows.append(["all sources", *map(str, sums)])
     heads = ["source", "entries", "stored", "duplicates", "malformed", "not ours", "look-alikes"]
     yield from _columns(heads, rows, "none yet")
     if rest:

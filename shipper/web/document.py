@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from shipper.journal.ledger import COUNTERS_MAX_COUNT, FORMER_SOURCES
 from shipper.web.catalogue import DRIFT_MAX_COUNT, METRICS, SOURCES_MAX_COUNT
 from shipper.web.label import LABEL_MAX_CHARACTERS, OTHERS
 
@@ -39,6 +40,8 @@ connlog_entries_total = connlog_entries_stored_total + connlog_entries_duplicate
 ```
 
 `source` is the path under which a file was first seen, or `quarantine` for what `connlog quarantine replay` read again.
+The {COUNTERS_MAX_COUNT} sources whose counts changed last have counters of their own; those of all others were added to `{FORMER_SOURCES}`,
+so that a sum over all sources never changes by it. A source that comes back begins at 0, which is a counter's reset.
 Labels are printable and at most {LABEL_MAX_CHARACTERS} characters; beyond {SOURCES_MAX_COUNT} sources, or {DRIFT_MAX_COUNT} names of drift, the
 rest is counted together as `{OTHERS}`.
 

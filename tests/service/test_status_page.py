@@ -33,7 +33,7 @@ def status(sources: dict[str, Counters]) -> Status:
 
 
 def entries(sources: dict[str, Counters]) -> list[str]:
-    lines = list(page(status(sources), running=True, folder="/s"))
+    lines = list(page(status(sources), state="reading", folder="/s"))
     return lines[lines.index("ENTRIES") + 2 : next(at for at, line in enumerate(lines) if line.startswith("JOURNAL"))]
 
 
