@@ -126,7 +126,10 @@ class IndexReader:
                 place = 0  # another index lies there now
             condition = Compiler(self._database, EVENTS, now_ns).compile(filter_, None, None)
             statement = sql.select_rows(EVENTS, f"{condition.text} AND id > ?", "id")
-            ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, place, min(limit, ROWS_MAX)))]
+            ids = [
+                row[0]
+                for row in self._database.execute(statement, (*condition.parameters, place, min(limit, ROWS_MAX)))
+            ]
         return Rows(self, ids, True), ids[-1] if len(ids) == limit else last
 
     def walk(
