@@ -7,7 +7,8 @@ from shipper.inputs.content import Content
 from shipper.inputs.identity import holds, is_copy
 from shipper.inputs.roster import Roster
 from shipper.inputs.tail import Tail
-from shipper.journal.position import HEAD_MAX_BYTES
+from shipper.journal import Position
+from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES
 
 
 def find_original(roster: Roster, content: Content, size: int) -> Tail | None:
@@ -29,9 +30,25 @@ def find_original(roster: Roster, content: Content, size: int) -> Tail | None:
             grown_to = tail.content.stat().st_size if tail.content.growing else tail.fed
         except InputError:
             intact, grown_to = False, 0
-        if intact and size <= grown_to:
+        if not content.growing:
+            if _is_packed_copy(position, content, size, tail.content if intact else None):
+                return tail
+        elif intact and size <= grown_to:
             if is_copy(size, content.pread, tail.head_at, tail.content.pread):
                 return tail
         elif not intact and holds(position, content.pread):
             return tail
     return None
+
+
+def _is_packed_copy(position: Position, content: Content, size: int, original: Content | None) -> bool:
+    """The same of a compressed file: how much it holds is only known when all of it was unpacked."""
+    if holds(position, content.pread):
+        beyond = content.pread(position.offset, MARKER_MAX_BYTES)
+        return original is None or original.pread(position.offset, len(beyond)) == beyond
+    # Compressed before the original was written to for the last time.
+    return (
+        original is not None
+        and size < position.offset
+        and is_copy(size, content.pread, position.head_at, original.pread)
+    )

@@ -57,7 +57,8 @@ def siblings_of(path: str, stream: str | None = None, listed: Names | None = Non
                 break
             if is_sibling(base, every[at]):
                 names.add(every[at])
-    names.discard(name)
+    if path == (stream or path):
+        names.discard(name)  # a rotated file that no pattern names may itself still be there
     found: list[Sibling] = []
     for other in names:
         full = f"{folder}/{other}"

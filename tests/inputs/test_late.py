@@ -58,3 +58,28 @@ def test_another_file_with_the_inode_of_one_that_is_done_is_left_alone(bench: Be
     bench.turn(3)
     assert bench.events == [0]
     assert not bench.gaps
+
+
+def test_a_rotated_file_that_was_first_seen_as_such_is_found_again_under_its_own_name(bench: Bench) -> None:
+    bench.write(1)
+    bench.turn()
+    bench.rotate_numbered()
+    bench.write(1)
+    bench.rotate_numbered()
+    bench.turn()
+    bench.restart()
+    bench.write(1, bench.folder / "coderd.log.1")
+    bench.turn(5)
+    assert bench.whole()
+    assert not bench.gaps
+
+
+def test_a_compressed_rotated_file_is_no_new_one_while_the_first_is_still_open(bench: Bench) -> None:
+    bench.write(1)
+    bench.turn()
+    bench.rotate_numbered()
+    bench.write(1)
+    bench.rotate_numbered()
+    bench.compress("coderd.log.2")
+    bench.turn(5)
+    assert bench.whole()

@@ -17,6 +17,7 @@ ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.integers(1, 60)),
         st.tuples(st.just("rotate"), st.just(0)),
+        st.tuples(st.just("late"), st.integers(1, 9)),
         st.tuples(st.just("stamp"), st.just(0)),
         st.tuples(st.just("compress"), st.just(0)),
         st.tuples(st.just("turn"), st.integers(1, 5)),
@@ -48,6 +49,9 @@ def play(bench: Bench, actions: list[tuple[str, int]]) -> None:
             bench.rotate_numbered(keep=40)
         elif action == "stamp" and bench.log.exists():
             bench.log.rename(bench.folder / f"coderd-2026-01-02T15-04-{number:02d}.000.log")
+        elif action == "late" and (bench.folder / "coderd.log.1").exists():
+            # Its writer has not reopened, however long it is rotated away.
+            bench.write(amount, bench.folder / "coderd.log.1")
         elif action == "compress" and (bench.folder / "coderd.log.2").exists():
             bench.compress("coderd.log.2")
     bench.turn(6)
