@@ -34,9 +34,6 @@ _OURS = re.compile(
 )
 _single = re.compile(r'(?: [^\s="]++=(?:"(?:[^"\\\n]++|\\.)*+"|[^"\s]++))++(?: \.\.\.)?(?:\n|$)').match
 """The fields of the documentation's sample, one blank before each; any other text there is another message."""
-_header_start = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[[^\]\s]{1,8}\] ").match
-_quoted = re.compile(r'"(?:[^"\\]++|\\.)*+"')
-_glued = re.compile(_OURS.pattern.partition("(?=")[0] + r"  ")
 _is_hex_id = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{16})").fullmatch
 
 
@@ -99,7 +96,7 @@ class HumanParser:
             return parsed
         ours = _OURS.match(text)
         if ours is None:
-            return _torn(text)
+            return None
         rest = text[ours.end() : ours.end() + 4]
         if rest and rest[0] == " " and rest[:2] != "  " and rest != " ..." and _single(text, ours.end()) is None:
             return None
@@ -300,23 +297,6 @@ class HumanParser:
             self._minutes.clear()
         self._minutes[stamp[:16]] = time[:16]
         return time[:16]
-
-
-def _torn(text: str) -> Refused | None:
-    """A line that was torn off and goes on with an event: the event's whole header stands in it, outside quotes.
-
-    A header inside a quoted value is the value's own text, and what a many-line field holds is never looked at.
-    """
-    if text.find("connection_log  ") < 0 or _header_start(text) is None:
-        return None
-    line = text.partition("\n")[0]
-    found = _glued.search(line, 1)
-    if found is None:
-        return None
-    before = _quoted.sub("", line[: found.start()])
-    if '"' in before or before.endswith("="):
-        return None
-    return Refused("the line is torn off, and an event follows on it", found.start())
 
 
 def _key(written: str) -> str:

@@ -118,7 +118,7 @@ def kind(fields: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
 
 def differences(truth: dict[str, Any], record: dict[str, Any], form: str) -> list[str]:
     """What differs between a record (full JSON form) and the truth: one line a key."""
-    out = []
+    out: list[str] = []
     for key, want in expected(truth, form).items():
         if want is Lost:
             continue
