@@ -45,3 +45,13 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if CI and report.outcome == "skipped" and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped under CI: {report.longrepr}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows the score over the corpus: events, keys, and what differs from the truth."""
+    from tests.truth.score import TOTALS
+
+    if TOTALS:
+        events, keys = (sum(getattr(score, name) for score in TOTALS.values()) for name in ("events", "keys"))
+        problems = sum(len(score.problems) for score in TOTALS.values())
+        terminalreporter.write_line(f"corpus: {len(TOTALS)} files, {events} events, {keys} keys, {problems} problems")

@@ -20,6 +20,7 @@ import orjson
 from msgspec.structs import astuple
 
 from shipper.alias import KEYS, LEVELS, OWN_KEYS
+from shipper.parsing.pairs import Pairs, TooDeep, constant, integer, plain, real
 from shipper.parsing.result import Parsed, Refused, gather
 from shipper.record import CompactLog, JsonValue, Log
 from shipper.text import decode
@@ -32,7 +33,6 @@ _BEGUN = re.compile(rb'"(?:ts|severity)"\s*+:\s*+"')
 _LEVEL = re.compile(rb'"(?:level|severity)"\s*+:\s*+"')
 _EVENT = re.compile(rb'"(?:msg|message)"\s*+:\s*+"connection_log"')
 _FLAT = re.compile(rb'"message"\s*+:\s*+"connection_log"')
-_surrogates = re.compile("[\ud800-\udfff]")
 _spoils_shape = re.compile(r'["\\\x00-\x1f\x7f]').search
 _CAREFUL = frozenset({float, list, dict})
 _FLAT_CAREFUL = frozenset({float, list})  # the sink's own objects are known by their number of keys
@@ -55,8 +55,6 @@ SHAPES_MAX_COUNT = 64
 """Key sequences that get a decoder of their own; lines of further ones take the general way."""
 SHAPE_KEYS_MAX_COUNT = 64
 """Keys of a line that is remembered as a shape."""
-DEPTH_MAX_LEVELS = 64
-"""Lists and objects inside each other in one value; a line with more is malformed."""
 
 _CODES = frozenset(KEYS["code"])
 _Code = Annotated[int, msgspec.Meta(ge=-0x80000000, le=0x7FFFFFFF)] | None
@@ -293,27 +291,27 @@ class JsonParser:
         try:
             pairs = json.loads(
                 decode(raw),
-                object_pairs_hook=_Pairs,
-                parse_int=_integer,
-                parse_float=_float,
-                parse_constant=_constant,
+                object_pairs_hook=Pairs,
+                parse_int=integer,
+                parse_float=real,
+                parse_constant=constant,
             )
         except (ValueError, RecursionError) as error:
             return Refused(f"this is no JSON that can be read: {_words(error)}", 0) if _torn(raw) else None
-        if not isinstance(pairs, _Pairs):
+        if not isinstance(pairs, Pairs):
             return None
         beside: dict[str, JsonValue] = {}
         try:
             top = pairs.first(beside, "fields")
             fields = top.get("fields")
-            if top.get("msg") == "connection_log" and isinstance(fields, _Pairs):
+            if top.get("msg") == "connection_log" and isinstance(fields, Pairs):
                 own = fields.first(beside)
                 return None if OWN_KEYS.isdisjoint(own) else self._from_sink(top, own, beside)
             if top.get("message") == "connection_log" and "timestampSeconds" in top:
-                if isinstance(fields, _Pairs):
-                    top["fields"] = _plain(fields)
+                if isinstance(fields, Pairs):
+                    top["fields"] = plain(fields)
                 return self._from_stackdriver(top, beside)
-        except _TooDeep:
+        except TooDeep:
             return Refused("a value is nested too deeply", 0) if _torn(raw) else None
         return None
 
@@ -328,68 +326,10 @@ class JsonParser:
         return careful
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as its pairs, in order, with every repetition."""
-
-    def first(self, beside: dict[str, JsonValue], whole: str | None = None) -> dict[str, Any]:
-        """The first value of each key; later ones that differ go to ``beside``. An object under the key ``whole``
-        stays as its pairs. Raises _TooDeep."""
-        out: dict[str, Any] = {}
-        for written, value in self:
-            key = _clean(written)
-            if key not in out:
-                out[key] = value if key == whole and isinstance(value, _Pairs) else _plain(value)
-            elif _differ(out[key], value := _plain(value)):
-                gather(beside, key, value)
-        return out
-
-
-class _TooDeep(ValueError):
-    """A value is nested deeper than any writer of the record can follow."""
-
-
-def _differ(one: JsonValue, other: JsonValue) -> bool:
-    return type(one) is not type(other) or bool(one != other)
-
-
 def _joined(unused: dict[str, JsonValue], beside: dict[str, JsonValue] | None) -> dict[str, JsonValue]:
     for key, value in (beside or {}).items():
         gather(unused, key, value)
     return unused
-
-
-def _integer(text: str) -> int | str:
-    """A whole number; one that 64 bits can't hold is kept as its text."""
-    number = int(text) if len(text) < 20 else None
-    return number if number is not None and -(2**63) <= number < 2**63 else text
-
-
-def _float(text: str) -> float | str:
-    """A number; one that is beyond a double is kept as its text."""
-    number = float(text)
-    return number if abs(number) != float("inf") else text
-
-
-def _constant(text: str) -> JsonValue:
-    raise ValueError(f"{text} is no JSON")
-
-
-def _plain(value: Any, levels: int = DEPTH_MAX_LEVELS) -> JsonValue:
-    if isinstance(value, list):
-        if levels == 0:
-            raise _TooDeep
-        if type(value) is list:
-            return [_plain(inner, levels - 1) for inner in value]
-        out: dict[str, JsonValue] = {}
-        for key, inner in value:
-            gather(out, _clean(key), _plain(inner, levels - 1))
-        return out
-    return _clean(value) if type(value) is str else value
-
-
-def _clean(text: str) -> str:
-    """Text without lone surrogates, which JSON can write and which are no text: one U+FFFD for each."""
-    return text if text.isascii() else _surrogates.sub("\ufffd", text)
 
 
 def _ours(raw: bytes) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import repeat
 from pathlib import Path
 
@@ -12,20 +11,7 @@ from shipper.extraction import Extractor
 from shipper.record import Source
 from tests.truth.corpus import FILES, SMALL, name_of
 from tests.truth.reading import read
-from tests.truth.score import Score, form_of
-
-TOTALS: dict[str, Score] = {}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _show_the_score(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The sum of all files, shown once at the end."""
-    yield
-    events, keys = (sum(getattr(score, name) for score in TOTALS.values()) for name in ("events", "keys"))
-    problems = sum(len(score.problems) for score in TOTALS.values())
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line(f"\ncorpus: {len(TOTALS)} files, {events} events, {keys} keys, {problems} problems")
+from tests.truth.score import TOTALS, Score, form_of
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
