@@ -33,6 +33,8 @@ def test_what_is_written_before_sigterm_and_was_seen_is_drained(service: Service
     found = service.indexed()
     assert found == list(range(len(found)))
     service.start()
+    # All may be there already: then only the status tells that this daemon has begun.
+    service.wait_for(lambda: service.status().get("state") == "reading", "the status")
     service.wait_for(lambda: len(service.indexed()) == 20_000, "all events")
     assert service.end() == 0
 
