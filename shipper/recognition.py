@@ -150,7 +150,8 @@ def _key_at(raw: bytes, key: str) -> int:
     if raw[:1] == b"{":
         found = re.search(rb'"' + name + rb'"\s*+:', raw)
         return found.start() + 1 if found is not None else 0
-    for found in re.finditer(rb'"(?:[^"\\]++|\\.)*+"|(?<= )(' + name + rb")=", raw):
+    # A text that is not closed goes to the end of the line: looked at once, not once for each of its quotes.
+    for found in re.finditer(rb'"(?:[^"\\]++|\\.)*+"?|(?<= )(' + name + rb")=", raw.partition(b"\n")[0]):
         if found[1] is not None:
             return found.start()
     return 0
