@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from datetime import tzinfo
 from functools import partial
 
@@ -165,6 +164,3 @@ def _time(raw: bytes) -> str | None:
     if found[1] is not None:
         return canonical(decode(found[1]))
     return canonical_header(decode(found[0]))
-
-
-Verdict = Callable[[Entry], Record | Malformed | None]

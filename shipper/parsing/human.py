@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import tzinfo
+from functools import cache
 
 from shipper.alias import KEYS, LEVELS, OWN_KEYS
 from shipper.parsing.grammar import HumanGrammar, terminals
@@ -318,10 +319,6 @@ def _block(head: str, text: str) -> tuple[str, str]:
     return written.replace(" ", "_"), "\n".join([first, *(line.removeprefix(indent) for line in rest)])
 
 
-_block_matcher: list[Callable[[str, int], re.Match[str] | None]] = []
-
-
+@cache
 def _block_key() -> Callable[[str, int], re.Match[str] | None]:
-    if not _block_matcher:
-        _block_matcher.append(re.compile(terminals()["BLOCK_KEY"]).match)
-    return _block_matcher[0]
+    return re.compile(terminals()["BLOCK_KEY"]).match
