@@ -122,6 +122,11 @@ class Gap(Struct, frozen=True):
     detected: str = ""
     reason: str = ""
 
+    @property
+    def place(self) -> str:
+        """Where it is, in a word: a path, or the name of a source that is no file."""
+        return self.source.path or str(self.source.meta.get("source") or self.source.input or "the journal")
+
 
 class Yield(Struct):
     """What one piece of bytes gave. ``originals`` runs beside ``records``, one raw entry each.

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from shipper.errors import StateDamaged, StateError, StateFull
-from shipper.inputs.tailer import FileState
+from shipper.inputs.input import FeedState, FileState
 from shipper.journal import Counters, Depth, QuarantineSize
 from shipper.record import Gap
 
@@ -76,6 +76,8 @@ class Status(Struct, frozen=True):
     drift: list[Drift]
     stalled: list[str] = []
     """Threads that have shown no progress for too long."""
+    feeds: list[FeedState] = []
+    """Followed sources that are no files."""
     metrics: str | None = None
     """Where the metrics are, as a URL, or None."""
     schema: int = 1

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from msgspec import Struct
 
 from shipper.config import FileInput
 from shipper.errors import InputError
@@ -20,6 +19,7 @@ from shipper.extraction import Yield
 from shipper.inputs import loss
 from shipper.inputs.content import Moved, UnpackedContent
 from shipper.inputs.finder import Finder
+from shipper.inputs.input import FileState, Turn
 from shipper.inputs.tail import MakeExtractor, Tail, Truncated
 from shipper.journal import Batch, Piece, Position
 from shipper.record import Gap
@@ -34,25 +34,6 @@ TURN_MAX_SECONDS = 1.0
 """How long a turn looks for files, and how long it reads, before it leaves the rest for the next."""
 HOT_SECONDS = 5.0
 """A file that grew within this time is looked at in every turn, the others only when files are looked for."""
-
-
-class FileState(Struct, frozen=True):
-    """One followed file for the status: ``lag_bytes`` are those not read yet."""
-
-    path: str
-    stream: str
-    offset: int
-    size: int
-    lag_bytes: int
-    state: str
-
-
-class Turn(Struct, frozen=True):
-    """What one turn gave. ``busy``: there is more to read at once; ``hot``: something grew a moment ago."""
-
-    batch: Batch
-    busy: bool
-    hot: bool
 
 
 class Tailer:

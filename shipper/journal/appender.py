@@ -17,7 +17,7 @@ from shipper.journal.batch import Appended, Batch, Block
 from shipper.journal.blob import Codec, Notices, checksum
 from shipper.journal.database import transaction
 from shipper.journal.ledger import write_ledger
-from shipper.journal.position import encode_position
+from shipper.journal.position import encode_feed, encode_position
 from shipper.journal.recent import RecentIds
 from shipper.journal.sift import sift
 
@@ -84,6 +84,8 @@ class Appender:
             self._written.append((surplus, group, sifted.ids))
         for position in batch.positions:
             self._db.execute(sql.PUT_POSITION, (position.key, encode_position(position)))
+        for feed in batch.feeds:
+            self._db.execute(sql.PUT_FEED, (feed.key, encode_feed(feed)))
         for key in batch.forget:
             self._db.execute(sql.DROP_POSITION, (key,))
         if batch.began:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from shipper.journal.position import Position
+from shipper.journal.position import FeedPosition, Position
 from shipper.record import Gap, Malformed, Record
 
 
@@ -29,7 +29,7 @@ class Piece(Struct):
 class Batch(Struct, frozen=True):
     """One transaction: pieces of any number of sources, the positions they were read up to, known losses.
 
-    ``forget`` holds the keys of positions that are no longer needed; ``began`` says that with this batch the
+    ``feeds`` are the positions of sources that are no files, ``forget`` holds the keys of positions that are no longer needed; ``began`` says that with this batch the
     inputs have been looked at for the first time.
     """
 
@@ -38,16 +38,17 @@ class Batch(Struct, frozen=True):
     forget: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
     began: bool = False
+    feeds: tuple[FeedPosition, ...] = ()
 
     @property
     def gaps_only(self) -> bool:
         """Whether it only tells of losses."""
-        return bool(self.gaps) and not (self.pieces or self.positions or self.forget)
+        return bool(self.gaps) and not (self.pieces or self.positions or self.forget or self.feeds)
 
     @property
     def empty(self) -> bool:
         """Whether writing it would change nothing."""
-        return not (self.pieces or self.positions or self.forget or self.gaps or self.began)
+        return not (self.pieces or self.positions or self.forget or self.gaps or self.began or self.feeds)
 
 
 class Appended(Struct, frozen=True):

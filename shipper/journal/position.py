@@ -60,6 +60,28 @@ class Position(Struct, frozen=True):
         return self.key.startswith(BACKFILL_PREFIX)
 
 
+class FeedPosition(Struct, frozen=True):
+    """How far a source was read that is no file: a journal's unit, a pipe, an API.
+
+    ``key`` names it over restarts; ``cursor`` is its own word for the place behind which it goes on, empty where it
+    has none. ``time_ns`` (Unix time) is that of the entry at the cursor, 0 where unknown; ``seen_ns`` is when the
+    source was last known to have nothing behind it. ``offset`` and ``line`` count what was read, ``carry`` is what was
+    held back.
+    """
+
+    key: str
+    cursor: str = ""
+    time_ns: int = 0
+    seen_ns: int = 0
+    offset: int = 0
+    line: int = 1
+    carry: bytes = b""
+
+
+encode_feed = msgspec.msgpack.Encoder().encode
+"""The position of a feed as bytes."""
+decode_feed = msgspec.msgpack.Decoder(FeedPosition).decode
+"""Bytes as the position of a feed; raises msgspec.DecodeError."""
 encode_position = msgspec.msgpack.Encoder().encode
 """A position as bytes."""
 decode_position = msgspec.msgpack.Decoder(Position).decode

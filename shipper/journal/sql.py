@@ -45,6 +45,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             UPDATE quarantine_size SET place_bytes = place_bytes + length(NEW.reason) - length(OLD.reason); END""",
     ),
     ("ALTER TABLE counters ADD COLUMN changed_ns INTEGER NOT NULL DEFAULT 0",),
+    ("CREATE TABLE feeds (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",),
 )
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
@@ -95,6 +96,8 @@ ALL_POSITIONS: Final = "SELECT body FROM positions ORDER BY key"
 ANY_FOLLOWED: Final = "SELECT EXISTS (SELECT 1 FROM positions WHERE substr(key, 1, ?) != ?)"
 PUT_POSITION: Final = "INSERT INTO positions VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body = excluded.body"
 DROP_POSITION: Final = "DELETE FROM positions WHERE key = ?"
+ALL_FEEDS: Final = "SELECT body FROM feeds ORDER BY key"
+PUT_FEED: Final = "INSERT INTO feeds VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body = excluded.body"
 
 _COUNTERS_ROW = """SELECT source, lines, bytes, entries, stored, duplicates, malformed, not_ours, lookalikes
     FROM counters"""

@@ -25,7 +25,7 @@ from shipper.journal.batch import Appended, Batch, Block, Counters
 from shipper.journal.blob import Codec, checksum
 from shipper.journal.database import connect, transaction, translated
 from shipper.journal.mark import Mark
-from shipper.journal.position import BACKFILL_PREFIX, Position, decode_position
+from shipper.journal.position import BACKFILL_PREFIX, FeedPosition, Position, decode_feed, decode_position
 from shipper.journal.proof import prove
 from shipper.journal.quarantine import Quarantined, QuarantineSize, read_entries, read_size
 from shipper.journal.recovery import end_recovery, recover, went_back
@@ -137,6 +137,7 @@ class Journal:
         with self._lock, translated(self._path):
             with self._appender.transaction():
                 appended = self._appender.write(batch, self._now_ns())
+            self.fresh = self.fresh and not batch.began
             if appended.seq is not None:
                 self._mark.write(appended.seq)
             return appended
@@ -202,6 +203,12 @@ class Journal:
         """Every persisted position."""
         with self._lock, translated(self._path):
             return [decode_position(body) for (body,) in self._db.execute(sql.ALL_POSITIONS)]
+
+    def feeds(self) -> dict[str, FeedPosition]:
+        """The position of every source that is no file, by its key."""
+        with self._lock, translated(self._path):
+            feeds = [decode_feed(body) for (body,) in self._db.execute(sql.ALL_FEEDS)]
+        return {feed.key: feed for feed in feeds}
 
     def counters(self) -> dict[str, Counters]:
         """The counters of each source by its name."""

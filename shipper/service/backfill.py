@@ -20,13 +20,13 @@ from msgspec import Struct
 
 from shipper.config import Config, FileInput
 from shipper.errors import InputError, StateBusy, StateError, StateFull
-from shipper.extraction import Extractor, Yield
+from shipper.extraction import Yield
 from shipper.inputs.content import Content, UnpackedContent, open_content
 from shipper.inputs.identity import Known
 from shipper.inputs.tail import Tail, Truncated
 from shipper.journal import Batch, Journal, Piece, Position
 from shipper.journal.position import BACKFILL_PREFIX
-from shipper.record import Source
+from shipper.service.intake import FileExtractors
 from shipper.service.lock import StateLock
 from shipper.service.outlet import open_delivery
 from shipper.service.sending import Sending
@@ -74,7 +74,7 @@ class Backfill:
         self._files = files
         self._watch = watch
         self._tell = tell
-        self._host = socket.gethostname()
+        self._make_extractor = FileExtractors(socket.gethostname())
         self._folder = config.state.dir
         self._lock: StateLock | None = None
         self._sendings: list[Sending] = []
@@ -185,7 +185,7 @@ class Backfill:
         if position is not None and self._lock is None and not (position.backfilled or position.done or position.lost):
             self.progress.unchanged += 1
             return None
-        tail = Tail(content, path, self._watch, self._extractor, time.monotonic(), position=position, stream=path)
+        tail = Tail(content, path, self._watch, self._make_extractor, time.monotonic(), position=position, stream=path)
         if position is None:
             tail.key = BACKFILL_PREFIX + uuid.uuid4().hex
         elif not content.pread(tail.fed, 1):
@@ -245,18 +245,6 @@ class Backfill:
             break
         if position.head_length:
             self._known.add(position)
-
-    def _extractor(self, path: str, watch: FileInput, offset: int, line: int, carry: bytes) -> Extractor:
-        return Extractor(
-            Source(host=self._host, input="file", path=path),
-            format=watch.format,
-            wrapper=watch.wrapper,
-            tz=watch.tz,
-            line_max_bytes=watch.line_max_bytes,
-            offset=offset,
-            line=line,
-            carry=carry,
-        )
 
 
 def files_of(paths: Sequence[str], leave_out: Path) -> Iterator[File]:

@@ -13,13 +13,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from shipper import __version__
-from shipper.config import Config, FileInput
-from shipper.errors import ConnlogError, StateError, StateFull
-from shipper.extraction import Extractor
-from shipper.inputs.tailer import Tailer
-from shipper.inputs.wakeup import WakeUp
+from shipper.config import Config
+from shipper.errors import ConnlogError, StateDamaged, StateError, StateFull, StateNewer
 from shipper.journal import Journal
-from shipper.record import Source
+from shipper.service.intake import open_readings
 from shipper.service.lock import FULL, StateLock
 from shipper.service.outlet import open_delivery
 from shipper.service.reading import Reading
@@ -32,6 +29,8 @@ if TYPE_CHECKING:
     from shipper.web.server import Endpoint
 
 STATUS_SECONDS = 1.0
+AT_END_SECONDS = 0.1
+"""How often it is asked whether the outputs have everything, once every input has ended."""
 DRAIN_SECONDS = 10.0
 """How long outputs may take, after the last line was read, to deliver what is in the journal."""
 OPEN_FILES_MAX_COUNT = 65_536
@@ -89,30 +88,29 @@ class Daemon:
             for name in self._journal.keep_outputs({delivery.name for delivery in deliveries}):
                 log.warning("output %s is no longer configured; nothing is kept for it any more", name)
             self._sendings = [Sending(delivery) for delivery in deliveries]
-            tailer = Tailer(
-                config.inputs, self._journal.positions(), self._extractor, fresh=self._journal.fresh, host=self._host
-            )
-            poll_seconds = min((watch.poll_seconds for watch in config.inputs), default=STATUS_SECONDS)
-            self._reading = Reading(tailer, self._journal, poll_seconds, self._appended)
+            self._readings = open_readings(config, self._journal, self._host, self._appended)
             undo.pop_all()
 
     def _work(self) -> int:
-        wake_up = WakeUp(self._config.inputs, self._reading.wake)
-        reader = self._thread("reader", self._reading.run)
+        readers = [self._reader(reading) for reading in self._readings]
         senders = [self._thread(f"output-{sending.name}", sending.run) for sending in self._sendings]
         self._endpoint = self._open_endpoint()
         log.info("connlog %s reads into %s (process %d)", __version__, self._folder, os.getpid())
         try:
-            for thread in (reader, *senders):
+            for thread in (*readers, *senders):
                 thread.start()
             self._write_status()
-            while not self._stop.wait(STATUS_SECONDS):
+            while not self._stop.wait(STATUS_SECONDS if not self._at_end() else AT_END_SECONDS):
                 self._write_status()
+                if self._at_end() and not any(output.pending for output in self._journal.outputs()):
+                    log.info("every input has ended, and every output has what was read")
+                    break
             self._state = "stopping"
             self._write_status()
-            wake_up.close()
-            self._reading.stop()
-            reader.join()
+            for reading in self._readings:
+                reading.stop()
+            for reader in readers:
+                reader.join()
             for sending in self._sendings:
                 sending.stop(DRAIN_SECONDS)
             for thread in senders:
@@ -166,18 +164,6 @@ class Daemon:
         log.info("metrics are on %s/metrics, health on /healthz and /readyz", endpoint.url)
         return endpoint
 
-    def _extractor(self, path: str, watch: FileInput, offset: int, line: int, carry: bytes) -> Extractor:
-        return Extractor(
-            Source(host=self._host, input="file", path=path),
-            format=watch.format,
-            wrapper=watch.wrapper,
-            tz=watch.tz,
-            line_max_bytes=watch.line_max_bytes,
-            offset=offset,
-            line=line,
-            carry=carry,
-        )
-
     def _thread(self, name: str, run: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:
             try:
@@ -194,6 +180,32 @@ class Daemon:
     def _fail(self, message: str) -> None:
         self._failed = message
         self._stop.ask()
+
+    def _reader(self, reading: Reading) -> threading.Thread:
+        """The thread of an input: after a failure of its own it goes on from what is in the journal, and the other
+        inputs have not stopped."""
+
+        def run() -> None:
+            while True:
+                try:
+                    reading.run()
+                except (StateDamaged, StateNewer):
+                    raise
+                except Exception as error:
+                    if not reading.lasting:
+                        raise
+                    # The boundary of a worker: whatever it was must not end what the others do.
+                    log.exception("the input %s failed", reading.name)
+                    reading.failed(repr(error))
+                    if not reading.stopping:
+                        continue
+                return
+
+        return self._thread(reading.name, run)
+
+    def _at_end(self) -> bool:
+        """Whether there are inputs and every one of them has ended."""
+        return bool(self._readings) and all(reading.ended for reading in self._readings)
 
     def _appended(self) -> None:
         for sending in self._sendings:
@@ -218,12 +230,14 @@ class Daemon:
             log.warning("%s", error)
 
     def _status(self) -> Status:
-        files = self._reading.files
+        views = [reading.view for reading in self._readings]
+        files = [file for view in views for file in view.files]
+        troubles = {name: trouble for view in views for name, trouble in view.troubles.items()}
         worst = sorted(files, key=lambda file: (-file.lag_bytes, file.path))[:FILES_MAX_COUNT]
         gaps_count, gaps = self._journal.gaps(GAPS_MAX_COUNT)
-        paused = self._reading.paused
+        paused = next((reading.paused for reading in self._readings if reading.paused is not None), None)
         now = time.monotonic()
-        pulses = [self._reading.pulse, *(sending.pulse for sending in self._sendings)]
+        pulses = [*(reading.pulse for reading in self._readings), *(sending.pulse for sending in self._sendings)]
         return Status(
             version=__version__,
             pid=os.getpid(),
@@ -234,7 +248,8 @@ class Daemon:
             files=worst,
             files_count=len(files),
             lag_bytes=sum(file.lag_bytes for file in files),
-            troubles=dict(sorted(self._reading.troubles.items())[:FILES_MAX_COUNT]),
+            feeds=[feed for view in views for feed in view.feeds][:FILES_MAX_COUNT],
+            troubles=dict(sorted(troubles.items())[:FILES_MAX_COUNT]),
             sources=self._journal.counters(),
             journal=self._journal.depth(),
             journal_max_bytes=self._config.state.journal_max_bytes,

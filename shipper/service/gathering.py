@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipper.journal import Batch, Piece, Position
+from shipper.journal import Batch, FeedPosition, Piece, Position
 from shipper.record import Gap
 
 HOLD_SECONDS = 1.0
@@ -19,6 +19,7 @@ class Gathering:
     def _clear(self) -> None:
         self._pieces: list[Piece] = []
         self._positions: dict[str, Position] = {}
+        self._feeds: dict[str, FeedPosition] = {}
         self._forget: dict[str, None] = {}
         self._gaps: list[Gap] = []
         self._began = False
@@ -36,6 +37,8 @@ class Gathering:
         for position in batch.positions:
             self._positions[position.key] = position
             self._forget.pop(position.key, None)
+        for feed in batch.feeds:
+            self._feeds[feed.key] = feed
         for key in batch.forget:
             self._positions.pop(key, None)
             self._forget[key] = None
@@ -53,7 +56,12 @@ class Gathering:
     def take(self) -> Batch:
         """All of it as one batch; nothing is left."""
         batch = Batch(
-            tuple(self._pieces), tuple(self._positions.values()), tuple(self._forget), tuple(self._gaps), self._began
+            tuple(self._pieces),
+            tuple(self._positions.values()),
+            tuple(self._forget),
+            tuple(self._gaps),
+            self._began,
+            tuple(self._feeds.values()),
         )
         self._clear()
         return batch

@@ -1,4 +1,4 @@
-"""Reading: the thread that reads all inputs into the journal, and pauses, loudly, when the journal has no room."""
+"""Reading: the thread that reads one input into the journal, and pauses, loudly, when the journal has no room."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import msgspec
 
-from shipper.errors import StateDamaged, StateError, StateNewer
-from shipper.inputs.tailer import FileState, Tailer
+from shipper.errors import InputError, StateDamaged, StateError, StateNewer
+from shipper.inputs.input import FileState, Input, View
 from shipper.journal import Appended, Batch, Journal, Piece
 from shipper.service.gathering import Gathering
 from shipper.service.pulse import Pulse
@@ -20,62 +21,97 @@ from shipper.service.pulse import Pulse
 HOT_POLL_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 TELL_SECONDS = 0.5
-WAKE_SECONDS = 0.05
-"""How long to wait after a wake-up for the others that come with it."""
+RENEW_MAX_SECONDS = 60.0
+"""The longest wait before an input that failed is opened again."""
 log = logging.getLogger(__name__)
 
 
 class Reading:
-    """The loop of the reader thread. Other threads may ask ``files``, ``troubles``, ``paused`` and ``pulse``."""
+    """The loop of one input's thread. Other threads may ask ``view``, ``paused``, ``pulse`` and ``ended``.
 
-    def __init__(self, tailer: Tailer, journal: Journal, poll_seconds: float, appended: Callable[[], None]) -> None:
-        self._tailer = tailer
+    ``make_input`` builds the input from what the journal knows; ``lasting`` says that it may do so again after a
+    failure, which holds for every source that can be read again from a position.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make_input: Callable[[], Input],
+        journal: Journal,
+        appended: Callable[[], None],
+        *,
+        lasting: bool = True,
+    ) -> None:
+        self.name = name
+        self.lasting = lasting
+        self._make_input = make_input
+        self._input: Input | None = None
         self._journal = journal
-        self._poll_seconds = poll_seconds
         self._appended = appended
         self._gathering = Gathering()
-        self._wake = threading.Event()
         self._stop = threading.Event()
-        self.files: list[FileState] = []
-        self.troubles: dict[str, str] = {}
+        self._failures_count = 0
+        self.view = View()
         self.paused: str | None = None
-        self.pulse = Pulse("reader")
-
-    def wake(self) -> None:
-        """Files came, went or were renamed: look now."""
-        self._wake.set()
+        self.ended = False
+        self.pulse = Pulse(name)
 
     def stop(self) -> None:
         """Stop after the turn that is under way; what was read is written."""
         self._stop.set()
-        self._wake.set()
+        source = self._input
+        if source is not None:
+            source.wake()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether ``stop`` was asked for."""
+        return self._stop.is_set()
 
     def run(self) -> None:
-        """Read until ``stop``. Raises StateDamaged and StateNewer; on other errors of the journal it waits."""
+        """Read until ``stop`` or the end of the source. Raises StateDamaged and StateNewer; on other errors of the
+        journal it waits."""
+        source = self._input = self._make_input()
         woken = False
         told = float("-inf")
         while not self._stop.is_set():
             now = time.monotonic()
             self.pulse.beat()
-            turn = self._tailer.turn(now, rescan=woken)
+            turn = source.turn(now, woken=woken)
             woken = False
-            if now - told >= TELL_SECONDS:
+            if now - told >= TELL_SECONDS or turn.ended:
                 told = now
-                self._tell()
+                self._tell(source.view())
             self._gathering.add(turn.batch, now)
             if self._gathering.due(now):
                 self._write(self._gathering.take())
+                self._failures_count = 0
+            if turn.ended:
+                break
             if not turn.busy:
-                rest_seconds = min(HOT_POLL_SECONDS, self._poll_seconds) if turn.hot else self._poll_seconds
+                rest_seconds = min(HOT_POLL_SECONDS, source.poll_seconds) if turn.hot else source.poll_seconds
                 self.pulse.beat(rest_seconds)
-                woken = self._wake.wait(rest_seconds)
-                if woken:
-                    self._stop.wait(WAKE_SECONDS)
-                self._wake.clear()
-        self._gathering.add(self._tailer.finish(), time.monotonic())
+                woken = source.rest(rest_seconds)
+        view = source.view()
+        self._gathering.add(source.finish(), time.monotonic())
         self._write(self._gathering.take())
-        self._tell()
+        self._tell(view)
         self.pulse.end()
+        self.ended = True
+
+    def failed(self, reason: str) -> None:
+        """After ``run`` raised: tell, throw away what is not in the journal, and wait a while before it may run again."""
+        source, self._input = self._input, None
+        self._gathering = Gathering()
+        if source is not None:
+            with suppress(OSError, InputError):
+                source.finish()
+        seconds = min(RENEW_MAX_SECONDS, RETRY_SECONDS * 2**self._failures_count)
+        self._failures_count += 1
+        trouble = f"the input {self.name} failed and is opened again: {reason}"
+        self._tell(View(self.view.files, self.view.feeds, {**self.view.troubles, self.name: trouble}))
+        self.pulse.beat(seconds)
+        self._stop.wait(seconds)
 
     def _write(self, batch: Batch) -> None:
         """Append the batch, however long it takes; only a stop gives up, and then it is read again next time."""
@@ -106,18 +142,17 @@ class Reading:
 
     def _tell_growth(self) -> None:
         """While nothing is read, the lag grows all the same."""
-        self.files = [_grown(file) for file in self.files]
+        self.view = msgspec.structs.replace(self.view, files=[_grown(file) for file in self.view.files])
 
-    def _tell(self) -> None:
-        self.files = self._tailer.files()
-        troubles = dict(self._tailer.troubles)
-        for path, message in troubles.items():
-            if path not in self.troubles:
+    def _tell(self, view: View) -> None:
+        before = self.view.troubles
+        for path, message in view.troubles.items():
+            if path not in before:
                 log.warning("%s", message)
-        for path in self.troubles:
-            if path not in troubles:
+        for path in before:
+            if path not in view.troubles:
                 log.info("%s: can be read again, or is gone", path)
-        self.troubles = troubles
+        self.view = view
 
 
 def _grown(file: FileState) -> FileState:
@@ -144,7 +179,7 @@ def _tell_batch(batch: Batch, appended: Appended) -> None:
         where = _sources(batch, partial(_met, name))
         log.warning("new in the logs: %s %s, first met in %s; its events are kept", kind, value, where)
     for gap in batch.gaps:
-        log.warning("gap (%s) in %s: %s", gap.gap, gap.source.path, gap.reason)
+        log.warning("gap (%s) in %s: %s", gap.gap, gap.place, gap.reason)
 
 
 def _met(name: str, piece: Piece) -> bool:

@@ -27,7 +27,11 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     yield ""
     yield "INPUTS"
     files = [[f.path, f.state, _size(f.offset), _size(f.lag_bytes)] for f in status.files]
-    yield from _columns(["file", "", "read", "lag"], files, "no file is followed")
+    if files or not status.feeds:
+        yield from _columns(["file", "", "read", "lag"], files, "no file is followed")
+    feeds = [[f.name, f.state, _moment(f.at), str(f.restarts_count)] for f in status.feeds]
+    if feeds:
+        yield from _columns(["source", "", "last entry", "restarts"], feeds, "")
     if status.files_count > len(status.files):
         yield f"  and {status.files_count - len(status.files)} more"
     for message in status.troubles.values():
@@ -72,7 +76,7 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
         yield ""
         yield f"GAPS  {status.gaps_count} in all, the newest:"
         for gap in status.gaps[:5]:
-            yield f"  {_moment(gap.detected)}  {gap.gap}  {gap.source.path or ''}  {gap.reason}"
+            yield f"  {_moment(gap.detected)}  {gap.gap}  {gap.place}  {gap.reason}"
     if status.drift:
         yield ""
         yield "NEW IN THE LOGS  (unknown to this version of connlog; the events are kept)"

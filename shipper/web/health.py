@@ -29,7 +29,7 @@ def not_ready(status: Status | None) -> list[str]:
         return [status.state]
     reasons = [] if status.paused is None else [f"reading is paused: {status.paused}"]
     reasons += [f"output {o.name} fails: {o.last_error}" for o in status.outputs if o.last_error is not None]
-    if not status.files_count:
+    if not status.files_count and not any(feed.state != "retrying" for feed in status.feeds):
         troubles = "; ".join(islice(status.troubles.values(), TROUBLES_SHOWN_COUNT))
         reasons.append(f"no input can be read: {troubles or 'no file matches the paths of any input'}")
     return reasons

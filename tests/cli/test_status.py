@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from shipper.cli.main import main
-from shipper.inputs.tailer import FileState
+from shipper.inputs.input import FileState
 from shipper.journal import Counters, Depth, QuarantineSize
 from shipper.service.lock import StateLock
 from shipper.status import OLD_SECONDS, OutputStatus, Status, StatusFile, read_status

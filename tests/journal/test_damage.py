@@ -216,10 +216,14 @@ def test_a_damaged_journal_says_how_many_events_were_taken_over(tmp_path: Path, 
     path.write_bytes(closed)
     database = sqlite3.connect(path)
     last = database.execute("SELECT MAX(seq) FROM batches").fetchone()[0]
+    leaves = database.execute(
+        "SELECT pageno - 1 FROM dbstat WHERE name = 'batches' AND pagetype = 'leaf' ORDER BY path"
+    ).fetchall()
+    leaf = leaves[len(leaves) // 2][0]
     database.close()
     (tmp_path / "journal.mark").write_text(f"{last:020d}")
     data = bytearray(path.read_bytes())
-    data[len(data) // 2 : len(data) // 2 + PAGE_BYTES] = bytes(PAGE_BYTES)
+    data[leaf * PAGE_BYTES : (leaf + 1) * PAGE_BYTES] = bytes(PAGE_BYTES)
     path.write_bytes(data)
     journal = Journal(path)
     taken = len(numbers(journal))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shipper.inputs.tailer import FileState
+from shipper.inputs.input import FileState
 from shipper.journal import Counters, Depth, QuarantineSize
 from shipper.status import Drift, OutputStatus, Status
 from shipper.web.server import Endpoint

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from shipper.inputs.tailer import FileState
+from shipper.inputs.input import FileState
 from shipper.journal import Counters, Depth
 from shipper.status import Drift, Status
 from shipper.timestamp import to_ns
