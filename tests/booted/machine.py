@@ -1,0 +1,212 @@
+"""The machine: a really running systemd in a container made of this machine's own root, thrown away afterwards.
+
+The root is an overlay whose upper layer lies in memory: nothing that happens inside is written here. The mounts live in
+a mount namespace of their own and the container dies with its parent, so that nothing is left behind however a test
+run ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+BOOT_SECONDS = 60.0
+STOP_SECONDS = 30.0
+DEADLINE_SECONDS = 30.0
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+NEEDED = ("systemd-nspawn", "nsenter", "unshare", "setpriv", "mount", "systemd-machine-id-setup")
+MASKED = (
+    *("postgresql.service", "systemd-timesyncd.service", "systemd-networkd.service", "systemd-resolved.service"),
+    *("getty.target", "console-getty.service", "e2scrub_reap.service", "cron.service", "ssh.service"),
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "man-db.timer", "fstrim.timer", "logrotate.timer"),
+)
+"""Services of the machine itself that have no part in this."""
+MEMORY_DISK = "2g"
+BOOT = """
+set -eu
+mount -t tmpfs -o size="$2",mode=0755 tmpfs "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" overlay "$1/root"
+cd "$1/root"
+rm -rf etc/machine-id var/lib/dbus/machine-id var/log/journal etc/systemd/system/default.target
+systemd-machine-id-setup --root . >/dev/null
+mkdir -p var/log/journal
+ln -s /lib/systemd/system/multi-user.target etc/systemd/system/default.target
+shift 2
+for unit; do rm -f "etc/systemd/system/$unit"; ln -s /dev/null "etc/systemd/system/$unit"; done
+cd /
+mount -t tmpfs -o mode=0755 tmpfs /run
+while
+    code=0
+    setpriv --pdeathsig KILL systemd-nspawn -D "$OLDPWD" -b --register=no --keep-unit systemd.firstboot=no </dev/null ||
+        code=$?
+    test "$code" = 133
+do :; done
+exit "$code"
+"""
+"""What becomes the container, in namespaces of its own: ``$1`` a folder, ``$2`` how much memory, then what to mask.
+With 133 systemd-nspawn asks to be started again, as for a reboot."""
+
+
+def missing() -> str | None:
+    """Why no container can be booted here, or None."""
+    if os.geteuid() != 0:
+        return "booting a container takes root"
+    lacking = [name for name in NEEDED if shutil.which(name) is None]
+    if lacking:
+        return f"there is no {', '.join(lacking)}: install the package systemd-container"
+    return None
+
+
+class Machine:
+    """One container, off until ``boot``. ``folder`` is empty, and only its console is written there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._console = folder / "console"
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._init = 0
+
+    def boot(self) -> None:
+        """Start it, and wait until every unit has been started."""
+        disk = self._folder / "disk"
+        disk.mkdir()
+        with self._console.open("wb") as console:
+            self._nspawn = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"]
+                + ["bash", "-c", BOOT, "boot", str(disk), MEMORY_DISK, *MASKED],
+                env={"PATH": PATH, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                stdout=console,
+                stderr=console,
+            )
+        self._await_running(0)
+
+    def reboot(self) -> None:
+        """Restart it as an operator does: services are stopped in order, memory is lost, the disk stays."""
+        before = self._init
+        self.run("systemctl", "--no-block", "reboot")
+        self._await_running(before)
+
+    def close(self) -> None:
+        """Switch it off; where it does not obey, end it."""
+        if self._nspawn is None:
+            return
+        try:
+            if self._init and self._nspawn.poll() is None:
+                self.run("systemctl", "--no-block", "poweroff", check=False)
+                self._nspawn.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            if self._nspawn.poll() is None:
+                self._nspawn.kill()
+            self._nspawn.wait()
+            self._nspawn = None
+
+    def _await_running(self, before: int) -> None:
+        deadline = time.monotonic() + BOOT_SECONDS
+        state = "no init yet"
+        while state not in ("running", "degraded"):
+            assert self._nspawn is not None
+            assert self._nspawn.poll() is None, f"the container ended: {self.console()}"
+            assert time.monotonic() < deadline, f"the container does not boot ({state}): {self.console()}"
+            time.sleep(0.05)
+            found = self._find_init()
+            if found in (0, before):
+                continue
+            self._init = found
+            state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
+        failed = self.run("systemctl", "--failed", "--plain", "--no-legend").stdout
+        assert not failed, f"units failed: {failed}{self.console()}"
+
+    def _find_init(self) -> int:
+        """The process number of the container's init as seen from here, 0 while there is none."""
+        assert self._nspawn is not None
+        look_at = [self._nspawn.pid]
+        try:
+            for process in look_at:
+                if Path(f"/proc/{process}/comm").read_text() == "systemd\n":
+                    return process
+                look_at += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        return 0
+
+    # ---- acting inside -------------------------------------------------------------------------
+
+    def run(
+        self,
+        *words: str | Path,
+        check: bool = True,
+        given: bytes | str | None = None,
+        env: Mapping[str, str] | None = None,
+        seconds: float = 60.0,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command inside as root, with ``given`` as its input."""
+        inner = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "SYSTEMD_COLORS": "0", **(env or {})}
+        done = subprocess.run(
+            ["nsenter", "-t", str(self._init), "-a", *map(str, words)],
+            input=given.encode() if isinstance(given, str) else given,
+            stdin=subprocess.DEVNULL if given is None else None,
+            capture_output=True,
+            env=inner,
+            timeout=seconds,
+            check=False,
+        )
+        said = subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
+        assert not check or said.returncode == 0, f"{words} ended with {said.returncode}: {said.stdout}{said.stderr}"
+        return said
+
+    def sh(self, script: str, *, check: bool = True, seconds: float = 60.0) -> str:
+        """Run a script of bash inside; returns what it printed."""
+        return self.run("bash", "-euo", "pipefail", "-c", script, check=check, seconds=seconds).stdout
+
+    def write(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
+        """Make a file inside, and the folders above it."""
+        name = shlex.quote(path)
+        self.run(
+            *("bash", "-euc", f"mkdir -p {shlex.quote(str(Path(path).parent))}; cat >{name}; chmod {mode:o} {name}"),
+            given=text,
+        )
+
+    def read(self, path: str) -> str:
+        """A file inside; empty where there is none."""
+        done = self.run("cat", path, check=False)
+        return done.stdout if done.returncode == 0 else ""
+
+    def show(self, unit: str, *names: str) -> dict[str, str]:
+        """Properties of a unit."""
+        text = self.run("systemctl", "show", unit, *(f"--property={name}" for name in names)).stdout
+        return dict(line.split("=", 1) for line in text.splitlines())
+
+    def journal(self, unit: str, *words: str) -> str:
+        """What the journal holds of a unit, in lines."""
+        self.run("journalctl", "--sync")
+        return self.run("journalctl", "--no-pager", "--unit", unit, *words).stdout
+
+    def wait_for(
+        self, condition: Callable[[], object], what: str | Sequence[str], seconds: float = DEADLINE_SECONDS
+    ) -> None:
+        """Poll until it holds; fail loudly, with what the units ``what[1:]`` logged, when it does not in time."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                said = "".join(self.journal(unit, "-n", "60") for unit in ([] if isinstance(what, str) else what[1:]))
+                raise AssertionError(f"waited in vain: {what}\n{said}")
+            time.sleep(0.1)
+
+    def console(self) -> str:
+        """The last of what the container printed while it booted."""
+        return self._console.read_text(errors="replace")[-3000:]
+
+    def kill(self, unit: str, number: signal.Signals) -> None:
+        """Send a signal to a unit's main process."""
+        self.run("systemctl", "kill", f"--signal={number.name}", "--kill-who=main", unit)
