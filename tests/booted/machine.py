@@ -79,8 +79,10 @@ class Machine:
         disk.mkdir()
         with self._console.open("wb") as console:
             self._nspawn = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"]
-                + ["bash", "-c", BOOT, "boot", str(disk), MEMORY_DISK, *MASKED],
+                [
+                    *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"),
+                    *("bash", "-c", BOOT, "boot", str(disk), MEMORY_DISK, *MASKED),
+                ],
                 env={"PATH": PATH, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
                 stdout=console,
                 stderr=console,
