@@ -5,6 +5,11 @@ ConnlogError
 ├── UsageError       the command line or a query is wrong        exit 2
 │   └── QueryError   the filter text is wrong, with its place
 ├── InputError       a source can't be read                      exit 4
+├── SecretError      a token can't be read                       exit 4
+├── RemoteError      a server can't be asked, or answers nothing of use  exit 4
+│   ├── RemoteRefused it does not take the token, or the token may not do this
+│   ├── RemoteMissing what was asked for is not there, or is hidden
+│   └── RemoteBusy   it can't answer now, or was asked too much: try later
 └── StateError       journal, index or state folder              exit 4
     ├── StateBusy    another process holds it: try later
     ├── StateFull    no room on the disk: pause, and go on when there is
@@ -50,6 +55,30 @@ class QueryError(UsageError):
 
 class InputError(ConnlogError):
     """A source can't be read."""
+
+
+class SecretError(ConnlogError):
+    """A token can't be read from where the configuration says it is."""
+
+
+class RemoteError(ConnlogError):
+    """A server can't be asked, or its answer is of no use."""
+
+
+class RemoteRefused(RemoteError):
+    """A server does not take the token, or the token may not do this."""
+
+
+class RemoteMissing(RemoteError):
+    """What a server was asked for is not there, or is hidden from the token."""
+
+
+class RemoteBusy(RemoteError):
+    """A server can't answer now. ``retry_seconds`` is how long it wants to be left alone, None if it didn't say."""
+
+    def __init__(self, message: str, retry_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
 
 
 class StateError(ConnlogError):

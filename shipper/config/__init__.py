@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from shipper.config.load import load_config
-from shipper.config.settings import Config, FileInput, IndexOutput, Metrics, State
+from shipper.config.settings import Coder, Config, FileInput, IndexOutput, Metrics, State
 
-__all__ = ["Config", "FileInput", "IndexOutput", "Metrics", "State", "load_config"]
+__all__ = ["Coder", "Config", "FileInput", "IndexOutput", "Metrics", "State", "load_config"]

@@ -1,6 +1,8 @@
-"""The address: a host and a port to listen on, as in ``127.0.0.1:9464`` or ``[::1]:9464``."""
+"""The address: a host and a port to listen on, as in ``127.0.0.1:9464`` or ``[::1]:9464``, or where a server is."""
 
 from __future__ import annotations
+
+from urllib.parse import urlsplit
 
 PORT_MAX = 65535
 
@@ -19,3 +21,20 @@ def split_address(text: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= PORT_MAX):
         raise ValueError(f"has no usable port; write a number from 0 to {PORT_MAX}")
     return host, int(port)
+
+
+def read_web_address(text: str) -> str:
+    """The address of a server without its last slash; raises ValueError, which never shows what may be a secret."""
+    example = 'write it as "https://coder.example.com"'
+    try:
+        split = urlsplit(text)
+        port = split.port
+    except ValueError:
+        raise ValueError(f"is no address of a server; {example}") from None
+    if split.username is not None or split.password is not None:
+        raise ValueError(f"has a user name or password in it, which does not belong there; {example}")
+    if split.scheme not in ("http", "https") or not split.hostname or port == 0:
+        raise ValueError(f"is no http or https address; {example}")
+    if split.query or split.fragment or not text.isprintable() or any(c.isspace() for c in text):
+        raise ValueError(f"has more in it than host, port and path; {example}")
+    return text.rstrip("/")

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import NODEFAULT, Struct
 
 from shipper.config.option import slots
-from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, FileInput, IndexOutput, Metrics, State
+from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, Coder, FileInput, IndexOutput, Metrics, State
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WIDTH = 100
@@ -24,6 +24,7 @@ _SECTIONS: tuple[tuple[str, Struct], ...] = (
     ("[[input]]", DEFAULT_INPUTS[0]),
     ("[[output]]", DEFAULT_OUTPUTS[0]),
     ("[metrics]", Metrics()),
+    ("[coder]", Coder()),
 )
 _TITLES: dict[type[Struct], str] = {
     State: "Where connlog keeps what it must not lose.",
@@ -31,6 +32,7 @@ _TITLES: dict[type[Struct], str] = {
     "without any, the one below.",
     IndexOutput: "The local searchable index, which connlog search and connlog tail ask. Without any output, this one.",
     Metrics: "Where the daemon answers Prometheus and health checks.",
+    Coder: "Coder's own API: who is behind the ids of the log, and a second record of the same connections.",
 }
 _SHIPPED_HEAD = """\
 The configuration of connlog, in TOML. Every option stands here at its default, commented out as

@@ -52,7 +52,12 @@ def parse_config(text: str, path: Path | None, environ: Mapping[str, str]) -> Co
     except RecursionError as error:
         raise ConfigError([f"{shown}: is nested too deeply to be read; write it flat"]) from error
     home = environ.get("HOME", "")
-    base = Base(Path(path or ".").absolute().parent, Path(home) if home.startswith("/") else None)
+    handed = environ.get("CREDENTIALS_DIRECTORY", "")
+    base = Base(
+        Path(path or ".").absolute().parent,
+        Path(home) if home.startswith("/") else None,
+        Path(handed) if handed.startswith("/") else None,
+    )
     reader = TableReader(shown, lines_of(text), base)
     config = reader.config(tables, path, default_state_dir(path, environ))
     if config is None:

@@ -17,15 +17,18 @@ from typing import Any, Protocol, get_type_hints
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
-from shipper.config.address import split_address
+from shipper.config.address import read_web_address, split_address
 from shipper.config.quantity import duration_text, parse_duration, parse_size, size_text
 
 
 class Base(Struct, frozen=True):
-    """What relative names stand against: ``folder`` for paths without a root, ``home`` for ``~``."""
+    """What relative names stand against: ``folder`` for paths without a root, ``home`` for ``~``.
+
+    ``credentials`` is the folder of systemd's credentials, where a secret's name is looked for first."""
 
     folder: Path
     home: Path | None
+    credentials: Path | None = None
 
     def absolute(self, name: str) -> str:
         """The name with ``~/`` and a missing root filled in; raises ValueError where there is no home."""
@@ -177,6 +180,44 @@ class Folder(Struct, frozen=True):
 
     def write(self, value: Path) -> str:
         return quoted(str(value))
+
+
+class OptionalFile(Struct, frozen=True):
+    """The path of a file, or an empty text for none. ``secret``: looked for among systemd's credentials first."""
+
+    secret: bool = False
+
+    @property
+    def says(self) -> str:
+        return 'the path of a file, or `""`'
+
+    def read(self, value: object, base: Base) -> Path | None:
+        text = _text(value, '"/etc/connlog/token"' if self.secret else '"/etc/ssl/certs/own-ca.pem"')
+        if not text:
+            return None
+        if self.secret and base.credentials is not None and not text.startswith(("/", "~")):
+            handed = base.credentials / text
+            if handed.is_file():
+                return handed
+        return Path(base.absolute(text))
+
+    def write(self, value: Path | None) -> str:
+        return quoted("" if value is None else str(value))
+
+
+class WebAddress(Struct, frozen=True):
+    """The http or https address of a server, or an empty text for none."""
+
+    @property
+    def says(self) -> str:
+        return 'an https address, or `""`'
+
+    def read(self, value: object, base: Base) -> str:
+        text = _text(value, '"https://coder.example.com"')
+        return read_web_address(text) if text else ""
+
+    def write(self, value: str) -> str:
+        return quoted(value)
 
 
 class Globs(Struct, frozen=True):

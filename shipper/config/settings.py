@@ -11,7 +11,18 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from shipper.config.option import Address, Choice, Duration, Folder, Globs, Option, Size, Zone
+from shipper.config.option import (
+    Address,
+    Choice,
+    Duration,
+    Folder,
+    Globs,
+    Option,
+    OptionalFile,
+    Size,
+    WebAddress,
+    Zone,
+)
 
 _SECOND_MS, _DAY_MS = 1000, 86_400_000
 FORMATS = ("auto", "json", "human", "stackdriver")
@@ -159,6 +170,51 @@ class Metrics(Struct, frozen=True):
     ] = "127.0.0.1:9464"
 
 
+class Coder(Struct, frozen=True):
+    """Coder's own API: who is behind the ids of the log, and a second record of the same connections."""
+
+    url: Annotated[
+        str,
+        Option(
+            "url",
+            WebAddress(),
+            "Where Coder is, as its users open it. Without it nothing is asked and names come from files only; the "
+            "commands `connlog names sync` and `connlog reconcile` then take `$CODER_URL`.",
+        ),
+    ] = ""
+    token_file: Annotated[
+        Path | None,
+        Option(
+            "token_file",
+            OptionalFile(secret=True),
+            "The file with a token of Coder's in its first line; read again whenever it is refused. A relative name is "
+            "looked for in `$CREDENTIALS_DIRECTORY` first. Without it: the systemd credential `coder-token`, else "
+            "`$CODER_SESSION_TOKEN`. An Auditor's token is enough for users, organizations and the connection log.",
+        ),
+    ] = None
+    ca_file: Annotated[
+        Path | None,
+        Option(
+            "ca_file",
+            OptionalFile(),
+            "Certificates, in PEM form, that Coder's own is checked against instead of the system's.",
+        ),
+    ] = None
+    timeout_seconds: Annotated[
+        float,
+        Option("timeout", Duration(100, 600 * _SECOND_MS, whole=False), "How long one answer may take, whole."),
+    ] = 30.0
+    refresh_seconds: Annotated[
+        int,
+        Option(
+            "refresh",
+            Duration(10 * _SECOND_MS, 7 * _DAY_MS),
+            "How often the daemon asks for all names again, so that renames and deletions are seen. An id that nobody "
+            "knows is asked for at once.",
+        ),
+    ] = 900
+
+
 class Config(Struct, frozen=True):
     """A whole configuration. ``path`` is the file it was read from, None for the built-in defaults."""
 
@@ -167,6 +223,7 @@ class Config(Struct, frozen=True):
     inputs: tuple[FileInput, ...]
     outputs: tuple[IndexOutput, ...]
     metrics: Metrics = Metrics()
+    coder: Coder = Coder()
 
 
 DEFAULT_INPUTS = (FileInput(paths=("/var/log/coder/*.log",)),)

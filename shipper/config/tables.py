@@ -19,6 +19,7 @@ from shipper.config.settings import (
     DEFAULT_OUTPUTS,
     INPUT_TYPES,
     OUTPUT_TYPES,
+    Coder,
     Config,
     Metrics,
     State,
@@ -45,14 +46,15 @@ class TableReader:
 
     def config(self, tables: dict[str, Any], path: Path | None, state_dir: Path | None) -> Config | None:
         """The whole configuration, or None where there are problems; ``state_dir`` is the folder if none is given."""
-        self._unknown((), tables, ("state", "input", "output", "metrics"))
+        self._unknown((), tables, ("state", "input", "output", "metrics", "coder"))
         state = self._state(tables.get("state", {}), state_dir)
-        metrics = self._metrics(tables.get("metrics", {}))
+        metrics = self._table("metrics", Metrics, tables)
+        coder = self._table("coder", Coder, tables)
         inputs = self._many("input", INPUT_TYPES, tables)
         outputs = self._many("output", OUTPUT_TYPES, tables)
         for number in [n for n, output in outputs.items() if output.type == "index"][1:]:
             self._problem(("output", number), "is a second index, and there can be but one; remove it")
-        if self._found or state is None or metrics is None:
+        if self._found or state is None or metrics is None or coder is None:
             return None
         return Config(
             path=path,
@@ -60,14 +62,16 @@ class TableReader:
             inputs=tuple(inputs.values()) if "input" in tables else DEFAULT_INPUTS,
             outputs=tuple(outputs.values()) if "output" in tables else DEFAULT_OUTPUTS,
             metrics=metrics,
+            coder=coder,
         )
 
-    def _metrics(self, table: object) -> Metrics | None:
-        key: Key = ("metrics",)
+    def _table(self, name: str, struct: type[_S], tables: dict[str, Any]) -> _S | None:
+        """The settings of a table that may be there once."""
+        table = tables.get(name, {})
         if not isinstance(table, dict):
-            self._problem(key, f"must be a table, not {toml_name(table)}; write [metrics] and its keys below")
+            self._problem((name,), f"must be a table, not {toml_name(table)}; write [{name}] and its keys below")
             return None
-        return self._struct(Metrics, key, table, {})
+        return self._struct(struct, (name,), table, {})
 
     def _state(self, table: object, folder: Path | None) -> State | None:
         key: Key = ("state",)

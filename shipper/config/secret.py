@@ -1,0 +1,65 @@
+"""The secret: a token read from its file, from a credential of systemd or from the environment, and never shown.
+
+A file is read anew each time, so that a token can be changed while connlog runs.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from shipper.errors import SecretError
+
+SECRET_MAX_BYTES = 16 << 10
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a file without blanks around it. Raises SecretError, which never shows what is in it."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(SECRET_MAX_BYTES + 1)
+    except OSError as error:
+        what = error.strerror or "can't be read"
+        raise SecretError(f"{path}: {what}; write the token into this file, readable by connlog's user only") from error
+    line = raw.split(b"\n", 1)[0].strip()
+    if len(raw) > SECRET_MAX_BYTES:
+        raise SecretError(f"{path}: is larger than a token ever is; check the path")
+    if not line:
+        raise SecretError(f"{path}: its first line is empty; write the token into it")
+    try:
+        text = line.decode("ascii")
+    except UnicodeDecodeError:
+        text = ""
+    if not text.isprintable() or not text or " " in text:
+        raise SecretError(f"{path}: its first line is no token: it holds blanks or characters that no token has")
+    return text
+
+
+def find_secret(
+    path: Path | None, credential: str, variable: str, environ: Mapping[str, str] = os.environ
+) -> tuple[str, str]:
+    """A token and where it is from: ``path`` if given, else the systemd credential of this name, else the variable
+    of the environment. Raises SecretError where there is none."""
+    if path is not None:
+        return read_secret(path), str(path)
+    folder = environ.get("CREDENTIALS_DIRECTORY", "")
+    if folder.startswith("/"):
+        handed = Path(folder) / credential
+        if handed.is_file():
+            return read_secret(handed), str(handed)
+    value = environ.get(variable, "").strip()
+    if value:
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            raise SecretError(f"${variable}: is no token: it holds blanks or characters that no token has")
+        return value, f"${variable}"
+    raise SecretError(f"no token: name its file, or hand over the credential {credential} or ${variable}")
+
+
+def exposed(path: Path) -> bool:
+    """Whether a secret's file may be read by anyone on this machine."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
