@@ -26,5 +26,7 @@ What a test uses:
   ``fault.Fault``. ``take=True`` indexes first.
 - ``server.store``: ``len``, ``events``, ``counts()`` per event id, ``duplicates()``, ``drain()``.
 
+- ``proxy.Proxy(credential="user:password")``: an HTTP proxy (plain and CONNECT), ``url``, ``passed``, ``refused``.
+
 By hand: ``python -m tests.hec --port 8088 --ack``.
 """

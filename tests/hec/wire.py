@@ -82,6 +82,12 @@ class Stream:
         del self._buffer[: len(piece)]
         return piece
 
+    def rest(self) -> bytes:
+        """What was read and not yet taken."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
+
     def chunk_size(self) -> int:
         """The size of the next chunk of a chunked body; 0 is the last one, whose trailer is read too."""
         end = self._line()
