@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shipper.errors import StateFull
+from shipper.journal import delivery_sql as dsql
 from shipper.journal import sql
 from shipper.journal.batch import Appended, Batch, Block
 from shipper.journal.blob import Codec, Notices, checksum
@@ -25,8 +26,8 @@ RECENT_IDS_MAX_COUNT = 262_144
 
 
 class Appender:
-    """Writes through ``db``. Not for two threads at once. ``max_bytes`` bounds the file but for the quarantine,
-    whose text has ``quarantine_max_bytes`` of its own. SQLite's errors pass through."""
+    """Writes through ``db``. Not for two threads at once. ``max_bytes`` bounds the file but for the ledger of what was
+    delivered and the quarantine, whose text has ``quarantine_max_bytes`` of its own. SQLite's errors pass through."""
 
     def __init__(
         self,
@@ -118,4 +119,5 @@ class Appender:
         pages = int(self._db.execute(sql.PAGE_COUNT).fetchone()[0])
         used = (pages - int(self._db.execute(sql.FREE_COUNT).fetchone()[0])) * self._page_size
         _, text_bytes, place_bytes, *_ = self._db.execute(sql.SIZE_QUARANTINE).fetchone()
-        return used - int(text_bytes) - int(place_bytes)
+        delivered_bytes = self._db.execute(dsql.DELIVERED_BYTES).fetchone()[0]
+        return used - int(text_bytes) - int(place_bytes) - int(delivered_bytes)

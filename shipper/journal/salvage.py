@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from shipper.journal import delivery_sql as dsql
 from shipper.journal import sql
 from shipper.journal.proof import Row, are_counters, decode_gap, is_sound
 from shipper.journal.recent import ID_BYTES
@@ -74,6 +75,8 @@ class Salvage:
                 self._add(sql.ADD_GAP, row[1:])
         for row in _rows(old, sql.SALVAGE_DRIFT):
             self._add(sql.ADD_DRIFT, row)
+        if _has_outboxes(old):
+            self._copy_outboxes(old)
 
     def _copy_batches(self, old: sqlite3.Connection) -> None:
         # From both ends: a page that can't be read ends the reading of all rows behind it.
@@ -89,6 +92,12 @@ class Salvage:
                 else:
                     self._unsound += 1
         self.last = max(self.last, *self._seqs) if self._seqs else self.last
+
+    def _copy_outboxes(self, old: sqlite3.Connection) -> None:
+        # Neither what was on its way nor what waits for an acknowledgement: it is sent again.
+        for statement, add in dsql.SALVAGED:
+            for row in _rows(old, statement):
+                self._add(add, row)
 
     def _copy_recent(self, old: sqlite3.Connection, max_count: int) -> None:
         until = self._delivered_until(old)
@@ -150,6 +159,13 @@ def _rows(db: sqlite3.Connection, statement: str) -> Iterator[Row]:
         yield from db.execute(statement)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         log.warning("a table of the damaged journal ends early: %s", error)
+
+
+def _has_outboxes(old: sqlite3.Connection) -> bool:
+    try:
+        return int(old.execute(sql.VERSION).fetchone()[0]) >= dsql.SINCE_SCHEMA
+    except (sqlite3.Error, TypeError, ValueError):
+        return False
 
 
 def _lengthen(path: Path) -> None:

@@ -46,6 +46,32 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     ("ALTER TABLE counters ADD COLUMN changed_ns INTEGER NOT NULL DEFAULT 0",),
     ("CREATE TABLE feeds (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",),
+    # What an output that takes batches apart needs: see outbox.py and delivered.py.
+    (
+        """CREATE TABLE taken (output TEXT NOT NULL, seq INTEGER NOT NULL, first INTEGER NOT NULL,
+            until INTEGER NOT NULL, PRIMARY KEY (output, seq, first)) WITHOUT ROWID""",
+        """CREATE TABLE channels (channel TEXT PRIMARY KEY, output TEXT NOT NULL, lane INTEGER NOT NULL,
+            endpoint TEXT NOT NULL, last_ack INTEGER NOT NULL) WITHOUT ROWID""",
+        """CREATE TABLE receipts (channel TEXT NOT NULL, ack INTEGER NOT NULL, seq INTEGER NOT NULL,
+            first INTEGER NOT NULL, until INTEGER NOT NULL, output TEXT NOT NULL, sent_ns INTEGER NOT NULL,
+            delivered INTEGER NOT NULL, PRIMARY KEY (channel, ack, seq, first)) WITHOUT ROWID""",
+        """CREATE TABLE flights (output TEXT NOT NULL, lane INTEGER NOT NULL, events INTEGER NOT NULL,
+            PRIMARY KEY (output, lane)) WITHOUT ROWID""",
+        """CREATE TABLE tallies (output TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,
+            PRIMARY KEY (output, name)) WITHOUT ROWID""",
+        """CREATE TABLE again (n INTEGER PRIMARY KEY AUTOINCREMENT, output TEXT NOT NULL, stored_ns INTEGER NOT NULL,
+            count INTEGER NOT NULL, records BLOB NOT NULL)""",
+        """CREATE TABLE delivered (n INTEGER PRIMARY KEY AUTOINCREMENT, output TEXT NOT NULL,
+            delivered_ns INTEGER NOT NULL, time_min TEXT NOT NULL, time_max TEXT NOT NULL, count INTEGER NOT NULL,
+            ids BLOB NOT NULL, times BLOB NOT NULL)""",
+        "CREATE INDEX delivered_by_time ON delivered (output, time_max)",
+        "CREATE TABLE delivered_size (bytes INTEGER NOT NULL)",
+        "INSERT INTO delivered_size VALUES (0)",
+        """CREATE TRIGGER delivered_added AFTER INSERT ON delivered BEGIN
+            UPDATE delivered_size SET bytes = bytes + length(NEW.ids) + length(NEW.times) + 128; END""",
+        """CREATE TRIGGER delivered_gone AFTER DELETE ON delivered BEGIN
+            UPDATE delivered_size SET bytes = bytes - length(OLD.ids) - length(OLD.times) - 128; END""",
+    ),
 )
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
@@ -130,7 +156,9 @@ _QUARANTINE_ROW = """SELECT n, stored_ns, source, reason, line, "column", length
 ALL_QUARANTINE: Final = _QUARANTINE_ROW + " WHERE n > ? ORDER BY n LIMIT ?"
 ONE_QUARANTINE: Final = _QUARANTINE_ROW + " WHERE n = ?"
 SIZE_QUARANTINE: Final = "SELECT count, text_bytes, place_bytes, textless, dropped FROM quarantine_size"
-TRIM_QUARANTINE: Final = "DELETE FROM quarantine WHERE n IN (SELECT n FROM quarantine ORDER BY n LIMIT ?)"
+# An event that an output refused is nowhere else any more: malformed entries make room first.
+TRIM_QUARANTINE: Final = """DELETE FROM quarantine WHERE n IN
+    (SELECT n FROM quarantine ORDER BY output IS NOT NULL, n LIMIT ?)"""
 COUNT_TRIMMED: Final = "UPDATE quarantine_size SET dropped = dropped + ?"
 DROP_QUARANTINE: Final = "DELETE FROM quarantine WHERE n = ?"
 EMPTY_QUARANTINE: Final = "DELETE FROM quarantine"

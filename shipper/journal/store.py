@@ -25,6 +25,7 @@ from shipper.journal.batch import Appended, Batch, Block, Counters
 from shipper.journal.blob import Codec, checksum
 from shipper.journal.database import connect, transaction, translated
 from shipper.journal.mark import Mark
+from shipper.journal.outbox import Outbox, forget_outbox, move_outboxes
 from shipper.journal.position import BACKFILL_PREFIX, FeedPosition, Position, decode_feed, decode_position
 from shipper.journal.proof import prove
 from shipper.journal.quarantine import Quarantined, QuarantineSize, read_entries, read_size
@@ -69,11 +70,16 @@ class Journal:
         *,
         max_bytes: int = 1 << 30,
         quarantine_max_bytes: int = 256 << 20,
+        delivered_max_bytes: int = 256 << 20,
         recent_ids_max_count: int = RECENT_IDS_MAX_COUNT,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._path = path
         self._now_ns = now_ns
+        self._quarantine_max_bytes = quarantine_max_bytes
+        self._delivered_max_bytes = delivered_max_bytes
+        self.moves_count = 0
+        """How often the batches were given other numbers: whoever remembers numbers must ask anew then."""
         self._lock = threading.RLock()
         end_recovery(path, now_ns())
         try:
@@ -165,6 +171,8 @@ class Journal:
                 self._db.execute(sql.MOVE_BATCHES, (by,))
                 self._db.execute(sql.TURN_BATCHES)
                 self._db.execute(sql.MOVE_OUTPUTS, (by,))
+                move_outboxes(self._db, by)
+                self.moves_count += 1
                 self._appender.last_seq += by
                 self._db.execute(sql.PUT_META, ("last_seq", self._appender.last_seq))
             self._db.execute(sql.PUT_OUTPUT, (output, cursor, None))
@@ -174,6 +182,7 @@ class Journal:
         """Forget an output: nothing waits for it any more."""
         with self._lock, translated(self._path), transaction(self._db):
             self._db.execute(sql.DROP_OUTPUT, (output,))
+            forget_outbox(self._db, output)
             self._db.execute(sql.DROP_BATCHES)
 
     def keep_outputs(self, names: set[str]) -> list[str]:
@@ -188,6 +197,18 @@ class Journal:
         with self._lock, translated(self._path):
             row = self._db.execute(sql.NEXT_BATCH, (after_seq,)).fetchone()
         return None if row is None else _unpack(row)
+
+    def outbox(self, output: str) -> Outbox:
+        """What is remembered for a registered output that takes batches apart."""
+        return Outbox(
+            output,
+            self._db,
+            self._lock,
+            self._path,
+            self._now_ns,
+            quarantine_max_bytes=self._quarantine_max_bytes,
+            delivered_max_bytes=self._delivered_max_bytes,
+        )
 
     def advance(self, output: str, seq: int) -> None:
         """The output has taken every batch up to ``seq`` for good; batches that all have taken are deleted."""
