@@ -11,12 +11,12 @@ What a test uses:
 
 - ``server.HecServer(*tokens, …)``: ``url``, ``port``, ``start``/``stop`` or ``with``; ``down``/``up`` (refused, same
   port again); ``restart(lose_unacknowledged=…)``; ``wait(condition, seconds)``, ``wait_events(count)``; ``events``
-  (``store.Indexed``), ``seen`` (``collector.Seen``: every request with service, status, code, channel, connection,
+  (``store.Indexed``), ``seen`` (``seen.Seen``: every request with service, status, code, channel, connection,
   bytes), ``connections``, ``handshake_failures``, ``set_ack(rules)``.
   Options: ``tls`` (a context of ``certificate.Authority(folder).server()``), ``ack``, ``sizes``, ``indexes`` (those that
   exist), ``cloud``, ``cookie`` + ``nodes`` (sticky sessions of a balancer), ``keepalive_requests`` (+
-  ``keepalive_silent``), ``recording`` (NDJSON file, read by ``store.read_recording``), ``count_only`` (fast, for
-  benches), ``clock`` (for acks).
+  ``keepalive_silent``), ``recording`` (NDJSON file, read by ``store.read_recording``), ``bodies`` (a folder for the
+  unpacked bodies), ``count_only`` (fast, for benches), ``clock`` (for acks).
 - ``server.tokens``: ``put``/``drop`` of ``token.Token`` (value, disabled, index, indexes, use_ack, allow_query, …).
 - ``server.collector``: what the rules know, to be changed while it runs: ``indexes`` (a set or None), ``queue``
   (``Queue.FREE/NEAR/FULL``), ``full_code`` (26 or 9), ``ack_service``, ``shutting_down``, ``retry_after``, ``sizes``.

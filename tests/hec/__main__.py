@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
+import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from tests.hec.ack import AckRules
 from tests.hec.certificate import Authority
-from tests.hec.collector import Seen
+from tests.hec.seen import Seen
 from tests.hec.server import HecServer
 from tests.hec.token import TOKEN, Token
 
@@ -35,17 +38,45 @@ def main(arguments: list[str]) -> int:
             ack=AckRules(delay_seconds=options.ack_delay, never=options.ack_never),
             cloud=options.cloud,
             recording=options.record,
+            bodies=options.bodies,
             count_only=options.count,
         )
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with server:
             _say(f"HEC at {server.url}, token {token.value}, ack {'on' if token.use_ack else 'off'}")
             if authority:
                 _say(f"its certificate authority is {authority.ca_file}")
+            summary = Summary()
             try:
-                _show(server, options.events, quiet=options.quiet)
+                _show(server, options.events, summary, quiet=options.quiet, silent=options.summary)
             except KeyboardInterrupt:
-                return 130
+                if not options.summary:
+                    return 130
+                summary.add(server.drain_seen())
+            server.finish()
+            if options.summary:
+                _say(json.dumps(summary.figures()))
     return 0
+
+
+class Summary:
+    """What came in all; ``seconds`` are those between the first answer and the last."""
+
+    def __init__(self) -> None:
+        self._totals = Counter[str]()
+        self._first = self._last = 0.0
+
+    def add(self, seen: list[Seen]) -> None:
+        """More requests."""
+        for each in seen:
+            if each.events:
+                self._first, self._last = self._first or each.at, each.at
+            self._totals.update(requests=1, events=each.events, sent=each.bytes_sent, plain=each.bytes_plain)
+
+    def figures(self) -> dict[str, float]:
+        """The figures by name."""
+        totals = {name: self._totals[name] for name in ("requests", "events", "sent", "plain")}
+        return {**totals, "seconds": self._last - self._first}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,20 +93,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cloud", action="store_true", help="answer as Splunk Cloud does where that differs")
     parser.add_argument("--tls", action="store_true", help="with a certificate of its own")
     parser.add_argument("--record", type=Path, help="append what is indexed to this file (NDJSON)")
+    parser.add_argument("--bodies", type=Path, help="write each body, unpacked, to a file in this folder")
     parser.add_argument("--count", action="store_true", help="only count events, for speed")
     parser.add_argument("--quiet", action="store_true", help="print requests, not events")
+    parser.add_argument("--summary", action="store_true", help="print nothing but the address, and figures at the end")
     parser.add_argument("--events", type=int, default=0, help="end after so many events (0: never)")
     return parser
 
 
-def _show(server: HecServer, most: int, *, quiet: bool) -> None:
+def _show(server: HecServer, most: int, summary: Summary, *, quiet: bool, silent: bool) -> None:
     """Prints requests and events as they come."""
     taken, shown = 0, 0
     while not most or taken < most:
         server.wait_requests(shown + 1, 3600)
-        for seen in server.drain_seen():
-            shown += 1
-            taken += seen.events
+        requests = server.drain_seen()
+        shown += len(requests)
+        taken += sum(seen.events for seen in requests)
+        summary.add(requests)
+        if silent:
+            server.store.drain()
+            continue
+        for seen in requests:
             _say(_line(seen))
         for event in server.store.drain():
             if not quiet:

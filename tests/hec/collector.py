@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import re
 import threading
-import zlib
-from collections import deque
 from enum import Enum
-
-from msgspec import Struct
+from pathlib import Path
 
 from tests.hec.ack import AckRules, AckTable
 from tests.hec.answer import Answer, ack_answer, hec_answer, http_answer, options_answer
+from tests.hec.body import Sizes, read_lines, unpack
 from tests.hec.envelope import Envelope, Reading, read_envelopes
+from tests.hec.seen import SeenList
 from tests.hec.store import Indexed, Store
 from tests.hec.token import Token, TokenTable
 from tests.hec.wire import Request
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _EVENT_MARK = b'"event":'
-SEEN_MAX_COUNT = 100_000
 
 
 class Queue(Enum):
@@ -29,36 +27,6 @@ class Queue(Enum):
     FREE = "free"
     NEAR = "near"
     FULL = "full"
-
-
-class Sizes(Struct, frozen=True, kw_only=True):
-    """Limits in bytes: of a body (as sent, and unpacked) and of one event's envelope.
-
-    ``early`` answers 413 by the length in the head and closes, without reading the body.
-    """
-
-    content_max_bytes: int = 838_860_800
-    event_max_bytes: int = 5 * 1024 * 1024
-    early: bool = False
-
-
-class Seen(Struct, frozen=True, kw_only=True):
-    """One request: where it came, with what, and how the rules answered it.
-
-    ``faulted``: a fault took the place of the rules, which never saw it.
-    """
-
-    number: int
-    connection: int
-    node: int
-    service: str
-    channel: str | None
-    status: int
-    code: int | None
-    bytes_sent: int
-    bytes_plain: int
-    events: int
-    faulted: bool = False
 
 
 class Collector:
@@ -80,6 +48,7 @@ class Collector:
         cloud: bool,
         cookie: str,
         nodes: int,
+        bodies: Path | None,
         count_only: bool,
     ) -> None:
         self.tokens = tokens
@@ -93,9 +62,9 @@ class Collector:
         self.shutting_down = False
         self.retry_after = ""
         self.nodes = [AckTable(ack) for _ in range(nodes)]
-        self.requests = 0
-        self._seen: deque[Seen] = deque(maxlen=SEEN_MAX_COUNT)
+        self.seen = SeenList()
         self._cookie = cookie
+        self._bodies = bodies
         self._count_only = count_only
         self._turn = 0
         self._lock = threading.Lock()
@@ -120,34 +89,24 @@ class Collector:
             elif self.shutting_down:
                 answer = hec_answer(23)
             else:
-                body = self._plain(request)
-                plain = len(body) if isinstance(body, bytes) else 0
+                body = unpack(request, self.sizes, cloud=self.cloud)
+                if isinstance(body, bytes):
+                    plain = len(body)
+                    if self._bodies is not None and request.service == "event":
+                        (self._bodies / f"{request.number:09}.body").write_bytes(body)
                 answer = body if isinstance(body, Answer) else self._post(request, token, body, node, now, clock)
             if answer.status in (429, 503) and self.retry_after:
                 answer = _with_header(answer, ("Retry-After", self.retry_after))
             if self._cookie:
                 answer = _with_header(answer, ("Set-Cookie", f"{self._cookie}={node}; Path=/"))
-            self._note(request, answer, node=node, plain=plain, events=len(self.store) - before)
+            self.seen.note(request, answer, node=node, plain=plain, events=len(self.store) - before)
         self.store.wake()
         return answer
 
     def refuse(self, request: Request, status: int, code: int | None) -> None:
         """Notes a request that a fault answered instead (status 0: not at all)."""
-        with self._lock:
-            self._note(request, Answer(status=status, body=b"", code=code), faulted=True)
+        self.seen.note(request, Answer(status=status, body=b"", code=code), faulted=True)
         self.store.wake()
-
-    def seen(self) -> list[Seen]:
-        """The newest requests, in the order of their answers."""
-        with self._lock:
-            return list(self._seen)
-
-    def drain_seen(self) -> list[Seen]:
-        """The same, and forgets them."""
-        with self._lock:
-            seen = list(self._seen)
-            self._seen.clear()
-            return seen
 
     def restart(self, *, lose_unacknowledged: bool = False) -> int:
         """Forgets all acks, as a restart does; with ``lose_unacknowledged`` also what was not yet told as true.
@@ -159,26 +118,6 @@ class Collector:
             for node in self.nodes:
                 node.forget()
             return lost
-
-    def _note(
-        self, request: Request, answer: Answer, *, node: int = 0, plain: int = 0, events: int = 0, faulted: bool = False
-    ) -> None:
-        self.requests += 1
-        self._seen.append(
-            Seen(
-                number=request.number,
-                connection=request.connection,
-                node=node,
-                service=request.service,
-                channel=_channel(request),
-                status=answer.status,
-                code=answer.code,
-                bytes_sent=len(request.body),
-                bytes_plain=plain,
-                events=events,
-                faulted=faulted,
-            )
-        )
 
     def _is_pending(self, event: Indexed) -> bool:
         return (
@@ -208,26 +147,8 @@ class Collector:
         ack_gone = not self.ack_service and request.query.get("ack") == "true"
         return hec_answer(20 if full and ack_gone else 18 if full else 19 if ack_gone else 17)
 
-    def _plain(self, request: Request) -> bytes | Answer:
-        """The body unpacked, or why it is not taken."""
-        encoding = request.headers.get("content-encoding", "identity").lower()
-        body = request.body
-        if encoding == "gzip" and len(body) <= self.sizes.content_max_bytes:
-            unpacking = zlib.decompressobj(wbits=31)
-            try:
-                body = unpacking.decompress(body, self.sizes.content_max_bytes + 1)
-            except zlib.error:
-                return hec_answer(6)
-            if not unpacking.eof and len(body) <= self.sizes.content_max_bytes:
-                return hec_answer(6)
-        elif encoding not in ("identity", "gzip"):
-            return http_answer(415)
-        if len(body) > self.sizes.content_max_bytes:
-            return hec_answer(6, 0) if self.cloud else http_answer(413)
-        return body
-
     def _post(self, request: Request, token: Token, body: bytes, node: int, now: float, clock: float) -> Answer:
-        channel = _channel(request)
+        channel = request.channel
         if request.service == "ack" and not token.use_ack:
             return hec_answer(14)
         if token.use_ack:
@@ -266,24 +187,10 @@ class Collector:
             return read_envelopes(body, lambda index: self._index_allowed(token, index), self.sizes.event_max_bytes)
         if not body.strip():
             return hec_answer(5)
-        query = request.query
-        if query.get("index") and not self._index_allowed(token, query["index"]):
+        index = request.query.get("index")
+        if index and not self._index_allowed(token, index):
             return hec_answer(7)
-        lines = (line for line in re.split(rb"[\r\n]+", body) if line)
-        return Reading(
-            tuple(
-                Envelope(
-                    number=number,
-                    raw=line,
-                    event=line.decode(errors="replace"),
-                    host=query.get("host"),
-                    source=query.get("source"),
-                    sourcetype=query.get("sourcetype"),
-                    index=query.get("index"),
-                )
-                for number, line in enumerate(lines)
-            )
-        )
+        return read_lines(request, body)
 
     def _index_allowed(self, token: Token, index: str) -> bool:
         return (not token.indexes or index in token.indexes) and (self.indexes is None or index in self.indexes)
@@ -299,10 +206,6 @@ class Collector:
         if not isinstance(numbers, list) or any(type(number) is not int for number in numbers):
             return hec_answer(6)
         return ack_answer(self.nodes[node].poll(channel, numbers, now))
-
-
-def _channel(request: Request) -> str | None:
-    return request.headers.get("x-splunk-request-channel") or request.query.get("channel") or None
 
 
 def _with_header(answer: Answer, header: tuple[str, str]) -> Answer:

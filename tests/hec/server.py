@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import socket
 import ssl
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,12 +14,14 @@ from types import TracebackType
 from typing import Self
 
 from tests.hec.ack import AckRules
-from tests.hec.answer import Answer, http_answer
-from tests.hec.collector import Collector, Seen, Sizes
-from tests.hec.fault import Fault, Script
+from tests.hec.body import Sizes
+from tests.hec.collector import Collector
+from tests.hec.conversation import Conversation
+from tests.hec.fault import Script
+from tests.hec.seen import Seen
 from tests.hec.store import Indexed, Store
 from tests.hec.token import Token, TokenTable
-from tests.hec.wire import BrokenRequest, Request, Stream, answer_bytes, request_of
+from tests.hec.wire import BrokenRequest
 
 CONNECTIONS_MAX_COUNT = 256
 STOP_SECONDS = 5.0
@@ -47,6 +48,7 @@ class HecServer:
         keepalive_requests: int | None = None,
         keepalive_silent: bool = False,
         recording: Path | None = None,
+        bodies: Path | None = None,
         count_only: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,6 +63,7 @@ class HecServer:
             cloud=cloud,
             cookie=cookie,
             nodes=nodes,
+            bodies=bodies,
             count_only=count_only,
         )
         self.connections = 0
@@ -74,6 +77,7 @@ class HecServer:
         self._numbers = itertools.count(1)
         self._listener: socket.socket | None = None
         self._stopping = threading.Event()
+        self._busy: set[int] = set()
         self._open: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
         self._accepting: threading.Thread | None = None
@@ -102,16 +106,16 @@ class HecServer:
     @property
     def seen(self) -> list[Seen]:
         """The requests so far, in the order of their answers."""
-        return self.collector.seen()
+        return self.collector.seen.all()
 
     @property
     def requests(self) -> int:
         """How many requests were seen in all."""
-        return self.collector.requests
+        return self.collector.seen.count
 
     def drain_seen(self) -> list[Seen]:
         """Gives the requests since the last time, and forgets them."""
-        return self.collector.drain_seen()
+        return self.collector.seen.drain()
 
     def set_ack(self, rules: AckRules) -> None:
         """Other rules for acks from now on, for what is pending too."""
@@ -161,6 +165,10 @@ class HecServer:
         """Listens again, at the same port."""
         self.start()
 
+    def finish(self, seconds: float = STOP_SECONDS) -> bool:
+        """Waits until no request is under way; False when the time is up."""
+        return self.wait(lambda: not self._busy, seconds)
+
     def restart(self, *, lose_unacknowledged: bool = False) -> int:
         """Breaks all connections and forgets all acks; can lose what was not yet told as true (gives how many)."""
         self.down()
@@ -207,7 +215,18 @@ class HecServer:
                 with self._lock:
                     self._open[connection] = self._open.pop(plain)
                 connection.do_handshake()
-            self._converse(connection, number)
+            Conversation(
+                connection,
+                number,
+                self.collector,
+                self.script,
+                stopping=self._stopping,
+                numbers=self._numbers,
+                busy=self._busy,
+                clock=self._clock,
+                requests_max_count=self._keepalive_requests,
+                silent=self._keepalive_silent,
+            ).run()
         except ssl.SSLError:
             self.handshake_failures += 1
         except (OSError, BrokenRequest, ValueError):
@@ -216,91 +235,3 @@ class HecServer:
             with self._lock:
                 self._open.pop(connection, None)
             connection.close()
-
-    def _converse(self, connection: socket.socket, number: int) -> None:
-        stream = Stream(connection)
-        for served in itertools.count(1):
-            head = stream.head()
-            if head is None:
-                return
-            request = request_of(number, next(self._numbers), head)
-            fault = self.script.fault_of(request) or Fault()
-            last = served == self._keepalive_requests
-            stays = request.keeps_alive and not (last and not self._keepalive_silent)
-            if not self._exchange(connection, stream, request, fault, stays=stays) or last or not stays:
-                return
-
-    def _exchange(
-        self, connection: socket.socket, stream: Stream, request: Request, fault: Fault, *, stays: bool
-    ) -> bool:
-        """One request and its answer; False if the connection is done."""
-        if fault.reset == "before":
-            self.collector.refuse(request, 0, None)
-            _reset(connection)
-            return False
-        length = int(request.headers.get("content-length", "0"))
-        sizes = self.collector.sizes
-        if sizes.early and length > sizes.content_max_bytes:
-            self.collector.refuse(request, 413, 413)
-            connection.sendall(answer_bytes(http_answer(413), keep_alive=False))
-            connection.shutdown(socket.SHUT_WR)
-            self._read_body(connection, stream, request, Fault())
-            return False
-        if request.headers.get("expect", "").lower() == "100-continue":
-            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.body = self._read_body(connection, stream, request, fault)
-        answer = self._answer(request, fault)
-        if fault.wait_seconds:
-            self._stopping.wait(fault.wait_seconds)
-        if fault.hang:
-            self._stopping.wait()
-            return False
-        data = answer_bytes(answer, keep_alive=stays, with_body=request.method != "HEAD")
-        if fault.reset in ("after", "answer"):
-            if fault.reset == "answer":
-                connection.sendall(data[: len(data) - max(1, len(answer.body) // 2)])
-            _reset(connection)
-            return False
-        connection.sendall(data)
-        return not fault.close
-
-    def _answer(self, request: Request, fault: Fault) -> Answer:
-        instead = fault.answer
-        if fault.take or (instead is None and not fault.hang and fault.reset not in ("after", "answer")):
-            answer = self.collector.take(request, self._clock(), time.time())
-            return answer if instead is None else instead
-        if instead is None:
-            instead = Answer(status=200, body=b"{}")
-            self.collector.refuse(request, 0, None)
-        else:
-            self.collector.refuse(request, instead.status, instead.code)
-        return instead
-
-    def _read_body(self, connection: socket.socket, stream: Stream, request: Request, fault: Fault) -> bytes:
-        rate = fault.read_bytes_a_second
-        if rate:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        pieces: list[bytes] = []
-        if request.headers.get("transfer-encoding", "").lower() == "chunked":
-            while size := stream.chunk_size():
-                pieces += self._take(stream, size, rate)
-                stream.chunk_end()
-        else:
-            pieces += self._take(stream, int(request.headers.get("content-length", "0")), rate)
-        return b"".join(pieces)
-
-    def _take(self, stream: Stream, size: int, rate: int) -> list[bytes]:
-        pieces = []
-        while size:
-            piece = stream.take(min(size, max(1, rate // 20)) if rate else size)
-            size -= len(piece)
-            pieces.append(piece)
-            if rate and self._stopping.wait(len(piece) / rate):
-                raise BrokenRequest("stopping")
-        return pieces
-
-
-def _reset(connection: socket.socket) -> None:
-    """Closes with RST rather than FIN."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()

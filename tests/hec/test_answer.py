@@ -11,7 +11,8 @@ import pytest
 
 from tests.hec.ack import AckRules
 from tests.hec.answer import TABLE
-from tests.hec.collector import Queue, Sizes
+from tests.hec.body import Sizes
+from tests.hec.collector import Queue
 from tests.hec.conftest import CHANNEL, EVENT, SPLUNK, Reply, ask
 from tests.hec.server import HecServer
 from tests.hec.token import TOKEN, Token

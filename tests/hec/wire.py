@@ -43,6 +43,11 @@ class Request(Struct, kw_only=True):
         return SERVICES.get(self.path.removeprefix(BASE), "") if self.path.startswith(BASE) else ""
 
     @property
+    def channel(self) -> str | None:
+        """The channel in the header, else in the query."""
+        return self.headers.get("x-splunk-request-channel") or self.query.get("channel") or None
+
+    @property
     def keeps_alive(self) -> bool:
         """Does the client want the connection to stay?"""
         return self.headers.get("connection", "").lower() != "close"
