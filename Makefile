@@ -10,6 +10,7 @@ FAULT_FLAGS ?=
 BIN := .venv/bin
 LOCKED := .venv/.locked
 STAMP := .venv/.installed
+INSPECT := .appinspect/.locked
 
 .PHONY: help
 help: ## list the targets
@@ -26,6 +27,15 @@ $(LOCKED): requirements-dev.lock
 
 $(STAMP): $(LOCKED) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: appinspect
+appinspect: $(INSPECT) ## make .appinspect, Splunk's inspection of add-ons, from its own lock
+
+$(INSPECT): requirements-appinspect.lock
+	$(PYTHON) -m venv --clear .appinspect
+	.appinspect/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-appinspect.lock
+	.appinspect/bin/splunk-appinspect list version >/dev/null
 	@touch $@
 
 .PHONY: run
@@ -83,8 +93,10 @@ lock: $(STAMP) ## renew the lock files from pyproject.toml
 	compile=".venv/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-options"; \
 	$$compile --extra dev --output-file requirements-dev.lock pyproject.toml; \
 	$$compile --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	export PIP_CONFIG_FILE=/dev/null; unset PIP_FIND_LINKS PIP_INDEX_URL PIP_EXTRA_INDEX_URL; \
+	echo 'splunk-appinspect>=4.3,<5' | .venv/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-options --output-file requirements-appinspect.lock -
 	rm -rf .venv/lock
 
 .PHONY: clean
 clean: ## remove what was made
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist build
+	rm -rf .venv .appinspect .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist build

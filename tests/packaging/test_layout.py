@@ -64,6 +64,16 @@ def test_a_lock_pins_every_dependency_by_hash_and_names_no_host(name: str) -> No
         assert pins[requirement.name.lower()] in requirement.specifier, f"{requirement}: run 'make lock'"
 
 
+def test_the_lock_of_the_inspection_pins_by_hash_and_names_no_host() -> None:
+    """It stands for itself: Splunk's inspection needs other versions than the product."""
+    text = (ROOT / "requirements-appinspect.lock").read_text()
+    assert "://" not in text
+    pins = re.findall(r"^([a-z0-9.-]+)==(\S+) \\$", text, re.MULTILINE)
+    assert "splunk-appinspect" in dict(pins)
+    assert len(pins) == len(re.findall(r"^[a-z]", text, re.MULTILINE))
+    assert len(re.findall(r"^    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)) >= len(pins)
+
+
 def test_what_the_package_imports_is_what_it_declares() -> None:
     """Neither a tool of development imported by users, nor a dependency that nobody needs."""
     imported = {

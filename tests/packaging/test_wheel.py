@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.packaging, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "samples" / "coderd.log"
-DATA = ("config", "grammars", "systemd")
+DATA = ("config", "grammars", "splunk", "systemd")
 
 
 def run(arguments: Sequence[str | Path], folder: Path) -> str:
