@@ -45,8 +45,11 @@ def test_commands_and_their_options_in_examples_exist(page: Path) -> None:
             words = shlex.split(part, comments=True)
             if words[:1] != ["connlog"]:
                 continue
-            known = {option for parameter in command_of(words[1]).params for option in parameter.opts}
-            assert {word for word in words[2:] if word.startswith("-")} <= known, line
+            command, rest = command_of(words[1]), words[2:]
+            if isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+                command, rest = command.commands[rest[0]], rest[1:]
+            known = {option for parameter in command.params for option in parameter.opts}
+            assert {word for word in rest if word.startswith("-")} <= known, line
 
 
 def test_questions_in_examples_are_understood() -> None:
