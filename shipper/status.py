@@ -80,6 +80,8 @@ class Status(Struct, frozen=True):
     """Followed sources that are no files."""
     metrics: str | None = None
     """Where the metrics are, as a URL, or None."""
+    refused: str | None = None
+    """Why the last reload was refused, or None."""
     schema: int = 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,7 +16,8 @@ def command(path: Path | None) -> int:
     """Run the daemon.
 
     Reads every input into the journal and delivers it to every output. SIGTERM or SIGINT stop reading,
-    deliver what was read, and exit 0; a second one ends it at once, and nothing is lost by that.
+    deliver what was read, and exit 0; a second one ends it at once, and nothing is lost by that. SIGHUP
+    loads the configuration again: what changed is swapped, or all is refused and goes on as before.
     """
     with Stop() as stop:
         # Imported here: a signal is heard before all that takes its time, and a refused configuration needs no daemon.
@@ -25,5 +27,5 @@ def command(path: Path | None) -> int:
         from shipper.service.daemon import run_daemon
         from shipper.service.diary import open_diary
 
-        open_diary()
-        return run_daemon(config, stop)
+        open_diary(level=config.log.level, form=config.log.format)
+        return run_daemon(config, stop, partial(load_config, path))

@@ -6,7 +6,6 @@ import logging
 import os
 import resource
 import socket
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from shipper import __version__
 from shipper.config import Config
-from shipper.errors import ConnlogError, StateDamaged, StateError, StateFull, StateNewer
+from shipper.errors import ConfigError, ConnlogError, StateError, StateFull
 from shipper.journal import Journal
-from shipper.service.intake import open_readings
+from shipper.service.crew import Crew
+from shipper.service.diary import open_diary, settle_diary
+from shipper.service.herald import Herald
 from shipper.service.lock import FULL, StateLock
-from shipper.service.outlet import open_delivery
-from shipper.service.reading import Reading
-from shipper.service.sending import Sending
+from shipper.service.status_page import headline
 from shipper.service.stop import Stop
 from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, StatusFile, waiting_status
 from shipper.timestamp import from_ns
@@ -31,8 +30,12 @@ if TYPE_CHECKING:
 STATUS_SECONDS = 1.0
 AT_END_SECONDS = 0.1
 """How often it is asked whether the outputs have everything, once every input has ended."""
-DRAIN_SECONDS = 10.0
-"""How long outputs may take, after the last line was read, to deliver what is in the journal."""
+SWAP_SECONDS = 30.0
+"""How long a reload waits for what it replaces to end; after that it is done, and says what still waits."""
+OPEN_SECONDS = 600.0
+"""How long the manager lets the journal be opened, proved and, where it is damaged, recovered."""
+EXTEND_SECONDS = 30.0
+"""What the manager is asked for at each sign of progress during the stop."""
 OPEN_FILES_MAX_COUNT = 65_536
 log = logging.getLogger(__name__)
 
@@ -41,14 +44,20 @@ class Daemon:
     """One run of the service with ``config`` until ``stop`` is asked for; holds the state folder from the first moment.
     Raises StateFull where there is no room for that, and ConnlogError where it can't start."""
 
-    def __init__(self, config: Config, stop: Stop) -> None:
+    def __init__(
+        self, config: Config, stop: Stop, load: Callable[[], Config] | None = None, herald: Herald | None = None
+    ) -> None:
         self._config = config
+        self._load = load
+        self._herald = herald if herald is not None else Herald()
         self._folder = config.state.dir
         self._host = socket.gethostname()
         self._started = from_ns(time.time_ns())
         self._state = "reading"
         self._stop = stop
         self._failed: str | None = None
+        self._refused: str | None = None
+        self._alive = True
         self._endpoint: Endpoint | None = None
         self._make_folder()
         self._status_file = StatusFile(self._folder)
@@ -63,7 +72,7 @@ class Daemon:
                 except StateFull as error:
                     log.warning("the start waits: %s", error)
                     self._write_file(waiting_status(__version__, self._started, str(error)))
-                    self._stop.wait(STATUS_SECONDS)
+                    _wait_for_room(self._stop, self._herald, error)
                 else:
                     return self._work()
         finally:
@@ -74,6 +83,7 @@ class Daemon:
     def _open(self) -> None:
         """Open all parts, or none and raise."""
         config = self._config
+        self._herald.extend(OPEN_SECONDS)
         with ExitStack() as undo:
             self._journal = Journal(
                 self._folder / "journal.db",
@@ -81,51 +91,99 @@ class Daemon:
                 quarantine_max_bytes=config.state.quarantine_max_bytes,
             )
             undo.callback(self._journal.close)
-            deliveries = []
-            for output in config.outputs:
-                deliveries.append(open_delivery(output, self._journal, self._folder))
-                undo.callback(deliveries[-1].close)
-            for name in self._journal.keep_outputs({delivery.name for delivery in deliveries}):
-                log.warning("output %s is no longer configured; nothing is kept for it any more", name)
-            self._sendings = [Sending(delivery) for delivery in deliveries]
-            self._readings = open_readings(config, self._journal, self._host, self._appended)
+            self._crew = Crew(config, self._journal, self._folder, self._host, self._fail)
             undo.pop_all()
 
     def _work(self) -> int:
-        readers = [self._reader(reading) for reading in self._readings]
-        senders = [self._thread(f"output-{sending.name}", sending.run) for sending in self._sendings]
-        self._endpoint = self._open_endpoint()
+        self._endpoint = self._open_endpoint(self._config.metrics.listen)
         log.info("connlog %s reads into %s (process %d)", __version__, self._folder, os.getpid())
         try:
-            for thread in (*readers, *senders):
-                thread.start()
-            self._write_status()
-            while not self._stop.wait(STATUS_SECONDS if not self._at_end() else AT_END_SECONDS):
-                self._write_status()
-                if self._at_end() and not any(output.pending for output in self._journal.outputs()):
+            self._crew.start()
+            self._herald.ready(self._write_status())
+            while not self._stop.wait(AT_END_SECONDS if self._crew.at_end else STATUS_SECONDS):
+                if self._stop.take_reload():
+                    self._reload()
+                self._tick()
+                if self._crew.at_end and not any(output.pending for output in self._journal.outputs()):
                     log.info("every input has ended, and every output has what was read")
                     break
             self._state = "stopping"
-            self._write_status()
-            for reading in self._readings:
-                reading.stop()
-            for reader in readers:
-                reader.join()
-            for sending in self._sendings:
-                sending.stop(DRAIN_SECONDS)
-            for thread in senders:
-                thread.join(DRAIN_SECONDS)
+            self._herald.stopping(self._write_status())
+            self._crew.end(self._tick_of_the_end)
             self._state = "stopped"
             self._write_status()
             self._journal.close()
         finally:
             if self._endpoint is not None:
                 self._endpoint.close()
+            settle_diary()
         if self._failed is not None:
             log.error("stopped: %s", self._failed)
             return ConnlogError.exit_code
         log.info("stopped")
         return 0
+
+    def _tick(self) -> None:
+        """What is done each second: begin what waited, tell how things are."""
+        self._crew.tend()
+        self._herald.tell(self._write_status(), alive=self._alive)
+        settle_diary()
+
+    def _tick_of_the_end(self) -> None:
+        if self._alive:
+            self._herald.extend(EXTEND_SECONDS)
+        self._herald.tell(self._write_status(), alive=self._alive)
+
+    # ---- reload --------------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        """Take over the configuration as it is now, or say why not and go on with the one that works."""
+        self._herald.reloading()
+        try:
+            config = self._reloaded()
+            if config.metrics.listen != self._config.metrics.listen:
+                self._swap_endpoint(config.metrics.listen)
+        except ConfigError as error:
+            self._refused = "; ".join(error.problems)
+            for problem in error.problems:
+                log.error("the reload is refused, all goes on as before: %s", problem)  # noqa: TRY400 - no fault of ours
+        else:
+            self._refused = None
+            open_diary(level=config.log.level, form=config.log.format)
+            changed = self._crew.swap(config)
+            self._config = config
+            log.info("reloaded: %s", ", ".join(changed) if changed else "no input and no output has changed")
+            deadline = time.monotonic() + SWAP_SECONDS
+            while (waiting := self._crew.tend()) and not self._stop.wait(AT_END_SECONDS):
+                self._herald.tell(self._write_status(), alive=self._alive)
+                if time.monotonic() > deadline:
+                    log.warning("the reload waits for what it replaces to end: %s", ", ".join(waiting))
+                    break
+        self._herald.ready(self._write_status())
+
+    def _reloaded(self) -> Config:
+        """The configuration as it is now. Raises ConfigError where it is invalid, or needs a restart."""
+        if self._load is None:
+            raise ConfigError(["there is no configuration to load again; restart instead"])
+        config, now = self._load(), self._config
+        fixed = [
+            f"state.{key} has changed, which a reload can't do; restart, or take the change back"
+            for key in now.state.__struct_fields__
+            if getattr(config.state, key) != getattr(now.state, key)
+        ]
+        if problems := fixed + self._crew.obstacles(config):
+            raise ConfigError(problems)
+        return config
+
+    def _swap_endpoint(self, listen: str) -> None:
+        """Listen elsewhere. Raises ConfigError where that can't be, and then listens where it did."""
+        before = self._endpoint
+        self._endpoint = self._open_endpoint(listen)
+        if self._endpoint is None and listen:
+            self._endpoint = before
+            raise ConfigError([f"metrics.listen: can't listen on {listen}; choose another address or port"])
+        if before is not None:
+            before.close()
 
     # ---- parts ---------------------------------------------------------------------------------
 
@@ -143,8 +201,7 @@ class Daemon:
         if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
-    def _open_endpoint(self) -> Endpoint | None:
-        listen = self._config.metrics.listen
+    def _open_endpoint(self, listen: str) -> Endpoint | None:
         if not listen:
             return None
         # Imported here: it takes some megabytes and milliseconds that only who listens should pay for.
@@ -164,64 +221,26 @@ class Daemon:
         log.info("metrics are on %s/metrics, health on /healthz and /readyz", endpoint.url)
         return endpoint
 
-    def _thread(self, name: str, run: Callable[[], None]) -> threading.Thread:
-        def guarded() -> None:
-            try:
-                run()
-            except ConnlogError as error:
-                self._fail(str(error))
-            except Exception as error:
-                # The boundary of a worker: a thread that died unseen would leave a daemon that does nothing.
-                log.exception("the thread %s failed", name)
-                self._fail(f"the thread {name} failed: {error!r}; this is a fault of connlog, please report it")
-
-        return threading.Thread(target=guarded, name=name, daemon=True)
-
     def _fail(self, message: str) -> None:
         self._failed = message
         self._stop.ask()
 
-    def _reader(self, reading: Reading) -> threading.Thread:
-        """The thread of an input: after a failure of its own it goes on from what is in the journal, and the other
-        inputs have not stopped."""
-
-        def run() -> None:
-            while True:
-                try:
-                    reading.run()
-                except (StateDamaged, StateNewer):
-                    raise
-                except Exception as error:
-                    if not reading.lasting:
-                        raise
-                    # The boundary of a worker: whatever it was must not end what the others do.
-                    log.exception("the input %s failed", reading.name)
-                    reading.failed(repr(error))
-                    if not reading.stopping:
-                        continue
-                return
-
-        return self._thread(reading.name, run)
-
-    def _at_end(self) -> bool:
-        """Whether there are inputs and every one of them has ended."""
-        return bool(self._readings) and all(reading.ended for reading in self._readings)
-
-    def _appended(self) -> None:
-        for sending in self._sendings:
-            sending.wake()
-
     # ---- status --------------------------------------------------------------------------------
 
-    def _write_status(self) -> None:
+    def _write_status(self) -> str:
+        """Make the status known; returns its headline."""
         try:
             status = self._status()
         except StateError as error:
             log.warning("the status can't be made: %s", error)
-            return
+            return f"the status can't be made: {error}"
         if self._endpoint is not None:
             self._endpoint.publish(status)
         self._write_file(status)
+        for name in status.stalled:
+            log.error("the thread %s makes no progress", name)
+        self._alive = not status.stalled
+        return headline(status)
 
     def _write_file(self, status: Status) -> None:
         try:
@@ -230,14 +249,14 @@ class Daemon:
             log.warning("%s", error)
 
     def _status(self) -> Status:
-        views = [reading.view for reading in self._readings]
+        readings = self._crew.readings
+        views = [reading.view for reading in readings]
         files = [file for view in views for file in view.files]
         troubles = {name: trouble for view in views for name, trouble in view.troubles.items()}
         worst = sorted(files, key=lambda file: (-file.lag_bytes, file.path))[:FILES_MAX_COUNT]
         gaps_count, gaps = self._journal.gaps(GAPS_MAX_COUNT)
-        paused = next((reading.paused for reading in self._readings if reading.paused is not None), None)
+        paused = next((reading.paused for reading in readings if reading.paused is not None), None)
         now = time.monotonic()
-        pulses = [*(reading.pulse for reading in self._readings), *(sending.pulse for sending in self._sendings)]
         return Status(
             version=__version__,
             pid=os.getpid(),
@@ -259,14 +278,15 @@ class Daemon:
             quarantine=self._journal.quarantine_size(),
             quarantine_max_bytes=self._config.state.quarantine_max_bytes,
             drift=[Drift(name, from_ns(first), count) for name, first, count in self._journal.drift()],
-            stalled=[pulse.name for pulse in pulses if pulse.stalled(now)],
+            stalled=[pulse.name for pulse in self._crew.pulses if pulse.stalled(now)],
             metrics=None if self._endpoint is None else f"{self._endpoint.url}/metrics",
+            refused=self._refused,
         )
 
     def _output_states(self) -> list[OutputStatus]:
         states = {state.name: state for state in self._journal.outputs()}
         found: list[OutputStatus] = []
-        for sending in self._sendings:
+        for sending in self._crew.sendings:
             state = states[sending.name]
             success_ns = sending.last_success_ns or state.advanced_ns
             success = from_ns(success_ns) if success_ns is not None else None
@@ -278,21 +298,34 @@ class Daemon:
         return found
 
 
-def run_daemon(config: Config, stop: Stop) -> int:
+def run_daemon(config: Config, stop: Stop, load: Callable[[], Config] | None = None) -> int:
     """Run the service with ``config`` until ``stop`` is asked for; returns the exit code. Raises ConnlogError.
+    ``load`` gives the configuration anew for a reload.
 
     On a full disk it waits for room: nothing is lost meanwhile that the log's own files keep.
     """
-    while not stop.asked:
-        try:
-            daemon = Daemon(config, stop)
-        except StateFull as error:
-            log.warning("the start waits: %s", error)
-            stop.wait(STATUS_SECONDS)
-        else:
-            return daemon.run()
+    herald = Herald()
+    try:
+        while not stop.asked:
+            try:
+                daemon = Daemon(config, stop, load, herald)
+            except StateFull as error:
+                log.warning("the start waits: %s", error)
+                _wait_for_room(stop, herald, error)
+            else:
+                return daemon.run()
+    finally:
+        herald.close()
     log.info("stopped before anything was read")
     return 0
+
+
+def _wait_for_room(stop: Stop, herald: Herald, error: StateFull) -> None:
+    """Wait a moment, as a service that is up: the manager must neither wait for it nor start it again."""
+    herald.ready(f"the start waits: {error}")
+    herald.tell(f"the start waits: {error}", alive=True)
+    settle_diary()
+    stop.wait(STATUS_SECONDS)
 
 
 __all__ = ["Daemon", "run_daemon"]

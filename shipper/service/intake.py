@@ -25,7 +25,7 @@ def open_readings(config: Config, journal: Journal, host: str, appended: Callabl
             tailer = Tailer(watches, journal.positions(), make_extractor, fresh=journal.fresh, host=host)
             return Files(tailer, watches)
 
-        readings.append(Reading("files", make_files, journal, appended))
+        readings.append(Reading("files", make_files, journal, appended, settings=watches))
     return readings
 
 

@@ -30,7 +30,8 @@ class Reading:
     """The loop of one input's thread. Other threads may ask ``view``, ``paused``, ``pulse`` and ``ended``.
 
     ``make_input`` builds the input from what the journal knows; ``lasting`` says that it may do so again after a
-    failure, which holds for every source that can be read again from a position.
+    failure, which holds for every source that can be read again from a position. ``settings`` are what it was
+    configured with: a reload leaves alone what has the same ones.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class Reading:
         appended: Callable[[], None],
         *,
         lasting: bool = True,
+        settings: object = None,
     ) -> None:
         self.name = name
+        self.settings = settings
         self.lasting = lasting
         self._make_input = make_input
         self._input: Input | None = None

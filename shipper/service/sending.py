@@ -76,9 +76,10 @@ class Sending:
                     self._wake.wait(IDLE_SECONDS)
         finally:
             self.pulse.end()
-            self._close()
+            self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of the target, before ``run`` or at its end."""
         try:
             self._delivery.close()
         except ConnlogError as error:

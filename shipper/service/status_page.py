@@ -21,6 +21,8 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     yield f"started {_moment(status.started)}  updated {_moment(status.updated)}"
     if status.paused:
         yield f"PAUSED: {status.paused}"
+    if status.refused:
+        yield f"RELOAD REFUSED, the former configuration is at work: {status.refused}"
     if status.state == "waiting":
         yield "Nothing else is known before the start."
         return
@@ -89,6 +91,29 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     if status.metrics:
         yield ""
         yield f"METRICS  {status.metrics}"
+
+
+def headline(status: Status) -> str:
+    """The whole in one sentence, for those who have one line for it."""
+    stored = sum(counters.stored for counters in status.sources.values())
+    sources = status.files_count + len(status.feeds)
+    said = [
+        f"{status.state} {sources} source{'' if sources == 1 else 's'}, {_size(status.lag_bytes)} behind",
+        f"{stored} events stored, {_size(status.journal.bytes)} in the journal",
+    ]
+    said += [
+        f"{o.name}: {o.pending} pending" + (f", fails: {o.last_error}" if o.last_error else "") for o in status.outputs
+    ]
+    if status.gaps_count:
+        said.append(f"{status.gaps_count} gaps")
+    if status.quarantine.count:
+        said.append(f"{status.quarantine.count} in quarantine")
+    if status.refused:
+        said.insert(0, "the last reload was refused")
+    if status.paused:
+        said.insert(0, f"PAUSED: {status.paused}")
+    said[:0] = [f"STALLED: {name}" for name in status.stalled]
+    return "; ".join(said)
 
 
 def _numbers(c: Counters) -> tuple[int, ...]:
