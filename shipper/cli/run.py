@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -27,5 +29,8 @@ def command(path: Path | None) -> int:
         from shipper.service.daemon import run_daemon
         from shipper.service.diary import open_diary
 
+        if sys.stderr is not None:
+            # A watchdog ends with SIGABRT: then every thread says where it stood.
+            faulthandler.enable(2)
         open_diary(level=config.log.level, form=config.log.format)
         return run_daemon(config, stop, partial(load_config, path))

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import NODEFAULT, Struct
 
 from shipper.config.option import slots
-from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, Coder, FileInput, IndexOutput, Metrics, State
+from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, Coder, FileInput, IndexOutput, Log, Metrics, State
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WIDTH = 100
@@ -24,6 +24,7 @@ _SECTIONS: tuple[tuple[str, Struct], ...] = (
     ("[[input]]", DEFAULT_INPUTS[0]),
     ("[[output]]", DEFAULT_OUTPUTS[0]),
     ("[metrics]", Metrics()),
+    ("[log]", Log()),
     ("[coder]", Coder()),
 )
 _TITLES: dict[type[Struct], str] = {
@@ -32,6 +33,7 @@ _TITLES: dict[type[Struct], str] = {
     "without any, the one below.",
     IndexOutput: "The local searchable index, which connlog search and connlog tail ask. Without any output, this one.",
     Metrics: "Where the daemon answers Prometheus and health checks.",
+    Log: "What the daemon writes of itself, to its stderr. Never a line of the logs that it reads, and no secret.",
     Coder: "Coder's own API: who is behind the ids of the log, and a second record of the same connections.",
 }
 _SHIPPED_HEAD = """\

@@ -215,6 +215,29 @@ class Coder(Struct, frozen=True):
     ] = 900
 
 
+class Log(Struct, frozen=True):
+    """What the daemon writes of itself, to its stderr. Never a line of the logs that it reads, and no secret."""
+
+    level: Annotated[
+        str,
+        Option(
+            "level",
+            Choice(("info", "debug", "warning", "error")),
+            "From which level on. At debug, faults of connlog's own are told with what Python says of them, which may "
+            "quote a piece of a log.",
+        ),
+    ] = "info"
+    format: Annotated[
+        str,
+        Option(
+            "format",
+            Choice(("auto", "journal", "terminal", "text", "json")),
+            "journal puts the priority before each line, as journald wants it; terminal is for people; text has the "
+            "whole time stamp; json is one object a line. auto finds out where stderr leads.",
+        ),
+    ] = "auto"
+
+
 class Config(Struct, frozen=True):
     """A whole configuration. ``path`` is the file it was read from, None for the built-in defaults."""
 
@@ -224,6 +247,7 @@ class Config(Struct, frozen=True):
     outputs: tuple[IndexOutput, ...]
     metrics: Metrics = Metrics()
     coder: Coder = Coder()
+    log: Log = Log()
 
 
 DEFAULT_INPUTS = (FileInput(paths=("/var/log/coder/*.log",)),)

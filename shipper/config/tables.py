@@ -21,6 +21,7 @@ from shipper.config.settings import (
     OUTPUT_TYPES,
     Coder,
     Config,
+    Log,
     Metrics,
     State,
 )
@@ -46,15 +47,16 @@ class TableReader:
 
     def config(self, tables: dict[str, Any], path: Path | None, state_dir: Path | None) -> Config | None:
         """The whole configuration, or None where there are problems; ``state_dir`` is the folder if none is given."""
-        self._unknown((), tables, ("state", "input", "output", "metrics", "coder"))
+        self._unknown((), tables, ("state", "input", "output", "metrics", "log", "coder"))
         state = self._state(tables.get("state", {}), state_dir)
         metrics = self._table("metrics", Metrics, tables)
         coder = self._table("coder", Coder, tables)
+        log = self._table("log", Log, tables)
         inputs = self._many("input", INPUT_TYPES, tables)
         outputs = self._many("output", OUTPUT_TYPES, tables)
         for number in [n for n, output in outputs.items() if output.type == "index"][1:]:
             self._problem(("output", number), "is a second index, and there can be but one; remove it")
-        if self._found or state is None or metrics is None or coder is None:
+        if self._found or state is None or metrics is None or coder is None or log is None:
             return None
         return Config(
             path=path,
@@ -63,6 +65,7 @@ class TableReader:
             outputs=tuple(outputs.values()) if "output" in tables else DEFAULT_OUTPUTS,
             metrics=metrics,
             coder=coder,
+            log=log,
         )
 
     def _table(self, name: str, struct: type[_S], tables: dict[str, Any]) -> _S | None:

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
-from shipper.config import Config
+from shipper.config import Config, IndexOutput
 from shipper.errors import ConnlogError, StateDamaged, StateNewer
 from shipper.journal import Journal
 from shipper.service.intake import open_readings
@@ -43,7 +44,7 @@ class Sender(Struct, frozen=True, eq=False):
     """An output at work, and the settings that it was opened with."""
 
     part: Sending
-    settings: object
+    settings: IndexOutput
     thread: threading.Thread
 
 
@@ -92,8 +93,8 @@ class Crew:
 
     def start(self) -> None:
         """Let all work begin."""
-        for member in (*self._readers, *self._senders):
-            member.thread.start()
+        for thread in [one.thread for one in self._readers] + [one.thread for one in self._senders]:
+            thread.start()
 
     # ---- reload --------------------------------------------------------------------------------
 
@@ -117,7 +118,7 @@ class Crew:
             reader.part.stop()
         self._readers = kept
         for reader in entering:
-            self._waiting.append((f"input {reader.part.name}", gone, lambda reader=reader: self._enter(reader)))
+            self._waiting.append((f"input {reader.part.name}", gone, partial(self._enter, reader)))
         self._leaving += gone
 
         settings = list(config.outputs)
@@ -132,7 +133,7 @@ class Crew:
         told += [f"output {sender.part.name}" for sender in leaving]
         told += [f"output {output.type}" for output in settings]
         for output in settings:
-            self._waiting.append((f"output {output.type}", leaving, lambda output=output: self._enter_output(output)))
+            self._waiting.append((f"output {output.type}", leaving, partial(self._enter_output, output)))
         if leaving or settings:
             self._waiting.append(("outputs", leaving, self._keep_outputs))
         self._leaving += leaving
@@ -162,7 +163,7 @@ class Crew:
         self._readers.append(reader)
         reader.thread.start()
 
-    def _enter_output(self, settings: object) -> None:
+    def _enter_output(self, settings: IndexOutput) -> None:
         sender = self._sender(settings)
         self._senders.append(sender)
         sender.thread.start()
@@ -188,7 +189,7 @@ class Crew:
         readings = open_readings(config, self._journal, self._host, self._appended)
         return [Reader(reading, self._reader_thread(reading)) for reading in readings]
 
-    def _sender(self, output: object) -> Sender:
+    def _sender(self, output: IndexOutput) -> Sender:
         sending = Sending(open_delivery(output, self._journal, self._folder))
         return Sender(sending, output, self._thread(f"output-{sending.name}", sending.run))
 

@@ -12,13 +12,13 @@ from msgspec.structs import fields
 from shipper.config.document import main, page, shipped_file
 from shipper.config.load import parse_config
 from shipper.config.option import slots
-from shipper.config.settings import Coder, FileInput, IndexOutput, Metrics, State
+from shipper.config.settings import Coder, FileInput, IndexOutput, Log, Metrics, State
 from shipper.errors import ConfigError
 from shipper.resource import read_data
 
 ROOT = Path(__file__).parents[2]
 HOME = {"HOME": "/home/someone"}
-STRUCTS = (State, FileInput, IndexOutput, Metrics, Coder)
+STRUCTS = (State, FileInput, IndexOutput, Log, Metrics, Coder)
 
 
 def uncommented(text: str) -> str:
