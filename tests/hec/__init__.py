@@ -19,7 +19,8 @@ What a test uses:
   unpacked bodies), ``count_only`` (fast, for benches), ``clock`` (for acks).
 - ``server.tokens``: ``put``/``drop`` of ``token.Token`` (value, disabled, index, indexes, use_ack, allow_query, …).
 - ``server.collector``: what the rules know, to be changed while it runs: ``indexes`` (a set or None), ``queue``
-  (``Queue.FREE/NEAR/FULL``), ``full_code`` (26 or 9), ``ack_service``, ``shutting_down``, ``retry_after``, ``sizes``.
+  (``Queue.FREE/NEAR/FULL``), ``full_code`` (26 or 9), ``ack_service``, ``shutting_down``, ``retry_after``, ``sizes``,
+  ``poison`` (event id: code that refuses it), ``numbering`` (what becomes of ``invalid-event-number``).
 - ``server.script``: ``add(fault, times=1, to="event"|"ack"|"health"|"raw"|"")``, ``always(fault, to=…)``,
   ``rule(function of the request)``, ``clear()``, ``len()`` (faults to come). Faults: ``fault.code``, ``status``, ``html``,
   ``reset_before``, ``reset_after``, ``reset_in_answer``, ``slow_reading``, ``slow_answer``, ``hang``, ``closing``, or any

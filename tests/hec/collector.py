@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Collector:
     ``indexes``: the indexes that exist (None: any). ``cloud``: answers as Splunk Cloud does where that differs (a body
     that is too large is 400 code 6 number 0, a missing channel is 28). ``queue``, ``ack_service`` and
     ``shutting_down`` are its health. ``count_only`` counts events without reading them.
+    ``poison`` are event ids with the code that refuses each, ``numbering`` what becomes of ``invalid-event-number``
+    (code, number, events of the request).
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class Collector:
         self.ack_service = True
         self.shutting_down = False
         self.retry_after = ""
+        self.poison: dict[str, int] = {}
+        self.numbering: Callable[[int, int, int], int | None] = lambda code, number, events: number
         self.nodes = [AckTable(ack) for _ in range(nodes)]
         self.seen = SeenList()
         self._cookie = cookie
@@ -180,11 +185,19 @@ class Collector:
         self.store.add(_indexed(request, node, channel, ack_id, token, envelope, clock) for envelope in reading.taken)
         if refusal is None:
             return hec_answer(near, ack_id=ack_id)
-        return hec_answer(refusal.code, refusal.number, ack_id)
+        number = refusal.number
+        if number is not None:
+            number = self.numbering(refusal.code, number, body.count(_EVENT_MARK))
+        return hec_answer(refusal.code, number, ack_id)
 
     def _read(self, request: Request, token: Token, body: bytes) -> Reading | Answer:
         if request.service == "event":
-            return read_envelopes(body, lambda index: self._index_allowed(token, index), self.sizes.event_max_bytes)
+            return read_envelopes(
+                body,
+                lambda index: self._index_allowed(token, index),
+                self.sizes.event_max_bytes,
+                lambda envelope: self.poison.get(envelope.event_id or ""),
+            )
         if not body.strip():
             return hec_answer(5)
         index = request.query.get("index")

@@ -68,12 +68,17 @@ def _no_constant(name: str) -> object:
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
-def read_envelopes(body: bytes, index_allowed: Callable[[str], bool], event_max_bytes: int) -> Reading:
+def read_envelopes(
+    body: bytes,
+    index_allowed: Callable[[str], bool],
+    event_max_bytes: int,
+    poison: Callable[[Envelope], int | None] = lambda envelope: None,
+) -> Reading:
     """Reads a body of ``/event``: objects with or without white space between them, or arrays of them.
 
     Each is checked in order: JSON (6), size (6), keys, ``event`` (12, 13), ``time`` (15), ``fields`` (15), index (7).
     An unknown key ends the reading with success for what came before it; with nothing before it there was no data (5).
-    ``fields`` without ``event`` is passed over.
+    ``fields`` without ``event`` is passed over. ``poison`` may refuse what is good with a code of its own.
     """
     taken: list[Envelope] = []
     number = 0
@@ -81,6 +86,7 @@ def read_envelopes(body: bytes, index_allowed: Callable[[str], bool], event_max_
         for raw, value in _objects(body):
             envelope = _checked(number, raw, value, index_allowed, event_max_bytes)
             if envelope is not None:
+                _check_poison(poison(envelope))
                 taken.append(envelope)
             number += 1
     except _Refused as refused:
@@ -146,6 +152,11 @@ def _checked(
         index=value.get("index"),
         fields=value.get("fields", {}),
     )
+
+
+def _check_poison(code: int | None) -> None:
+    if code is not None:
+        raise _Refused(code)
 
 
 def _time(value: object) -> float:

@@ -237,3 +237,16 @@ def test_what_the_envelope_leaves_out_comes_from_the_token(server: HecServer) ->
     holds(ask(server, b'{"time":"12.5","event":{"id":"a"},"fields":{"event_id":"b"}}', headers=splunk(LISTED)), 0)
     (event,) = server.events
     assert (event.time, event.index, event.sourcetype, event.event_id) == (12.5, "security", "httpevent", "b")
+
+
+def test_a_poisoned_event_is_refused_where_it_stands_and_its_number_may_be_wrong(server: HecServer) -> None:
+    server.collector.poison = {"b": 15, "c": 7}
+    body = b'{"event":{"id":"a"}}{"event":{"id":"b"}}{"event":{"id":"c"}}'
+    holds(ask(server, body), 15, 1)
+    server.collector.poison = {"c": 7}
+    holds(ask(server, body), 7, 3)
+    server.collector.numbering = lambda code, number, events: None
+    holds(ask(server, body), 7)
+    server.collector.numbering = lambda code, number, events: events + number
+    holds(ask(server, body), 7, 6)
+    assert server.store.counts() == {"a": 4, "b": 3}
