@@ -10,6 +10,7 @@ ConnlogError
 │   ├── RemoteRefused it does not take the token, or the token may not do this
 │   ├── RemoteMissing what was asked for is not there, or is hidden
 │   └── RemoteBusy   it can't answer now, or was asked too much: try later
+├── ServiceError     the systemd service can't be installed or asked  exit 4
 └── StateError       journal, index or state folder              exit 4
     ├── StateBusy    another process holds it: try later
     ├── StateFull    no room on the disk: pause, and go on when there is
@@ -79,6 +80,10 @@ class RemoteBusy(RemoteError):
     def __init__(self, message: str, retry_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_seconds = retry_seconds
+
+
+class ServiceError(ConnlogError):
+    """The systemd service can't be installed, removed or asked."""
 
 
 class StateError(ConnlogError):
