@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shipper.index.answer import Answer, Rows
 from shipper.index.connection import Connection
-from shipper.index.reader import Answer, IndexReader, Rows
+from shipper.index.reader import IndexReader
 
 if TYPE_CHECKING:
     from shipper.index.writer import Added, IndexWriter

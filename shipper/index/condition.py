@@ -10,12 +10,14 @@ import ipaddress
 import json
 import re
 import sqlite3
+import uuid
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from shipper import timestamp
-from shipper.index.schema import COLUMNS, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, STATE_NAMES, UNKNOWN
+from shipper.index.schema import COLUMNS, KEY_BYTES, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, STATE_NAMES, UNKNOWN
+from shipper.index.segment import segments
 from shipper.index.sql import GET_FACT, LAST_GAP, WORDS_ALL, WORDS_CONTAINING, WORDS_OF_COLUMN
 from shipper.index.word import pack_id, request_number
 from shipper.query.filter import (
@@ -144,12 +146,21 @@ class Compiler:
         if _match_id_start(term.text):
             digits = term.text.replace("-", "")
             low, high = bytes.fromhex(f"{digits:0<32}"), bytes.fromhex(f"{digits:f<32}")
-            parts.append(self._of_event(f"event BETWEEN {self._put(low)} AND {self._put(high)}"))
-            parts.append(self._of_connection(f"connection_id BETWEEN {self._put(low)} AND {self._put(high)}"))
+            parts.append(self._of_event(self._between(EVENTS, "event", low, high)))
+            parts.append(self._of_connection(self._between(CONNECTIONS, "connection_id", low, high)))
         parts.append(f"session = {self._put(pack_id(term.text))}")
         if isinstance(pack_id(term.text), bytes):
             parts.append(self._of_event(f"request = {self._put(request_number(term.text))}"))
         return self._any(parts)
+
+    def _between(self, table: str, column: str, low: bytes, high: bytes) -> str:
+        """That an id lies between two, by the index that is cut into segments."""
+        among = self._put(segments(self._database, table))
+        ends = f"{self._put(low[:KEY_BYTES])} AND {self._put(high[:KEY_BYTES])}"
+        return (
+            f"id IN (SELECT id FROM {table} WHERE id >> 16 IN (SELECT value FROM json_each({among})) "  # noqa: S608  # own names
+            f"AND substr({column}, 1, 4) BETWEEN {ends} AND {column} BETWEEN {self._put(low)} AND {self._put(high)})"
+        )
 
     def pattern(self, term: Pattern) -> str:
         search = compile_regex(term.regex).search
@@ -176,8 +187,8 @@ class Compiler:
     def ids(self, term: Ids) -> str:
         if term.key == "workspace_id":
             return self._equals("workspace", term.values)
-        marks = ", ".join(self._put(pack_id(value)) for value in term.values)
-        return self._of_connection(f"connection_id IN ({marks})")
+        ids = [uuid.UUID(value).bytes for value in term.values]
+        return self._of_connection(self._any([self._between(CONNECTIONS, "connection_id", one, one) for one in ids]))
 
     def names(self, term: Names) -> str:
         name_column, id_column = _NAME_COLUMNS[term.key]

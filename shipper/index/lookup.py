@@ -9,6 +9,8 @@ from shipper.index import sql
 from shipper.index.connection import Connection
 from shipper.index.failure import translated
 from shipper.index.reader import IndexReader
+from shipper.index.schema import KEY_BYTES
+from shipper.index.segment import segments
 from shipper.index.word import pack_id, request_number
 
 DIGITS_MIN = 8
@@ -24,12 +26,15 @@ def find_connections(reader: IndexReader, path: Path, text: str, limit: int) -> 
         numbers: list[int] = []
         if _match_start(text):
             digits = text.replace("-", "")
-            ends = (bytes.fromhex(f"{digits:0<32}"), bytes.fromhex(f"{digits:f<32}"), limit)
-            for statement in (sql.CONNECTIONS_BY_EVENT, sql.CONNECTIONS_BY_KEY):
+            low, high = bytes.fromhex(f"{digits:0<32}"), bytes.fromhex(f"{digits:f<32}")
+            for statement, table in ((sql.CONNECTIONS_BY_EVENT, "events"), (sql.CONNECTIONS_BY_KEY, "connections")):
+                ends = (segments(database, table), low[:KEY_BYTES], high[:KEY_BYTES], low, high, limit)
                 numbers += [row[0] for row in database.execute(statement, ends)]
         if not numbers and text:
-            packed = pack_id(text)
-            numbers += [row[0] for row in database.execute(sql.CONNECTIONS_BY_KEY, (packed, packed, limit))]
+            packed = pack_id(text) or ""
+            start = packed[:KEY_BYTES]
+            whole = (segments(database, "connections"), start, start, packed, packed, limit)
+            numbers += [row[0] for row in database.execute(sql.CONNECTIONS_BY_KEY, whole)]
             numbers += [row[0] for row in database.execute(sql.CONNECTIONS_BY_SESSION, (packed, limit))]
             numbers += [row[0] for row in database.execute(sql.CONNECTIONS_BY_REQUEST, (request_number(text), limit))]
     found = [reader.row(number, events=False) for number in sorted(set(numbers))[:limit]]

@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 from shipper.index import sql
 from shipper.index.connection import Cell, Part, Span, merge_cells, part, span
-from shipper.index.schema import COMPLETED, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, UNKNOWN
+from shipper.index.presence import Presence, pair_number
+from shipper.index.schema import COMPLETED, KEY_BYTES, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, UNKNOWN
+from shipper.index.segment import NewestFirst
 from shipper.index.word import Words
 from shipper.timestamp import NS_MIN
 
@@ -23,7 +25,7 @@ PARTS_MERGED_MAX = 32
 _KIND, _PLACE = 2, 3
 _AGENT_NAME = KIND_COLUMNS.index("agent_name")
 _WORKSPACE = PLACE_COLUMNS.index("workspace")
-Key = tuple[Cell, Cell, Cell]
+Key = tuple[bytes | str, int | None, int | None]
 
 
 class Found(NamedTuple):
@@ -47,22 +49,43 @@ class Pairing:
     def __init__(self, database: sqlite3.Connection, words: Words) -> None:
         self._database = database
         self._words = words
+        self._segments = NewestFirst(database, "connections")
+        self.presence = Presence(
+            database, "connections", self._numbers, int(database.execute(sql.COUNT_PAIRED).fetchone()[0])
+        )
 
-    def key(self, connection_id: Cell, cells: Sequence[Cell]) -> Key:
+    def _numbers(self) -> Iterator[int]:
+        expand = self._words.expand
+        for connection_id, place, kind in self._database.execute(sql.ALL_PAIRED):
+            yield pair_number(connection_id, expand("places", place)[_WORKSPACE], expand("kinds", kind)[_AGENT_NAME])  # type: ignore[arg-type]  # ids of words
+
+    def key(self, connection_id: bytes | str, cells: Sequence[Cell]) -> Key:
         """What the events of one connection have in common."""
         kind, place = cells[_KIND], cells[_PLACE]
         assert isinstance(kind, int)
         assert isinstance(place, int)
         expand = self._words.expand
-        return connection_id, expand("places", place)[_WORKSPACE], expand("kinds", kind)[_AGENT_NAME]
+        return connection_id, expand("places", place)[_WORKSPACE], expand("kinds", kind)[_AGENT_NAME]  # type: ignore[return-value]  # ids of words
 
     def find(self, key: Key) -> Found | None:
-        """The connection of a key."""
-        expand = self._words.expand
-        for number, kind, place, first, second in self._database.execute(sql.FIND_CONNECTIONS, key[:1]):
-            if expand("places", place)[_WORKSPACE] == key[1] and expand("kinds", kind)[_AGENT_NAME] == key[2]:
-                return Found(number, first, second)
+        """The connection of a key; a key that has none is noted, since it gets one now."""
+        connection_id, workspace, agent = key
+        number = pair_number(connection_id, workspace, agent)
+        if self.presence.may_hold(number):
+            expand = self._words.expand
+            for among in self._segments.lists:
+                for one, kind, place, first, second in self._database.execute(
+                    sql.FIND_CONNECTIONS, (among, connection_id[:KEY_BYTES], connection_id)
+                ):
+                    if expand("places", place)[_WORKSPACE] == workspace and expand("kinds", kind)[_AGENT_NAME] == agent:
+                        return Found(one, first, second)
+        self.presence.add((number,))
         return None
+
+    def reach(self, number: int) -> None:
+        """Know that connections up to this number are in the database."""
+        self._segments.reach(number)
+        self.presence.grow()
 
     def extend(self, found: Found, came: Sequence[Member], connection_id: Cell, stored_ns: int) -> None:
         """Add events to a connection; ``came`` is in the order of storage."""

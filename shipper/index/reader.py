@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from msgspec import Struct
-
 from shipper.index import sql
+from shipper.index.answer import Answer, Rows
 from shipper.index.block import BlockCache, BlockCodec, original_at, record_at
 from shipper.index.cell import RowCells, with_cells
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
 from shipper.index.connection import Connection, build_connection
 from shipper.index.failure import damaged, translated
 from shipper.index.order import order_by, time_range
-from shipper.index.schema import COLUMNS
+from shipper.index.schema import COLUMNS, KEY_BYTES
+from shipper.index.segment import segments
 from shipper.index.store import open_reader
 from shipper.index.word import pack_id, unpack_id
 from shipper.query.filter import Filter
@@ -24,42 +24,6 @@ from shipper.record import Record
 WORDS_CACHED_MAX = 65_536
 ROWS_MAX = 2**62
 """Larger limits are as good as this one, and SQLite counts in 64 bits."""
-ROWS_TOGETHER = 1024
-"""Rows of an answer that are in memory at once."""
-
-
-class Rows(Sequence[Record | Connection]):
-    """The rows of an answer in order, read from the index only as they are walked; valid until the next search."""
-
-    def __init__(self, reader: IndexReader, ids: Sequence[int], events: bool) -> None:
-        self._reader, self._ids, self._events = reader, ids, events
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def __iter__(self) -> Iterator[Record | Connection]:
-        for at in range(0, len(self._ids), ROWS_TOGETHER):
-            together = self._ids[at : at + ROWS_TOGETHER]
-            # Read in the order of storage whatever the order of the answer: neighbours share a block.
-            rows = {number: self._reader.row(number, self._events) for number in sorted(together)}
-            for number in together:
-                yield rows[number]
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # both overloads of Sequence in one
-        if isinstance(index, slice):
-            return Rows(self._reader, self._ids[index], self._events)
-        return self._reader.row(self._ids[index], self._events)
-
-
-class Answer(Struct, frozen=True):
-    """What a search gave: ``cut`` where the limit left rows out; ``gaps`` and ``quarantined`` count what is
-    known to be missing from the range of time asked for; ``notes`` are sentences for the one who asked."""
-
-    rows: Rows
-    cut: bool
-    notes: tuple[str, ...]
-    gaps: int
-    quarantined: int
 
 
 class IndexReader:
@@ -254,7 +218,9 @@ class IndexReader:
 
     def _find(self, event_id: str) -> int | None:
         with translated(self._path):
-            found = self._database.execute(sql.FIND_EVENT, (pack_id(event_id),)).fetchone()
+            packed = pack_id(event_id) or b""
+            among = segments(self._database, "events")
+            found = self._database.execute(sql.FIND_EVENT, (among, packed[:KEY_BYTES], packed)).fetchone()
         return None if found is None else int(found[0])
 
     def _block(self, event: int) -> tuple[int, list[bytes]]:

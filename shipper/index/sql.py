@@ -20,7 +20,16 @@ GET_DICTIONARIES = "SELECT id, data FROM dictionaries ORDER BY id"
 
 # ---- writing -----------------------------------------------------------------------------------
 
-HAS_EVENT = "SELECT 1 FROM events WHERE event = ?"
+HAS_EVENT = (
+    "SELECT 1 FROM events WHERE id >> 16 IN (SELECT value FROM json_each(?)) AND substr(event, 1, 4) = ? AND event = ?"
+)
+COUNT_EVENTS = "SELECT count(*) FROM events"
+COUNT_PAIRED = "SELECT count(*) FROM connections WHERE connection_id IS NOT NULL"
+ALL_EVENT_IDS = "SELECT event FROM events"
+ALL_PAIRED = "SELECT connection_id, place, kind FROM connections WHERE connection_id IS NOT NULL"
+GET_PRESENCE = "SELECT data FROM presence WHERE name = ?"
+SET_PRESENCE = "INSERT OR REPLACE INTO presence (name, data) VALUES (?, ?)"
+DROP_PRESENCE = "DELETE FROM presence"
 LAST_EVENT = "SELECT coalesce(max(id), 0) FROM events"
 LAST_CONNECTION = "SELECT coalesce(max(id), 0) FROM connections"
 ADD_BLOCK = "INSERT INTO blocks (id, events, stored_ns, data) VALUES (?, ?, ?, ?)"
@@ -41,7 +50,10 @@ CHANGE_CONNECTION = (
 )
 MOVE_CONNECTION = "UPDATE connections SET connect_ns = ? WHERE id = ? AND connect_ns <> ?"
 DROP_CONNECTION = "DELETE FROM connections WHERE id = ?"
-FIND_CONNECTIONS = "SELECT id, kind, place, first, second FROM connections WHERE connection_id = ?"
+FIND_CONNECTIONS = (
+    "SELECT id, kind, place, first, second FROM connections WHERE id >> 16 IN (SELECT value FROM json_each(?)) "
+    "AND substr(connection_id, 1, 4) = ? AND connection_id = ?"
+)
 _cells = f"code, session, kind, place, {_row_columns}"
 PART = f"SELECT ended, time_ns, event, {_cells} FROM events WHERE id = ?"  # noqa: S608  # own names only
 MORE_EVENTS = "SELECT event FROM more_events WHERE connection = ? AND spent = 0"
@@ -92,7 +104,9 @@ DROP_WORDS = "DELETE FROM words WHERE used_ns < ?"
 
 # ---- reading -----------------------------------------------------------------------------------
 
-FIND_EVENT = "SELECT id FROM events WHERE event = ?"
+_segments = "id >> 16 IN (SELECT value FROM json_each(?))"
+FIND_EVENT = f"SELECT id FROM events WHERE {_segments} AND substr(event, 1, 4) = ? AND event = ?"  # noqa: S608  # own names only
+ENDS = "SELECT (SELECT min(id) FROM {table}), (SELECT max(id) FROM {table})"
 FIRST_EVENTS = "SELECT first, second FROM connections WHERE id = ?"
 _event_columns = ", ".join(f"events.{name}" for name in ROW_COLUMNS)
 EVENT_CELLS = (
@@ -100,8 +114,14 @@ EVENT_CELLS = (
     "FROM events JOIN kinds ON kinds.id = events.kind JOIN places ON places.id = events.place "
     "JOIN connections ON connections.id = connection WHERE events.id = ?"
 )
-CONNECTIONS_BY_EVENT = "SELECT DISTINCT connection FROM events WHERE event BETWEEN ? AND ? LIMIT ?"
-CONNECTIONS_BY_KEY = "SELECT id FROM connections WHERE connection_id BETWEEN ? AND ? LIMIT ?"
+CONNECTIONS_BY_EVENT = (
+    f"SELECT DISTINCT connection FROM events WHERE {_segments} AND substr(event, 1, 4) BETWEEN ? AND ? "  # noqa: S608  # own names only
+    "AND event BETWEEN ? AND ? LIMIT ?"
+)
+CONNECTIONS_BY_KEY = (
+    f"SELECT id FROM connections WHERE {_segments} AND substr(connection_id, 1, 4) BETWEEN ? AND ? "  # noqa: S608  # own names only
+    "AND connection_id BETWEEN ? AND ? LIMIT ?"
+)
 CONNECTIONS_BY_SESSION = "SELECT DISTINCT connection FROM events WHERE session = ? LIMIT ?"
 CONNECTIONS_BY_REQUEST = "SELECT DISTINCT connection FROM events WHERE request = ? LIMIT ?"
 GET_WORD = "SELECT text FROM words WHERE id = ?"

@@ -6,6 +6,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+import msgspec
+
 from shipper.errors import StateError, StateNewer
 from shipper.index.block import PRIMER
 from shipper.index.failure import translated
@@ -35,6 +37,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
             version = _check_version(database, path)
             if version < len(MIGRATIONS):
                 path.chmod(FILE_MODE)
+            if version == 0:
+                # Before the first table: pages that expiry frees can then be given back to the disk.
+                database.execute("PRAGMA auto_vacuum = INCREMENTAL").fetchall()
             # FULL: once the cursor has moved, the journal may forget what it gave.
             for pragma in (
                 "journal_mode = WAL",
@@ -100,6 +105,7 @@ def _check_ready(database: sqlite3.Connection, path: Path) -> None:
 
 
 def _migrate(database: sqlite3.Connection) -> None:
+    database.create_function("pack_ids", -1, pack_ids, deterministic=True)
     database.execute("BEGIN IMMEDIATE")
     try:
         version = int(database.execute("PRAGMA user_version").fetchone()[0])
@@ -114,6 +120,11 @@ def _migrate(database: sqlite3.Connection) -> None:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
+
+
+def pack_ids(*ids: int | None) -> bytes:
+    """The key of words that go together, by their ids."""
+    return msgspec.msgpack.encode(ids)
 
 
 def _statements(script: str) -> list[str]:

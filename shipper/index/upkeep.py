@@ -117,6 +117,7 @@ def compact(path: Path) -> Compacted:
                 if not place:
                     break
             left = database.execute(sql.COUNT_BLOCKS).fetchone()[0]
+            database.execute("PRAGMA auto_vacuum = INCREMENTAL").fetchall()  # of an index from before it was usual
             database.execute("VACUUM")
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:

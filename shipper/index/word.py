@@ -28,6 +28,7 @@ DAY_NS = 86_400_000_000_000
 _IP = COLUMNS.index("ip")
 _PLACE = len(KIND_COLUMNS)
 _ROW = _PLACE + len(PLACE_COLUMNS)
+_ROW_PLACES = range(_ROW, len(COLUMNS))
 Texts = tuple[str | None, ...]
 
 
@@ -37,6 +38,7 @@ class Words:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._known: list[dict[str, int]] = [{} for _ in COLUMNS]
+        self._row_known = self._known[_ROW:]
         self._count = 0
         self._kinds: dict[Texts, int] = {}
         self._places: dict[Texts, int] = {}
@@ -72,14 +74,14 @@ class Words:
             user, email = names.get("user"), names.get("user_email")
         kind = (record.type, record.method, record.app, record.agent_name, record.organization_id, organization)
         place = (
-            record.workspace_owner_id, record.workspace_id, record.workspace_name, record.agent_id, owner, template,
+            record.workspace_owner_id, record.workspace_id, record.workspace_name, owner, template,
         )  # fmt: skip
         extra = None
         if record.extra:
             extra = "\n".join(value for value in record.extra.values() if isinstance(value, str)) or None
         texts = (
-            record.user_id, record.ip, record.user_agent, record.slug_or_port, record.disconnect_reason, user, email,
-            extra,
+            record.agent_id, record.user_id, record.ip, record.user_agent, record.slug_or_port,
+            record.disconnect_reason, user, email, extra,
         )  # fmt: skip
         kind_id = self._kinds.get(kind)
         if kind_id is None:
@@ -87,15 +89,14 @@ class Words:
         place_id = self._places.get(place)
         if place_id is None:
             place_id = self._group(place, _PLACE, stored_ns)
-        ids: list[Cell] = [kind_id, place_id]
-        column = _ROW
-        for text in texts:
-            if text is None:
-                ids.append(None)
-            else:
-                ids.append(self._known[column].get(text) or self._mark(text, column, stored_ns))
-            column += 1
-        return tuple(ids)
+        return (
+            kind_id,
+            place_id,
+            *[
+                None if text is None else known.get(text) or self._mark(text, column, stored_ns)
+                for text, known, column in zip(texts, self._row_known, _ROW_PLACES, strict=True)
+            ],
+        )
 
     def expand(self, table: str, number: int) -> tuple[Cell, ...]:
         """The ids of the words of one of ``kinds`` or ``places``."""

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import UNSET, Struct
 
 from shipper import timestamp
@@ -15,15 +14,16 @@ from shipper.index import sql
 from shipper.index.block import BlockCodec, group_blocks
 from shipper.index.cell import encode_rest
 from shipper.index.connection import Cell, part
+from shipper.index.expiry import expire, give_back
 from shipper.index.failure import translated
+from shipper.index.notice import add_notices
 from shipper.index.pairing import Found, Key, Member, Pairing
+from shipper.index.presence import Presence, id_number
+from shipper.index.schema import KEY_BYTES
+from shipper.index.segment import NewestFirst
 from shipper.index.store import open_writer
-from shipper.index.word import DAY_NS, Words, pack_id, request_number
+from shipper.index.word import Words, pack_id, request_number
 from shipper.record import Gap, Malformed, Record
-
-REASON_MAX_CHARACTERS = 80
-EXPIRE_BLOCKS_MAX = 64
-"""Blocks deleted in one transaction, so that expiry never holds the database for long."""
 
 New = tuple[bytes, Record, bytes]
 """An event that is new: its packed id, its record and its original."""
@@ -54,6 +54,14 @@ class IndexWriter:
             self._codec = BlockCodec(primer)
             self._words = Words(self._database)
             self._pairing = Pairing(self._database, self._words)
+            self._segments = NewestFirst(self._database, "events")
+            self._presence = Presence(
+                self._database,
+                "events",
+                lambda: (id_number(row[0]) for row in self._database.execute(sql.ALL_EVENT_IDS)),
+                int(self._database.execute(sql.COUNT_EVENTS).fetchone()[0]),
+            )
+            self._presence_kept = True
             self._cursor = self._fact("cursor")
 
     @property
@@ -81,7 +89,7 @@ class IndexWriter:
         with self._transaction():
             new = self._new_events(records, originals)
             self._add_events(new, stored_ns)
-            self._add_notices(gaps, malformed, stored_ns)
+            add_notices(self._database, gaps, malformed, stored_ns)
             self._database.execute(sql.SET_FACT, ("cursor", seq))
         self._cursor = seq
         return Added(len(new), len(records) - len(new))
@@ -111,27 +119,15 @@ class IndexWriter:
         self._cursor = cursor
 
     def expire(self, now_ns: int) -> int:
-        """Delete what was stored longer ago than the retention; gives the number of events deleted."""
+        """Delete what was stored longer ago than the retention, and give its room back; gives the number of events."""
         if self._retention_ns is None:
             return 0
-        before = now_ns - self._retention_ns
-        deleted = 0
-        while True:
-            with self._transaction():
-                blocks = self._database.execute(sql.OLD_BLOCKS, (before, EXPIRE_BLOCKS_MAX)).fetchall()
-                for first, last in blocks:
-                    deleted += self._drop_block(first, last, now_ns)
-                if len(blocks) < EXPIRE_BLOCKS_MAX:
-                    self._database.execute(sql.DROP_GAPS, (before,))
-                    self._database.execute(sql.DROP_NOTICES, (before,))
-                    if deleted:
-                        self._database.execute(sql.DROP_KINDS, (before - DAY_NS,))
-                        self._database.execute(sql.DROP_PLACES, (before - DAY_NS,))
-                        self._database.execute(sql.DROP_WORDS, (before - DAY_NS,))
-            if len(blocks) < EXPIRE_BLOCKS_MAX:
-                break
+        deleted = expire(self._database, self._pairing, self._transaction, now_ns - self._retention_ns, now_ns)
         if deleted:
             self._words.forget()
+            give_back(self._database, self._transaction)
+            with translated(self._path):
+                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return deleted
 
     def close(self) -> None:
@@ -141,6 +137,10 @@ class IndexWriter:
         self._closed = True
         try:
             with translated(self._path):
+                if not self._presence_kept:
+                    with self._transaction():
+                        self._presence.keep()
+                        self._pairing.presence.keep()
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:
             self._database.close()
@@ -168,14 +168,28 @@ class IndexWriter:
 
     def _new_events(self, records: Sequence[Record], originals: Sequence[bytes]) -> list[New]:
         new: list[New] = []
+        numbers: list[int] = []
         seen: set[bytes] = set()
         for record, original in zip(records, originals, strict=True):
             packed = _id_bytes(record.id)
             if packed not in seen:
                 seen.add(packed)
-                if self._database.execute(sql.HAS_EVENT, (packed,)).fetchone() is None:
+                number = id_number(packed)
+                if not self._presence.may_hold(number) or not self._has_event(packed):
                     new.append((packed, record, original))
+                    numbers.append(number)
+        if new and self._presence_kept:
+            # From here on what was kept lacks something, until it is kept again.
+            self._database.execute(sql.DROP_PRESENCE)
+            self._presence_kept = False
+        self._presence.add(numbers)
         return new
+
+    def _has_event(self, packed: bytes) -> bool:
+        return any(
+            self._database.execute(sql.HAS_EVENT, (among, packed[:KEY_BYTES], packed)).fetchone() is not None
+            for among in self._segments.lists
+        )
 
     def _add_events(self, new: Sequence[New], stored_ns: int) -> None:
         if not new:
@@ -200,7 +214,7 @@ class IndexWriter:
                 number += 1
                 connections.append(pairing.alone(number, None, event, ended, time_ns, cells))
             else:
-                key = pairing.key(pack_id(record.connection_id), cells)
+                key = pairing.key(pack_id(record.connection_id) or "", cells)
                 paired.setdefault(key, []).append(event - first)
             rows.append((event, packed, time_ns, ended, number, request_number(record.request_id), *cells))
         later: list[tuple[Found, list[Member], Cell]] = []
@@ -227,33 +241,15 @@ class IndexWriter:
             pairing.extend(found, members, connection_id, stored_ns)
         if named:
             self._database.execute(sql.SET_FACT, ("named", 1))
+        self._segments.reach(rows[-1][0])
+        self._presence.grow()
+        pairing.reach(number)
 
     def _add_blocks(self, rest: Sequence[bytes], originals: Sequence[bytes], first: int, stored_ns: int) -> None:
         for items in group_blocks(rest, originals):
             events = len(items) // 2
             self._database.execute(sql.ADD_BLOCK, (first, events, stored_ns, self._codec.pack(items)))
             first += events
-
-    def _add_notices(self, gaps: Sequence[Gap], malformed: Sequence[Malformed], stored_ns: int) -> None:
-        for gap in gaps:
-            known = [timestamp.to_ns(text) for text in (gap.from_, gap.to, gap.detected) if text]
-            ends = (known[0], known[1 if gap.from_ and gap.to else -1]) if known else (stored_ns, stored_ns)
-            self._database.execute(sql.ADD_GAP, (stored_ns, min(ends), max(ends), msgspec.json.encode(gap)))
-        for one in malformed:
-            time_ns = None if one.time is None else timestamp.to_ns(one.time)
-            # A reason may go on, after a colon or in quotes, with a piece of the line.
-            kind = one.reason.partition(":")[0].partition('"')[0].strip()[:REASON_MAX_CHARACTERS]
-            place = (one.source.host, one.source.path, one.source.offset, one.line, one.column)
-            self._database.execute(sql.ADD_NOTICE, (stored_ns, time_ns, *place, kind))
-
-    def _drop_block(self, first: int, last: int, now_ns: int) -> int:
-        """Delete a block and its events; connections keep what their other events say."""
-        touched = [row[0] for row in self._database.execute(sql.CONNECTIONS_OF_BLOCK, (first, last))]
-        for number in touched:
-            self._pairing.without(number, first, last, now_ns)
-        deleted = self._database.execute(sql.DROP_EVENTS_OF_BLOCK, (first, last)).rowcount
-        self._database.execute(sql.DROP_BLOCK, (first,))
-        return deleted
 
 
 def _member(row: tuple[Any, ...]) -> Member:

@@ -185,11 +185,12 @@ writer = IndexWriter(Path(sys.argv[1]))
 made = [Record(schema=1, id="%08x-0000-4000-8000-000000000000" % n, time="2026-01-01T00:00:00.000000000Z",
                status="connected") for n in range(10)]
 writer.add(1, made[:5], [b""] * 5, stored_ns=1)
-put, left = writer._add_notices, writer._database
+from shipper.index import writer as module
+put = module.add_notices
 def die(*args):
     put(*args)
     os.kill(os.getpid(), signal.SIGKILL)
-writer._add_notices = die
+module.add_notices = die
 writer.add(2, made, [b""] * 10, stored_ns=1)
 """
 
@@ -250,3 +251,16 @@ def test_expiry_shrinks_the_words_too(tmp_path: Path) -> None:
     places = writer._database.execute("SELECT count(*) FROM places").fetchone()[0]
     writer.close()
     assert (words, places) == (["reason 4", "w4"], 1)
+
+
+def test_what_has_expired_gives_its_room_back_to_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path, retention_seconds=3600)
+    old = [event(number, workspace_name=f"workspace {number}") for number in range(5000)]
+    writer.add(1, old, [os.urandom(400) for _ in old], stored_ns=NOW - 7_200_000_000_000)
+    writer.add(2, [event(9999)], [b"kept"], stored_ns=NOW)
+    full = path.stat().st_size + path.with_name("index.db-wal").stat().st_size
+    assert writer.expire(NOW) == 5000
+    assert path.stat().st_size + path.with_name("index.db-wal").stat().st_size < full / 4
+    writer.close()
+    assert count(path) == 1
