@@ -13,6 +13,7 @@ CODER = "coder.service"
 CONFIG = "/etc/connlog/connlog.toml"
 DROP_IN = "/etc/systemd/system/connlog.service.d/test.conf"
 STATE = "/var/lib/connlog"
+CREDENTIAL = "/etc/credstore/connlog.hec-token"
 WRITER = "/usr/local/lib/coder-double.py"
 COUNTER = "/var/lib/coder-double/next"
 CATCH_UP_SECONDS = 60.0
@@ -82,7 +83,7 @@ class Booted:
             f"systemctl stop {UNIT} {CODER} 2>/dev/null || true\n"
             f"systemctl reset-failed {UNIT} {CODER} 2>/dev/null || true\n"
             f"! mountpoint -q {STATE} || umount {STATE}\n"
-            f"rm -rf {STATE} /var/lib/coder-double /var/log/coder /etc/systemd/system/connlog.service.d {CONFIG}\n"
+            f"rm -rf {STATE} /var/lib/coder-double /var/log/coder /etc/systemd/system/connlog.service.d {CONFIG} {CREDENTIAL}\n"
             "systemctl daemon-reload"
         )
 
@@ -131,6 +132,13 @@ class Booted:
         """What the daemon says of itself; empty before its first word."""
         found: dict[str, Any] = json.loads(self.machine.read(f"{STATE}/status.json") or "{}")
         return found
+
+    def await_more(self) -> None:
+        """Wait until events are in the index that are logged from now on."""
+        before = self.logged
+        self.machine.wait_for(
+            lambda: len(self.indexed()) > before + 20, (f"more than {before} events indexed", UNIT), CATCH_UP_SECONDS
+        )
 
     def await_indexed(self, count: int, *, lost: frozenset[int] = frozenset()) -> None:
         """Wait until the index holds each of the first ``count`` events once, and no other."""
