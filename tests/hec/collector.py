@@ -78,7 +78,7 @@ class Collector:
         """Answers a request. ``now`` is a monotonic time for acks, ``clock`` the epoch time of receipt."""
         with self._lock:
             node = self._node(request)
-            before = len(self.store)
+            before = self.store.total
             plain = 0
             token: Token | int = 0
             if request.service == "":
@@ -104,7 +104,7 @@ class Collector:
                 answer = _with_header(answer, ("Retry-After", self.retry_after))
             if self._cookie:
                 answer = _with_header(answer, ("Set-Cookie", f"{self._cookie}={node}; Path=/"))
-            self.seen.note(request, answer, node=node, plain=plain, events=len(self.store) - before)
+            self.seen.note(request, answer, node=node, plain=plain, events=self.store.total - before)
         self.store.wake()
         return answer
 

@@ -43,12 +43,19 @@ class Store:
     def __init__(self, recording: Path | None = None) -> None:
         self._events: list[Indexed] = []
         self._counted = 0
+        self._total = 0
         self._changed = threading.Condition()
         self._file: BinaryIO | None = recording.open("ab") if recording else None
 
     def __len__(self) -> int:
         with self._changed:
             return len(self._events) + self._counted
+
+    @property
+    def total(self) -> int:
+        """How many were ever indexed or counted, whatever became of them."""
+        with self._changed:
+            return self._total
 
     @property
     def events(self) -> list[Indexed]:
@@ -73,12 +80,14 @@ class Store:
                 self._file.writelines(_line(event) for event in events)
                 self._file.flush()
             self._events += events
+            self._total += len(events)
             self._changed.notify_all()
 
     def count(self, events: int) -> None:
         """Counts events without keeping them."""
         with self._changed:
             self._counted += events
+            self._total += events
             self._changed.notify_all()
 
     def lose(self, lost: Callable[[Indexed], bool]) -> int:

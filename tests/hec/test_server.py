@@ -151,6 +151,14 @@ def test_by_hand_it_prints_what_it_takes_and_nothing_that_moves_a_terminal() -> 
     assert r'{"event":"\x7f\u202e"}' in rest
 
 
+def test_what_is_drained_was_counted_all_the_same(server: HecServer) -> None:
+    for _ in range(3):
+        ask(server, GOOD)
+        assert len(server.store.drain()) == 1
+    assert (len(server.store), server.store.total) == (0, 3)
+    assert [seen.events for seen in server.seen] == [1, 1, 1]
+
+
 def test_a_proxy_passes_on_and_can_ask_who_it_is(server: HecServer) -> None:
     with Proxy(credential="user:secret") as proxy:
         connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
