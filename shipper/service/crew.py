@@ -240,7 +240,7 @@ class Crew:
 
 
 def _same(one: Reading, other: Reading) -> bool:
-    return one.name == other.name and one.settings == other.settings
+    return one.name == other.name and one.settings is not None and one.settings == other.settings
 
 
 def _await(threads: Sequence[threading.Thread], deadline: float, tick: Callable[[], None]) -> None:

@@ -103,7 +103,8 @@ class Line(logging.Formatter):
         if self._form == "json":
             facts = {"time": f"{stamp}.{int(record.msecs):03d}Z", "level": level, "logger": record.name}
             # No character beyond ASCII: what reads it need not know which of them are harmless.
-            return json.dumps({**facts, "thread": record.threadName, "message": text, "left_out": left_out})
+            line = json.dumps({**facts, "thread": record.threadName, "message": text, "left_out": left_out})
+            return line.replace("\x7f", "\\u007f")
         if left_out:
             text += f" ({left_out} more of these left out)"
         safe = text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -60,3 +62,20 @@ def test_a_signal_before_the_configuration_is_read_ends_it_with_0(service: Servi
     os.close(end)
     assert service.wait() == 0
     assert not service.state.exists()
+
+
+def test_a_terminal_that_is_closed_ends_the_daemon(service: Service) -> None:
+    """Elsewhere SIGHUP is a reload; a daemon that nobody sees any more should not stay."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shipper", "run", "-c", str(service.config)], stderr=theirs, stdin=subprocess.DEVNULL
+    )
+    os.close(theirs)
+    try:
+        service.wait_for(lambda: bool(service.status()), "the start")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(LONG_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
