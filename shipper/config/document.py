@@ -13,16 +13,19 @@ from pathlib import Path
 
 from msgspec import NODEFAULT, Struct
 
+from shipper.config.hec import SplunkHecOutput
 from shipper.config.option import slots
 from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, Coder, FileInput, IndexOutput, Log, Metrics, State
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WIDTH = 100
 DEFAULT_STATE = State(dir=Path("~/.local/state/connlog"))
+EXAMPLE_HEC = SplunkHecOutput(endpoints=("https://splunk.example.com:8088",), token_file=Path("hec-token"))
 _SECTIONS: tuple[tuple[str, Struct], ...] = (
     ("[state]", DEFAULT_STATE),
     ("[[input]]", DEFAULT_INPUTS[0]),
     ("[[output]]", DEFAULT_OUTPUTS[0]),
+    ("[[output]]", EXAMPLE_HEC),
     ("[metrics]", Metrics()),
     ("[log]", Log()),
     ("[coder]", Coder()),
@@ -32,6 +35,7 @@ _TITLES: dict[type[Struct], str] = {
     FileInput: "Files that coderd, or what collects its output, appends to. One table for each group of files; "
     "without any, the one below.",
     IndexOutput: "The local searchable index, which connlog search and connlog tail ask. Without any output, this one.",
+    SplunkHecOutput: "Splunk, by its HTTP Event Collector. One table for each place that events go to; see docs/splunk.md.",
     Metrics: "Where the daemon answers Prometheus and health checks.",
     Log: "What the daemon writes of itself, to its stderr. Never a line of the logs that it reads, and no secret.",
     Coder: "Coder's own API: who is behind the ids of the log, and a second record of the same connections.",
@@ -98,7 +102,8 @@ def page() -> str:
 
 def _page_lines() -> Iterator[str]:
     for header, settings in _SECTIONS:
-        yield f"## `{header}`"
+        kind = getattr(settings, "type", "")
+        yield f"## `{header}`" + (f" of type `{kind}`" if header == "[[output]]" else "")
         yield f"\n{_TITLES[type(settings)]}\n"
         yield "| key | default | takes | meaning |"
         yield "|---|---|---|---|"
@@ -106,7 +111,8 @@ def _page_lines() -> Iterator[str]:
             option = slot.option
             value = option.kind.write(getattr(settings, slot.field))
             given = slot.default is NODEFAULT and option.key != "dir"
-            default = f"none; `{value}` where no input is given" if given else f"`{value}`"
+            where = f"none, such as `{value}`" if header == "[[output]]" else f"none; `{value}` where no input is given"
+            default = where if given else f"`{value}`"
             yield f"| `{option.key}` | {default} | {option.kind.says} | {option.prose} |"
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
+from shipper.config.hec import SplunkHecOutput
 from shipper.config.option import (
     Address,
     Choice,
@@ -60,6 +61,19 @@ class State(Struct, frozen=True):
             "entry's place and reason are still kept and it is counted, but not its text, loudly.",
         ),
     ] = 256 << 20
+    delivered_max_bytes: Annotated[
+        int,
+        Option(
+            "delivered_max",
+            Size(0, 1 << 50),
+            "How large the ledger of what was delivered to Splunk may grow, beside the journal's own limit, at some 25 "
+            "bytes an event; the oldest goes first. `connlog splunk verify` compares it with what Splunk holds.",
+        ),
+    ] = 256 << 20
+    delivered_retention_seconds: Annotated[
+        int,
+        Option("delivered_retention", Duration(3600 * _SECOND_MS, 36500 * _DAY_MS), "How long that ledger goes back."),
+    ] = 30 * 86400
 
 
 class FileInput(Struct, frozen=True, kw_only=True):
@@ -142,9 +156,7 @@ class FileInput(Struct, frozen=True, kw_only=True):
 class IndexOutput(Struct, frozen=True):
     """The local searchable index, which `connlog search` and `connlog tail` ask."""
 
-    type: Annotated[
-        str, Option("type", Choice(("index",), later=("splunk_hec",)), "The type of the output; must be given.")
-    ] = "index"
+    type: Annotated[str, Option("type", Choice(("index",)), "The type of the output; must be given.")] = "index"
     retention_seconds: Annotated[
         int | None,
         Option(
@@ -153,6 +165,11 @@ class IndexOutput(Struct, frozen=True):
             "How long events stay, counted from the time they were stored, never from the time they claim.",
         ),
     ] = 365 * 86400
+
+    @property
+    def name(self) -> str:
+        """What it is called in status, metrics and the journal."""
+        return "index"
 
 
 class Metrics(Struct, frozen=True):
@@ -238,13 +255,16 @@ class Log(Struct, frozen=True):
     ] = "auto"
 
 
+Output = IndexOutput | SplunkHecOutput
+
+
 class Config(Struct, frozen=True):
     """A whole configuration. ``path`` is the file it was read from, None for the built-in defaults."""
 
     path: Path | None
     state: State
     inputs: tuple[FileInput, ...]
-    outputs: tuple[IndexOutput, ...]
+    outputs: tuple[Output, ...]
     metrics: Metrics = Metrics()
     coder: Coder = Coder()
     log: Log = Log()
@@ -253,4 +273,4 @@ class Config(Struct, frozen=True):
 DEFAULT_INPUTS = (FileInput(paths=("/var/log/coder/*.log",)),)
 DEFAULT_OUTPUTS = (IndexOutput(),)
 INPUT_TYPES: dict[str, type[FileInput]] = {"file": FileInput}
-OUTPUT_TYPES: dict[str, type[IndexOutput]] = {"index": IndexOutput}
+OUTPUT_TYPES: dict[str, type[Output]] = {"index": IndexOutput, "splunk_hec": SplunkHecOutput}

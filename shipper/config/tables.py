@@ -56,6 +56,12 @@ class TableReader:
         outputs = self._many("output", OUTPUT_TYPES, tables)
         for number in [n for n, output in outputs.items() if output.type == "index"][1:]:
             self._problem(("output", number), "is a second index, and there can be but one; remove it")
+        names: set[str] = set()
+        for number, output in outputs.items():
+            if output.name in names and output.type != "index":
+                told = f"{quoted(output.name)} is the name of another output; give each its own"
+                self._problem(("output", number, "name"), told)
+            names.add(output.name)
         if self._found or state is None or metrics is None or coder is None or log is None:
             return None
         return Config(

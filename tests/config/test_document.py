@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
-from shipper.config.document import main, page, shipped_file
+from shipper.config.document import EXAMPLE_HEC, main, page, shipped_file
+from shipper.config.hec import SplunkHecOutput
 from shipper.config.load import parse_config
 from shipper.config.option import slots
 from shipper.config.settings import Coder, FileInput, IndexOutput, Log, Metrics, State
@@ -18,7 +19,7 @@ from shipper.resource import read_data
 
 ROOT = Path(__file__).parents[2]
 HOME = {"HOME": "/home/someone"}
-STRUCTS = (State, FileInput, IndexOutput, Log, Metrics, Coder)
+STRUCTS = (State, FileInput, IndexOutput, Log, Metrics, Coder, SplunkHecOutput)
 
 
 def uncommented(text: str) -> str:
@@ -33,7 +34,9 @@ def test_the_files_are_fresh() -> None:
 def test_the_shipped_file_is_the_defaults_as_it_is_and_with_every_option_uncommented() -> None:
     defaults = parse_config("", None, HOME)
     assert parse_config(shipped_file(), None, HOME) == defaults
-    assert parse_config(uncommented(shipped_file()), None, HOME) == defaults
+    whole = parse_config(uncommented(shipped_file()), None, HOME)
+    example = replace(EXAMPLE_HEC, token_file=Path.cwd().parent / "hec-token")
+    assert whole == replace(defaults, outputs=(*defaults.outputs, example))
 
 
 @pytest.mark.parametrize("struct", STRUCTS)

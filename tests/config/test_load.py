@@ -124,8 +124,8 @@ listen = "localhost"
         ("[[input]]\ntype = 'file'", "1: input[1].paths: is missing; write paths = …, a list of glob patterns"),
         ("[[input]]\ntype = 'flie'\nx = 1", '2: input[1].type: "flie" is not known; did you mean "file"?'),
         (
-            "[[output]]\ntype = 'splunk_hec'",
-            '2: output[1].type: "splunk_hec" isn\'t built into this version yet; use "index"',
+            "[[output]]\ntype = 'splunk'",
+            '2: output[1].type: "splunk" is not known; did you mean "splunk_hec"?',
         ),
         (
             "[[output]]\ntype='index'\n[[output]]\ntype='index'",
