@@ -14,6 +14,7 @@ from msgspec import Struct
 from shipper.errors import StateDamaged, StateError, StateFull
 from shipper.inputs.input import FeedState, FileState
 from shipper.journal import Counters, Depth, QuarantineSize
+from shipper.outputs.hec.state import HecState
 from shipper.record import Gap
 
 FILES_MAX_COUNT = 500
@@ -40,6 +41,8 @@ class OutputStatus(Struct, frozen=True):
     last_error: str | None
     errors_count: int = 0
     """Failed attempts since the daemon started; each is tried again."""
+    hec: HecState | None = None
+    """What there is to tell of an output to Splunk."""
 
 
 class Drift(Struct, frozen=True):

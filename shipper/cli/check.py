@@ -14,9 +14,9 @@ import click
 from msgspec.structs import replace
 
 from shipper.cli.talk import printable, warn
-from shipper.config import Config, FileInput, load_config
+from shipper.config import Config, FileInput, Output, SplunkHecOutput, load_config
 from shipper.config.quantity import duration_text, size_text
-from shipper.errors import InputError
+from shipper.errors import InputError, SecretError
 from shipper.inputs.content import PACKED, PlainContent, compression
 from shipper.inputs.discovery import discover
 
@@ -56,11 +56,37 @@ def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
     if not config.outputs:
         warnings.append("output: none is given, so events stay in the journal until it is full; add an [[output]]")
     for number, output in enumerate(config.outputs, start=1):
-        kept = output.retention_seconds
-        yield (
-            f"output[{number}]",
-            f"{output.type}, events kept {'forever' if kept is None else duration_text(kept * 1000)}",
-        )
+        yield f"output[{number}]", _told(output)
+        if isinstance(output, SplunkHecOutput):
+            warnings += _hec_warnings(f"output[{number}]", output)
+
+
+def _told(output: Output) -> str:
+    """What an output would do."""
+    if isinstance(output, SplunkHecOutput):
+        what = f", filter {output.filter}" if output.filter.strip() else ""
+        return f"{output.type} {output.name}: {' '.join(output.endpoints)}, ack {output.ack}{what}"
+    kept = output.retention_seconds
+    return f"{output.type}, events kept {'forever' if kept is None else duration_text(kept * 1000)}"
+
+
+def _hec_warnings(key: str, output: SplunkHecOutput) -> Iterator[str]:
+    """What may be wrong with an output to Splunk."""
+    from shipper.config.secret import exposed, read_secret
+    from shipper.service.outlet import read_filter
+
+    read_filter(output)
+    try:
+        read_secret(output.token_file)
+    except SecretError as error:
+        yield f"{key}.token_file: {error}"
+    if exposed(output.token_file):
+        yield f"{key}.token_file: {output.token_file} may be read by everyone on this machine; chmod 0600 it"
+    if not output.tls_verify:
+        yield f"{key}.tls_verify: certificates are not checked, so anyone on the way can take the token; give ca_file"
+    for url in output.endpoints:
+        if url.startswith("http:"):
+            yield f"{key}.endpoints: {url} is not encrypted, so the token and the events can be read on the way"
 
 
 def readable(key: str, source: FileInput, warnings: list[str]) -> int:

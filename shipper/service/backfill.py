@@ -26,9 +26,10 @@ from shipper.inputs.identity import Known
 from shipper.inputs.tail import Tail, Truncated
 from shipper.journal import Batch, Journal, Piece, Position
 from shipper.journal.position import BACKFILL_PREFIX
+from shipper.service.dispatch import Dispatch
 from shipper.service.intake import FileExtractors
 from shipper.service.lock import StateLock
-from shipper.service.outlet import open_delivery
+from shipper.service.outlet import open_output
 from shipper.service.sending import Sending
 
 READ_MAX_BYTES = 4 << 20
@@ -77,7 +78,7 @@ class Backfill:
         self._make_extractor = FileExtractors(socket.gethostname())
         self._folder = config.state.dir
         self._lock: StateLock | None = None
-        self._sendings: list[Sending] = []
+        self._sendings: list[Sending | Dispatch] = []
         self._threads: list[threading.Thread] = []
         self._last_seq = 0
         self.progress = Progress(files_total=len(files), bytes_total=sum(file.size for file in files))
@@ -91,6 +92,7 @@ class Backfill:
             self._folder / "journal.db",
             max_bytes=config.state.journal_max_bytes,
             quarantine_max_bytes=config.state.quarantine_max_bytes,
+            delivered_max_bytes=config.state.delivered_max_bytes,
         )
         self._known = Known(self._journal.positions())
 
@@ -125,9 +127,7 @@ class Backfill:
         """Where no daemon does it: a thread for each output."""
         if self._lock is None or self._sendings:
             return
-        self._sendings = [
-            Sending(open_delivery(output, self._journal, self._folder)) for output in self._config.outputs
-        ]
+        self._sendings = [open_output(output, self._journal, self._config.state) for output in self._config.outputs]
         for sending in self._sendings:
             thread = threading.Thread(target=sending.run, name=f"output-{sending.name}", daemon=True)
             self._threads.append(thread)

@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 from msgspec import Struct
 
-from shipper.config import Config, IndexOutput
+from shipper.config import Config, Output
 from shipper.errors import ConnlogError, StateDamaged, StateNewer
 from shipper.journal import Journal
+from shipper.service.dispatch import Dispatch
 from shipper.service.intake import open_readings
-from shipper.service.outlet import open_delivery
+from shipper.service.outlet import open_output
 from shipper.service.pulse import Pulse
 from shipper.service.reading import Reading
 from shipper.service.sending import Sending
@@ -43,8 +43,8 @@ class Reader(Struct, frozen=True, eq=False):
 class Sender(Struct, frozen=True, eq=False):
     """An output at work, and the settings that it was opened with."""
 
-    part: Sending
-    settings: IndexOutput
+    part: Sending | Dispatch
+    settings: Output
     thread: threading.Thread
 
 
@@ -52,11 +52,9 @@ class Crew:
     """All inputs and outputs of ``config``, opened, not started. ``failed`` is called with the reason when a thread
     can't go on. Raises ConnlogError, and then nothing is open."""
 
-    def __init__(
-        self, config: Config, journal: Journal, folder: Path, host: str, failed: Callable[[str], None]
-    ) -> None:
+    def __init__(self, config: Config, journal: Journal, host: str, failed: Callable[[str], None]) -> None:
         self._journal = journal
-        self._folder = folder
+        self._state = config.state
         self._host = host
         self._failed = failed
         self._leaving: list[Reader | Sender] = []
@@ -77,7 +75,7 @@ class Crew:
         return [reader.part for reader in self._readers]
 
     @property
-    def sendings(self) -> list[Sending]:
+    def sendings(self) -> list[Sending | Dispatch]:
         """Every output."""
         return [sender.part for sender in self._senders]
 
@@ -131,9 +129,9 @@ class Crew:
                 self._senders.remove(sender)
                 sender.part.stop(0.0)
         told += [f"output {sender.part.name}" for sender in leaving]
-        told += [f"output {output.type}" for output in settings]
+        told += [f"output {output.name}" for output in settings]
         for output in settings:
-            self._waiting.append((f"output {output.type}", leaving, partial(self._enter_output, output)))
+            self._waiting.append((f"output {output.name}", leaving, partial(self._enter_output, output)))
         if leaving or settings:
             self._waiting.append(("outputs", leaving, self._keep_outputs))
         self._leaving += leaving
@@ -163,7 +161,7 @@ class Crew:
         self._readers.append(reader)
         reader.thread.start()
 
-    def _enter_output(self, settings: IndexOutput) -> None:
+    def _enter_output(self, settings: Output) -> None:
         sender = self._sender(settings)
         self._senders.append(sender)
         sender.thread.start()
@@ -189,8 +187,8 @@ class Crew:
         readings = open_readings(config, self._journal, self._host, self._appended)
         return [Reader(reading, self._reader_thread(reading)) for reading in readings]
 
-    def _sender(self, output: IndexOutput) -> Sender:
-        sending = Sending(open_delivery(output, self._journal, self._folder))
+    def _sender(self, output: Output) -> Sender:
+        sending = open_output(output, self._journal, self._state)
         return Sender(sending, output, self._thread(f"output-{sending.name}", sending.run))
 
     def _keep_outputs(self) -> None:

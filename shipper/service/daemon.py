@@ -89,9 +89,10 @@ class Daemon:
                 self._folder / "journal.db",
                 max_bytes=config.state.journal_max_bytes,
                 quarantine_max_bytes=config.state.quarantine_max_bytes,
+                delivered_max_bytes=config.state.delivered_max_bytes,
             )
             undo.callback(self._journal.close)
-            self._crew = Crew(config, self._journal, self._folder, self._host, self._fail)
+            self._crew = Crew(config, self._journal, self._host, self._fail)
             undo.pop_all()
 
     def _work(self) -> int:
@@ -292,7 +293,13 @@ class Daemon:
             success = from_ns(success_ns) if success_ns is not None else None
             found.append(
                 OutputStatus(
-                    sending.name, state.cursor, state.pending, success, sending.last_error, sending.errors_count
+                    sending.name,
+                    state.cursor,
+                    state.pending,
+                    success,
+                    sending.last_error,
+                    sending.errors_count,
+                    sending.hec,
                 )
             )
         return found

@@ -1,32 +1,79 @@
-"""The outlet: one configured output, opened as a delivery out of the journal."""
+"""The outlet: one configured output, opened as what the crew can run: a delivery, or a dispatch of several lanes."""
 
 from __future__ import annotations
 
 import logging
+import ssl
+import time
 from pathlib import Path
 
-from shipper.config import IndexOutput
-from shipper.errors import ConnlogError, StateNewer
+from shipper.config import IndexOutput, Output, SplunkHecOutput, State
+from shipper.errors import ConfigError, ConnlogError, QueryError, StateNewer
 from shipper.journal import Journal
 from shipper.outputs.delivery import Delivery, Target
 from shipper.outputs.local_index import LocalIndex
+from shipper.query import parse_query
+from shipper.query.judge import Meets, judge
+from shipper.service.dispatch import Dispatch
+from shipper.service.sending import Sending
 
 log = logging.getLogger(__name__)
 
 
-def open_delivery(output: IndexOutput, journal: Journal, folder: Path) -> Delivery:
-    """The delivery to ``output``, whose state lies in ``folder``. One that can't be opened yet is tried again by
-    its own thread; raises StateNewer."""
+def open_output(output: Output, journal: Journal, state: State) -> Sending | Dispatch:
+    """What delivers to ``output``, not running yet. One that can't be opened yet is tried again by its own thread;
+    raises StateNewer, and ConfigError where a filter or a certificate is no use."""
+    if isinstance(output, SplunkHecOutput):
+        return _open_hec(output, journal, state)
+    return Sending(_open_index(output, journal, state.dir))
 
+
+def _open_index(output: IndexOutput, journal: Journal, folder: Path) -> Delivery:
     def open_target() -> Target:
         return LocalIndex(folder / "index.db", output.retention_seconds)
 
-    delivery = Delivery(output.type, journal, open_target)
+    delivery = Delivery(output.name, journal, open_target)
     try:
         delivery.open()
     except StateNewer:
         raise
     except ConnlogError as error:
         # The journal keeps what comes.
-        log.warning("output %s can't be opened yet: %s", output.type, error)
+        log.warning("output %s can't be opened yet: %s", output.name, error)
     return delivery
+
+
+def _open_hec(output: SplunkHecOutput, journal: Journal, state: State) -> Dispatch:
+    # Imported here: requests is slow to import, and only who sends needs it.
+    from shipper.outputs.hec.client import Line
+    from shipper.outputs.hec.lane import Lane
+    from shipper.outputs.hec.output import HecOutput
+    from shipper.outputs.hec.tls import tls_context
+
+    keeps = read_filter(output)
+    context: ssl.SSLContext | None = None
+    if any(url.startswith("https:") for url in (*output.endpoints, output.proxy)):
+        context = tls_context(output)
+    if not output.tls_verify:
+        log.warning(
+            "output %s: TLS CERTIFICATES ARE NOT CHECKED (tls_verify = false): anyone on the way can read the token and "
+            "the events, or take them; give ca_file instead",
+            output.name,
+        )
+    for url in output.endpoints:
+        if url.startswith("http:"):
+            log.warning(
+                "output %s: %s is not encrypted: the token and the events can be read on the way", output.name, url
+            )
+    made = HecOutput(output, journal, keeps=keeps, retention_seconds=state.delivered_retention_seconds)
+    return Dispatch(made, [Lane(n, made, lambda url: Line(url, output, context)) for n in range(output.in_flight)])
+
+
+def read_filter(output: SplunkHecOutput) -> Meets | None:
+    """The output's filter, None for none. Raises ConfigError."""
+    if not output.filter.strip():
+        return None
+    try:
+        return judge(parse_query(output.filter, time.time_ns()))
+    except QueryError as error:
+        raise ConfigError([f"output {output.name}: filter: {line}" for line in str(error).splitlines()]) from error

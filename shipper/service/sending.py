@@ -8,6 +8,7 @@ import time
 
 from shipper.errors import ConnlogError
 from shipper.outputs.delivery import Delivery
+from shipper.outputs.hec.state import HecState
 from shipper.service.pulse import Pulse
 
 BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS = 0.5, 30.0
@@ -28,6 +29,11 @@ class Sending:
         self.last_error: str | None = None
         self.errors_count = 0
         self.last_success_ns: int | None = None
+
+    @property
+    def hec(self) -> HecState | None:
+        """Nothing more is to be told of this kind of output."""
+        return None
 
     def wake(self) -> None:
         """The journal has a new batch."""

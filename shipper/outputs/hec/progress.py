@@ -61,9 +61,9 @@ class Progress:
         taken = self._taken.get(seq)
         return taken is None or bool(taken[place])
 
-    def is_finished(self, seq: int) -> bool:
-        """Whether all of a known batch is taken."""
-        return self._left.get(seq, 0) == 0
+    def finished(self) -> list[int]:
+        """The numbers below 0, of what was put back, of which everything is taken."""
+        return [seq for seq, left in self._left.items() if seq < 0 and not left]
 
     def advanced(self) -> int:
         """The last batch up to which everything is taken."""

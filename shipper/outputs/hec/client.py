@@ -1,0 +1,224 @@
+"""The client: one connection to one collector, kept alive with its cookies, over which requests go one after another.
+
+A request is bounded in each of its parts and as a whole: another thread calls ``cut`` when its time is over. Redirects
+are not followed, and nothing of the environment (proxies, .netrc) takes part: the token goes nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import requests
+import urllib3
+from msgspec import Struct
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from shipper import __version__
+from shipper.config import SplunkHecOutput
+from shipper.config.secret import read_secret
+from shipper.outputs.hec.answer import Answer, Verdict, printable
+
+RESPONSE_MAX_BYTES = 256 << 10
+"""What is read of a response; a longer one is no collector's."""
+EVENT_PATH = "/services/collector/event"
+ACK_PATH = "/services/collector/ack"
+HEALTH_PATH = "/services/collector/health"
+log = logging.getLogger(__name__)
+
+
+class Response(Struct, frozen=True):
+    """What came back, whoever sent it."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Line:
+    """A session with the collector at ``url``. Not for two requests at once; ``cut`` and ``overdue`` are for another thread."""
+
+    def __init__(self, url: str, settings: SplunkHecOutput, context: ssl.SSLContext | None) -> None:
+        self._url = url
+        self._timeouts = (settings.connect_timeout_seconds, settings.read_timeout_seconds)
+        self._total_seconds = settings.total_timeout_seconds
+        self._deadline = float("inf")
+        self._cut = False
+        self._wire = _Wire()
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.clear()
+        self._session.headers["User-Agent"] = f"connlog/{__version__}"
+        self._session.verify = settings.tls_verify
+        if not settings.tls_verify:
+            # Said once by the output itself, in words that an operator knows.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        proxy = _proxy(settings)
+        self._session.proxies = {"http": proxy, "https": proxy} if proxy else {}
+        adapter = _Adapter(self._wire, context)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Response | Answer:
+        """One request, whole: the response, or an answer that says how it failed."""
+        self._cut = False
+        self._deadline = time.monotonic() + self._total_seconds
+        try:
+            with self._session.request(
+                method,
+                self._url + path,
+                data=body,
+                headers=dict(headers),
+                timeout=self._timeouts,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = response.raw.read(RESPONSE_MAX_BYTES + 1, decode_content=True)
+                if len(content) > RESPONSE_MAX_BYTES:
+                    self._wire.shut()
+                    content = b""
+                return Response(response.status_code, content, response.headers)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            return self._failure(error)
+        finally:
+            self._deadline = float("inf")
+
+    def overdue(self, now: float) -> bool:
+        """Whether the request under way has had all of its time."""
+        return now > self._deadline
+
+    def cut(self) -> None:
+        """End the request under way, as if the connection were broken."""
+        self._cut = True
+        self._wire.shut()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._session.close()
+
+    def _failure(self, error: Exception) -> Answer:
+        # Without a connection the request was never sent.
+        verdict = Verdict.UNSURE if self._wire.connected else Verdict.REFUSED
+        if self._cut:
+            text = f"no whole answer within {self._total_seconds:g} s"
+        elif isinstance(error, requests.exceptions.ConnectTimeout):
+            text = f"no connection within {self._timeouts[0]:g} s"
+        elif isinstance(error, requests.exceptions.Timeout):
+            text = f"no answer within {self._timeouts[1]:g} s"
+        else:
+            text = _cause(error)
+        if not self._wire.connected:
+            if "407" in text:
+                verdict = Verdict.HELD
+                text = f"the proxy refuses: {text}; see proxy_auth_file"
+            elif "certificate" in text.lower():
+                text += "; see ca_file" if "verify failed" in text else ""
+        return Answer(verdict, text=printable(text))
+
+
+class _Wire:
+    """The socket of a line, so that a request can be ended from outside."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._socket is not None
+
+    def opened(self, sock: socket.socket | None) -> None:
+        self._socket = sock
+
+    def shut(self) -> None:
+        sock = self._socket
+        if sock is not None:
+            try:
+                # Of the plain socket: the one of TLS would take its state away from the thread that reads.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError as error:
+                log.debug("a connection was gone already: %s", error)
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections with one TLS context, and tells the wire of each."""
+
+    def __init__(self, wire: _Wire, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        self._pools = _pool_classes(wire)
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options, ssl_context=self._context)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options, ssl_context=self._context)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
+        # The context has all of it; requests would add the certificates that it brings.
+        pass
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
+    ) -> tuple[Any, Any]:
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {}
+
+
+def _pool_classes(wire: _Wire) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            wire.opened(None)
+            super().connect()
+            wire.opened(self.sock)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            wire.opened(None)
+            super().connect()
+            wire.opened(self.sock)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _proxy(settings: SplunkHecOutput) -> str:
+    """The proxy's address with its credentials, read from their file. Raises SecretError."""
+    if not settings.proxy or settings.proxy_auth_file is None:
+        return settings.proxy
+    user, _, password = read_secret(settings.proxy_auth_file).partition(":")
+    credentials = ":".join(quote(part, safe="") for part in (user, password))
+    scheme, _, rest = settings.proxy.partition("://")
+    return f"{scheme}://{credentials}@{rest}"
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, without the addresses of objects that urllib3 puts before it."""
+    seen: set[int] = set()
+    found: BaseException = error
+    while id(found) not in seen:
+        seen.add(id(found))
+        inner = getattr(found, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((part for part in found.args if isinstance(part, BaseException)), None) or found.__cause__
+        if inner is None:
+            break
+        found = inner
+    if isinstance(found, OSError) and found.strerror:
+        return found.strerror
+    text = str(found) or type(found).__name__
+    return text.split(">: ", 1)[-1]

@@ -1,0 +1,358 @@
+"""The output: what the lanes of one Splunk output share: its place in the journal, its endpoints, counts and troubles.
+
+Each lane sends one request at a time. Between two of them it comes here, under the lock, to write down what the last
+one did and to take the next slice, both in one transaction of the journal. An event is done with when it is taken for
+good; a restart begins with everything that is not. What was on its way when a process ended is counted as possibly
+doubled by the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from shipper.config import SplunkHecOutput
+from shipper.errors import SecretError, StateError
+from shipper.journal import Change, Channel, Journal, Receipt, Span
+from shipper.outputs.hec.answer import Answer
+from shipper.outputs.hec.endpoint import Endpoint, pick
+from shipper.outputs.hec.envelope import Renderer
+from shipper.outputs.hec.progress import Progress
+from shipper.outputs.hec.routing import Routing
+from shipper.outputs.hec.slice import Slice
+from shipper.outputs.hec.state import HecState, Latency
+from shipper.outputs.hec.supply import Limits, Supply
+from shipper.outputs.hec.token import Token
+from shipper.record import Record
+
+IDLE_SECONDS = 5.0
+REST_MAX_SECONDS = 1.0
+"""How long a lane rests at most while something stands in its way."""
+REST_MIN_SECONDS = 0.2
+TIDY_SECONDS = 60.0
+BODY_MIN_BYTES = 16 << 10
+"""A limit that was found out is never below this: an event that is larger still is sent alone."""
+TELL_AGAIN_SECONDS = 300.0
+"""A trouble that stays is told again so often."""
+log = logging.getLogger(__name__)
+
+
+class Work(Struct):
+    """What a lane did: the change, and the items that are taken with it; from before the batches were renumbered where
+    ``epoch`` is not the output's."""
+
+    change: Change
+    taken: tuple[Span, ...]
+    epoch: int
+
+
+class HecOutput:
+    """The output of ``settings``, registered in the journal. Its lanes call from their own threads, others ask ``state``.
+
+    ``keeps`` is its filter. Raises StateError where the journal can't be used.
+    """
+
+    def __init__(
+        self,
+        settings: SplunkHecOutput,
+        journal: Journal,
+        *,
+        keeps: Callable[[Record], bool] | None = None,
+        retention_seconds: int = 30 * 86400,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self._journal = journal
+        self._keeps = keeps
+        self._retention_seconds = retention_seconds
+        self.lock = threading.RLock()
+        self.token = Token(settings.token_file)
+        self.endpoints = [Endpoint(url, settings.backoff_max_seconds, jitter) for url in settings.endpoints]
+        routing = Routing(settings.route, settings.sourcetype, settings.index)
+        self._renderer = Renderer(routing, settings.sourcetype, settings.index)
+        self._limits = Limits(
+            settings.batch_max_bytes, settings.batch_max_events, int(settings.batch_age_seconds * 1e9)
+        )
+        self._last_token = ""
+        self.latency = Latency()
+        self.ack = "unknown"
+        self.doubt = False
+        """Requests were never acknowledged: one at a time is tried until one is."""
+        self.refusals = 0
+        """Events refused one after another, with none taken between."""
+        self.errors_count = 0
+        self.last_success_ns: int | None = None
+        self.flush = False
+        """Nothing waits any more to share a request: the output is to end."""
+        self.more = False
+        """Whether the last slice was a full one, so that there may be another."""
+        self.pending: dict[tuple[str, int], Receipt] = {}
+        self._troubles: dict[str, str] = {}
+        self._told: dict[str, tuple[str, float]] = {}
+        self._tallies: dict[str, int] = {}
+        self._in_flight: dict[int, int] = {}
+        self._tidied = float("-inf")
+        journal.register(self.name)
+        self._outbox = journal.outbox(self.name)
+        self.channels: list[Channel] = []
+        self.epoch = 0
+        self._open()
+
+    def _open(self) -> None:
+        """Begin with what the journal remembers."""
+        self._moves = self._journal.moves_count
+        found = self._outbox.remembered()
+        if found.flying:
+            self._outbox.write(Change(tallies={"possible_duplicates": found.flying}))
+            self._outbox.landed()
+            log.warning(
+                "output %s: %d events were on their way when the last process ended; they are sent again and may be "
+                "there twice",
+                self.name,
+                found.flying,
+            )
+        self._tallies = dict(found.tallies)
+        self._tallies["possible_duplicates"] = self._tallies.get("possible_duplicates", 0) + found.flying
+        known = dict.fromkeys(self.settings.endpoints)
+        channels = {one.channel: one for one in found.channels if one.endpoint in known}
+        self.channels = list(channels.values())
+        receipts = [one for one in found.receipts if one.channel in channels]
+        self.pending = {(one.channel, one.ack): one for one in receipts}
+        progress = Progress(found.cursor)
+        for seq in dict.fromkeys(span.seq for one in receipts for span in one.spans):
+            parcel = self._outbox.at(seq)
+            if parcel is not None:
+                progress.add(seq, parcel.count)
+        self._progress = progress
+        self._supply = Supply(
+            self._outbox,
+            self._renderer,
+            progress,
+            self._limits,
+            keeps=self._keeps,
+            gaps=self.settings.gaps,
+            taken=found.taken,
+            waiting=[span for one in receipts for span in one.spans],
+        )
+        lost = [one for one in found.receipts if one.channel not in channels]
+        closed = [one.channel for one in found.channels if one.endpoint not in known]
+        if lost or closed:
+            doubled = sum(span.until - span.first for one in lost for span in one.spans)
+            self._write(Change(void=lost, closed=closed, tallies={"possible_duplicates": doubled}))
+
+    # ---- for the lanes -------------------------------------------------------------------------
+
+    def claim(self, now: float) -> tuple[Endpoint, str] | None:
+        """An endpoint for the next request, and the token; ``release`` gives it back. None where nothing may be sent
+        now: ``rest`` says for how long."""
+        with self.lock:
+            try:
+                token = self.token.value(now)
+            except SecretError as error:
+                self.trouble("token", str(error))
+                return None
+            self.trouble("token", None)
+            if token != self._last_token:
+                # What was refused for the old one may be taken with this one.
+                self._last_token = token
+                for one in self.endpoints:
+                    one.hurry()
+            if not self._may_send():
+                return None
+            endpoint = pick(self.endpoints, now)
+            if endpoint is not None:
+                endpoint.begin()
+            return None if endpoint is None else (endpoint, token)
+
+    def release(self, endpoint: Endpoint) -> None:
+        """The request is back."""
+        with self.lock:
+            endpoint.end()
+
+    def rest(self, now: float) -> float:
+        """How long a lane may rest that could not claim an endpoint."""
+        with self.lock:
+            return min(REST_MAX_SECONDS, *(max(REST_MIN_SECONDS, one.wait_seconds(now)) for one in self.endpoints))
+
+    def exchange(self, lane: int, works: list[Work], *, take: bool) -> tuple[Slice | None, float]:
+        """Write down what a lane did, which leaves ``works``, and take the next slice, or None and for how long there
+        is none. Raises StateError, and then what is left in ``works`` is not written and nothing is taken."""
+        with self.lock:
+            self._check_moves()
+            while len(works) > 1:
+                self._save(works[0])
+                works.pop(0)
+            piece, wait = self._supply.take(time.time_ns(), flush=self.flush) if take else (None, 0.0)
+            flying = 0 if piece is None else len(piece)
+            try:
+                if works:
+                    works[0].change.flights = {lane: flying}
+                    self._save(works[0])
+                    works.pop(0)
+                elif flying != self._in_flight.get(lane, 0) or self._progress.advanced() > self._progress.cursor:
+                    self._save(Work(Change(flights={lane: flying}), (), self.epoch))
+            except StateError:
+                if piece is not None:
+                    self._supply.give_back((piece,))
+                raise
+            self._in_flight[lane] = flying
+            self.more = piece is not None and (flying >= self._limits.events or 2 * piece.size >= self._limits.bytes)
+            return piece, min(wait, IDLE_SECONDS)
+
+    def give_back(self, pieces: Sequence[Slice], epoch: int) -> None:
+        """Slices to be sent again."""
+        with self.lock:
+            if epoch == self.epoch:
+                self._supply.give_back(pieces)
+
+    def send_again(self, receipts: Sequence[Receipt], epoch: int) -> None:
+        """What these requests held is to be read and sent again."""
+        with self.lock:
+            if epoch == self.epoch:
+                self._supply.send_again([span for one in receipts for span in one.spans])
+
+    def lower_limit(self, piece: Slice) -> None:
+        """The server takes no body as large as this one."""
+        with self.lock:
+            limit = max(BODY_MIN_BYTES, piece.size // 2)
+            if limit < self._limits.bytes:
+                self._limits.bytes = limit
+                log.warning(
+                    "output %s: the server takes no body of %d bytes; bodies are at most %d bytes from now on: lower "
+                    "batch_max, or raise the server's limit",
+                    self.name,
+                    piece.size,
+                    limit,
+                )
+
+    def failed(self, endpoint: Endpoint, answer: Answer, now: float, reason: str | None = None) -> None:
+        """A request to an endpoint did no good."""
+        with self.lock:
+            self.errors_count += 1
+            news = endpoint.failed(answer, now, reason)
+            self._tell(endpoint.url, f"{endpoint.url}: {endpoint.reason}", now, news=news)
+            if answer.status in (401, 403):
+                self.token.refused()
+
+    def fine(self, endpoint: Endpoint, now: float, *, slow: bool) -> None:
+        """An endpoint took events."""
+        with self.lock:
+            if endpoint.fine(now, slow=slow):
+                self._told.pop(endpoint.url, None)
+                log.info("output %s: %s is well again", self.name, endpoint.url)
+
+    def trouble(self, kind: str, what: str | None) -> None:
+        """Something beside the endpoints stands in the way, or no longer does."""
+        with self.lock:
+            if what is None:
+                if self._troubles.pop(kind, None) is not None:
+                    self._told.pop(kind, None)
+                    log.info("output %s goes on", self.name)
+                return
+            news = self._troubles.get(kind) != what
+            self._troubles[kind] = what
+            self._tell(kind, what, time.monotonic(), news=news)
+
+    # ---- for the keeper ------------------------------------------------------------------------
+
+    def tidy(self, now: float) -> None:
+        """What is due from time to time. Raises StateError."""
+        if now - self._tidied >= TIDY_SECONDS:
+            self._tidied = now
+            self._outbox.tidy(self._retention_seconds)
+
+    @property
+    def last_error(self) -> str | None:
+        """Why nothing gets through now, None where something does."""
+        with self.lock:
+            if self._troubles:
+                return next(iter(self._troubles.values()))
+            if any(one.well for one in self.endpoints):
+                return None
+            return "; ".join(f"{one.url}: {one.reason}" for one in self.endpoints[:3])
+
+    def state(self) -> HecState:
+        """All that is to be shown."""
+        with self.lock:
+            tallies = self._tallies
+            held = any(one.held for one in self.endpoints) and not any(one.well for one in self.endpoints)
+            return HecState(
+                endpoints=[one.state() for one in self.endpoints],
+                ack=self.ack,
+                ack_pending=len(self.pending),
+                held=self.last_error if held or self._troubles else None,
+                sent=tallies.get("sent", 0),
+                retried=tallies.get("retried", 0),
+                quarantined=tallies.get("quarantined", 0),
+                possible_duplicates=tallies.get("possible_duplicates", 0),
+                unconfirmed=tallies.get("unconfirmed", 0),
+                put_back=self._outbox.put_back_count(),
+                latency_counts=list(self.latency.counts),
+                latency_sum_seconds=self.latency.sum_seconds,
+            )
+
+    # ---- under the lock ------------------------------------------------------------------------
+
+    def _may_send(self) -> bool:
+        under_way = len(self.pending) + sum(1 for events in self._in_flight.values() if events)
+        if self.doubt:
+            return not under_way
+        return len(self.pending) < self.settings.ack_pending_max_count
+
+    def _save(self, work: Work) -> None:
+        """Write a lane's work down, with the cursor as far as it goes then."""
+        if work.epoch != self.epoch:
+            # The numbers are of another count: what it took is sent again.
+            doubled = sum(span.until - span.first for span in work.taken)
+            change = work.change
+            work = Work(
+                Change(refused=change.refused, flights=change.flights, tallies={"possible_duplicates": doubled}),
+                (),
+                self.epoch,
+            )
+        fresh = self._progress.take(work.taken)
+        try:
+            self._write(work.change, fresh)
+        except StateError:
+            self._progress.give_back(fresh)
+            raise
+
+    def _write(self, change: Change, fresh: Sequence[Span] = ()) -> None:
+        cursor = self._progress.advanced()
+        change.cursor = cursor if cursor > self._progress.cursor else None
+        change.finished = self._progress.finished()
+        change.taken = [
+            span for span in fresh if span.seq > cursor or (span.seq < 0 and span.seq not in change.finished)
+        ]
+        receipt = self._outbox.write(change)
+        for done in (*change.confirmed, *change.void):
+            self.pending.pop((done.channel, done.ack), None)
+        if receipt is not None:
+            self.pending[receipt.channel, receipt.ack] = receipt
+        for name, value in change.tallies.items():
+            self._tallies[name] = self._tallies.get(name, 0) + value
+        if change.tallies.get("sent"):
+            self.last_success_ns = time.time_ns()
+        self._progress.move(cursor)
+        for seq in change.finished:
+            self._progress.forget(seq)
+
+    def _check_moves(self) -> None:
+        if self._journal.moves_count != self._moves:
+            log.warning(
+                "output %s: the journal's batches have other numbers now; it begins again at its cursor", self.name
+            )
+            self.epoch += 1
+            self._open()
+
+    def _tell(self, key: str, what: str, now: float, *, news: bool) -> None:
+        before = self._told.get(key)
+        if news or before is None or now - before[1] >= TELL_AGAIN_SECONDS:
+            self._told[key] = (what, now)
+            log.warning("output %s waits and will try again: %s", self.name, what)

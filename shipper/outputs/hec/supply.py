@@ -1,0 +1,238 @@
+"""The supply: gives slices to send: what came back first, then what was put back, then new events and the backlog by turns.
+
+It reads the journal batch by batch, at most two at a time, and knows with ``Progress`` what is taken already. While it
+is far behind, new events do not wait for the backlog: each second slice is of new ones. Not for two threads at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from shipper.journal import Outbox, Parcel, Span
+from shipper.outputs.hec.envelope import Renderer
+from shipper.outputs.hec.progress import Progress
+from shipper.outputs.hec.slice import Slice, spans_of
+from shipper.record import Record, decode_record
+
+BEHIND_NS = 30_000_000_000
+"""Events that were stored so long ago, with others behind them, are a backlog."""
+LOOK_NS = 1_000_000_000
+"""How often it is looked for events that another process put back."""
+
+
+class Limits(Struct):
+    """What a slice may hold, and how long it may wait to be full."""
+
+    bytes: int
+    events: int
+    age_ns: int
+
+
+class _Walk:
+    """A way through the batches after ``after`` up to ``until``, or without an end."""
+
+    def __init__(self, after: int, until: int | None = None) -> None:
+        self.after = after
+        self.until = until
+        self.parcel: Parcel | None = None
+        self.places: list[int] = []
+        self.at = 0
+        self.since_ns = 0
+        """When the first item of the slice that is being filled was stored."""
+
+
+class Supply:
+    """Goes on behind the cursor of ``progress``; ``skipped`` spans are taken, or wait for their acknowledgement.
+
+    ``keeps`` is the output's filter, None for none; ``gaps`` whether known losses are sent.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        renderer: Renderer,
+        progress: Progress,
+        limits: Limits,
+        *,
+        keeps: Callable[[Record], bool] | None,
+        gaps: bool,
+        taken: Sequence[Span],
+        waiting: Sequence[Span],
+    ) -> None:
+        self._outbox = outbox
+        self._renderer = renderer
+        self._progress = progress
+        self.limits = limits
+        self._keeps = keeps
+        self._gaps = gaps
+        self._returned: deque[Slice] = deque()
+        self._spans: deque[Span] = deque()
+        self._taken = _by_seq(taken)
+        self._waiting = _by_seq(waiting)
+        self._new = _Walk(progress.cursor)
+        self._backlog: _Walk | None = None
+        self._partial: Slice | None = None
+        self._again = 0
+        self._looked_ns = 0
+        self._turn = False
+
+    # ---- what comes back -----------------------------------------------------------------------
+
+    def give_back(self, pieces: Sequence[Slice]) -> None:
+        """To be sent again, first of all."""
+        self._returned.extendleft(reversed(pieces))
+
+    def send_again(self, spans: Sequence[Span]) -> None:
+        """To be read and sent again."""
+        self._spans.extend(spans)
+
+    # ---- what goes -----------------------------------------------------------------------------
+
+    def take(self, now_ns: int, *, flush: bool = False) -> tuple[Slice | None, float]:
+        """The next slice, or None and the seconds until one that waits for more is due (infinite: none does).
+        With ``flush`` nothing waits."""
+        if self._returned:
+            return self._first_returned(), 0.0
+        piece = self._of_spans() or self._put_back(now_ns)
+        if piece is not None:
+            return piece, 0.0
+        self._turn = not self._turn
+        if self._backlog is not None and self._turn:
+            piece = self._of_backlog()
+            if piece is not None:
+                return piece, 0.0
+        piece, wait = self._of_new(now_ns, flush)
+        if piece is None and self._backlog is not None:
+            piece = self._of_backlog()
+        return piece, 0.0 if piece is not None else wait
+
+    def _first_returned(self) -> Slice:
+        piece = self._returned.popleft()
+        fits = min(piece.within(self.limits.bytes), self.limits.events)
+        if fits < len(piece):
+            self._returned.appendleft(piece.cut(fits, len(piece)))
+            piece = piece.cut(0, fits)
+        return piece
+
+    def _of_spans(self) -> Slice | None:
+        piece = _empty()
+        while self._spans:
+            span = self._spans.popleft()
+            parcel = self._outbox.at(span.seq)
+            if parcel is None:
+                continue
+            self._progress.add(parcel.seq, parcel.count)
+            places = [at for at in range(span.first, span.until) if not self._progress.is_taken(span.seq, at)]
+            stop = self._renderer.render(parcel, places, 0, piece, self.limits.bytes, self.limits.events)
+            if stop < len(places):
+                self._spans.extendleft(reversed(spans_of((span.seq, at) for at in places[stop:])))
+                break
+        return piece if len(piece) else None
+
+    def _put_back(self, now_ns: int) -> Slice | None:
+        if now_ns - self._looked_ns < LOOK_NS:
+            return None
+        parcel = self._outbox.put_back(self._again)
+        if parcel is None:
+            self._looked_ns = now_ns
+            return None
+        self._again = parcel.seq
+        places = self._begin(parcel)
+        if not places:
+            return None
+        piece = _empty()
+        stop = self._renderer.render(parcel, places, 0, piece, self.limits.bytes, self.limits.events)
+        self._spans.extend(spans_of((parcel.seq, at) for at in places[stop:]))
+        return piece
+
+    def _of_backlog(self) -> Slice | None:
+        assert self._backlog is not None
+        piece = _empty()
+        self._fill(self._backlog, piece)
+        if self._backlog.parcel is None:
+            self._backlog = None
+            self._progress.read_until = self._new.after
+        return piece if len(piece) else None
+
+    def _of_new(self, now_ns: int, flush: bool) -> tuple[Slice | None, float]:
+        piece = self._partial if self._partial is not None else _empty()
+        self._partial = None
+        full = self._fill(self._new, piece)
+        if not len(piece):
+            return None, float("inf")
+        age_ns = now_ns - self._new.since_ns
+        if self._backlog is None and self._new.parcel is not None and age_ns > BEHIND_NS:
+            self._split()
+        if full or flush or not 0 <= age_ns < self.limits.age_ns:
+            return piece, 0.0
+        self._partial = piece
+        return None, (self.limits.age_ns - age_ns) / 1e9
+
+    def _split(self) -> None:
+        """What is in the journal now becomes the backlog, and what comes is new."""
+        newest = self._outbox.newest()
+        if newest > self._new.after:
+            self._backlog, self._new = self._new, _Walk(newest)
+            self._backlog.until = newest
+
+    def _fill(self, walk: _Walk, piece: Slice) -> bool:
+        """Add what there is to a slice; returns whether that is full. ``walk.parcel`` is None where nothing is left."""
+        while True:
+            if walk.parcel is None and not self._load(walk):
+                return False
+            parcel = walk.parcel
+            assert parcel is not None
+            if not len(piece):
+                walk.since_ns = parcel.stored_ns
+            walk.at = self._renderer.render(parcel, walk.places, walk.at, piece, self.limits.bytes, self.limits.events)
+            if walk.at < len(walk.places):
+                return True
+            walk.parcel = None
+            if len(piece) >= self.limits.events:
+                self._load(walk)  # so that it is known whether more is there
+                return True
+
+    def _load(self, walk: _Walk) -> bool:
+        while True:
+            parcel = self._outbox.after(walk.after)
+            if parcel is None or (walk.until is not None and parcel.seq > walk.until):
+                return False
+            walk.after = parcel.seq
+            walk.places, walk.at = self._begin(parcel), 0
+            if self._backlog is None or walk is self._backlog:
+                self._progress.read_until = parcel.seq
+            if walk.places:
+                walk.parcel = parcel
+                return True
+
+    def _begin(self, parcel: Parcel) -> list[int]:
+        """Make a batch known, and return the places in it that are to be sent."""
+        records, count, seq = len(parcel.lines), parcel.count, parcel.seq
+        self._progress.add(seq, count)
+        taken = self._taken.pop(seq, ())
+        self._progress.take(taken)
+        out: set[int] = {at for span in (*taken, *self._waiting.pop(seq, ())) for at in range(span.first, span.until)}
+        left_out: list[int] = []
+        if self._keeps is not None and seq > 0:
+            keeps = self._keeps
+            left_out = [at for at, line in enumerate(parcel.lines) if not keeps(decode_record(line))]
+        if not self._gaps:
+            left_out += range(records, count)
+        if left_out:
+            self._progress.take(spans_of((seq, at) for at in left_out))
+            out.update(left_out)
+        return [at for at in range(count) if at not in out] if out else list(range(count))
+
+
+def _by_seq(spans: Sequence[Span]) -> dict[int, list[Span]]:
+    found: dict[int, list[Span]] = {}
+    for span in spans:
+        found.setdefault(span.seq, []).append(span)
+    return found
+
+
+def _empty() -> Slice:
+    return Slice([], [], [], [])
