@@ -1,0 +1,304 @@
+"""The client gets every list whole, whatever the version and the moment, and ends every failure with words and a bound."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+from msgspec.structs import replace
+
+from shipper import timestamp
+from shipper.coder import client as client_module
+from shipper.coder.answer import Organization
+from shipper.coder.client import CoderClient
+from shipper.coder.walk import Walked, find_rows, list_organizations, walk_log, walk_users, walk_workspaces
+from shipper.config.settings import Coder
+from shipper.errors import ConnlogError, RemoteBusy, RemoteError, RemoteMissing, RemoteRefused, SecretError, UsageError
+from tests.coder import fault
+from tests.coder.form import VERSIONS, Version
+from tests.coder.scene import CONNECTION, DAY, Scene
+from tests.coder.server import CoderServer
+
+END_NS = timestamp.to_ns("2027-01-01T00:00:00.000000000Z")
+
+
+def numbers(client: CoderClient, walked: Walked | None = None, since_ns: int | None = None) -> list[int]:
+    return [int(row.row.id[:8]) for row in walk_log(client, since_ns, END_NS, walked or Walked())]
+
+
+# ---- lists ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+def test_every_version_is_read(scene: Scene, coder: CoderServer, settings: Coder, version: Version) -> None:
+    coder.version = version
+    scene.world.log(scene.event(1, connection_id=CONNECTION), scene.web(2, scene.bob), scene.web(3, None, code=303))
+    with CoderClient(settings) as client:
+        third, second, first = walk_log(client, None, END_NS, Walked())
+        assert client.build_info().version == version.name
+        assert client.me().username == "alice"
+    assert third.row.web_info is not None
+    assert third.row.web_info.user is None
+    assert second.row.web_info is not None
+    assert second.row.web_info.user is not None
+    assert second.row.web_info.user.email == "bob@example.com"
+    assert first.row.ssh_info is not None
+    assert first.row.ssh_info.connection_id == CONNECTION
+    assert first.row.organization.name == "coder"
+
+
+@pytest.mark.parametrize("page_max", [None, 7])
+def test_a_walk_gives_each_row_once_beyond_the_cap_and_with_equal_times(
+    scene: Scene, coder: CoderServer, settings: Coder, page_max: int | None
+) -> None:
+    coder.page_max = page_max
+    same = DAY + timedelta(seconds=500)
+    count = 2400 if page_max is None else 240
+    scene.world.log(
+        *(scene.web(n, scene.bob, time=same if n % 3 == 0 else DAY + timedelta(seconds=n)) for n in range(count))
+    )
+    walked = Walked()
+    with CoderClient(settings) as client:
+        assert sorted(numbers(client, walked)) == list(range(count))
+    assert walked.rows == count
+
+
+def test_rows_that_come_meanwhile_hide_none(scene: Scene, coder: CoderServer, settings: Coder) -> None:
+    scene.world.log(*(scene.web(n, scene.bob) for n in range(250)))
+    found = []
+    with CoderClient(settings) as client:
+        for row in walk_log(client, None, END_NS, Walked()):
+            found.append(int(row.row.id[:8]))
+            scene.world.log(scene.web(1000 + len(found), scene.bob))
+    assert set(range(250)) <= set(found)
+    assert len(found) == len(set(found))
+
+
+def test_a_range_has_both_its_ends(scene: Scene, coder: CoderServer, settings: Coder) -> None:
+    scene.world.log(*(scene.web(n, scene.bob) for n in range(9)))
+    since = timestamp.to_ns("2026-09-01T10:00:03.000000000Z")
+    with CoderClient(settings) as client:
+        found = [row.row.id[7] for row in walk_log(client, since, since + 2_000_000_000, Walked())]
+        assert [row.row.id[7] for row in find_rows(client, "username:bob status:ongoing")] == []
+    assert found == ["5", "4", "3"]
+
+
+def test_a_row_that_is_none_is_counted_and_takes_no_other_along(
+    scene: Scene, coder: CoderServer, settings: Coder
+) -> None:
+    rows = (
+        b'{"id":"x","connect_time":"2026-09-01T10:00:00Z"}',
+        b'{"connect_time":7}',
+        b"null",
+        b'{"id":"%s","connect_time":"yesterday"}',
+    )
+    good = b'{"id":"00000007-0000-4000-8000-000000000000","connect_time":"2026-09-01T10:00:00.1Z","new":{}}'
+    coder.fail(fault.garbage(b'{"connection_logs":[%s],"count":5}' % b",".join((*rows, good))))
+    walked = Walked()
+    with CoderClient(settings) as client:
+        assert numbers(client, walked) == [7]
+    assert walked.bad == 4
+    assert len(walked.problems) == 4
+
+
+def test_users_organizations_and_workspaces(scene: Scene, coder: CoderServer, settings: Coder) -> None:
+    for number in range(230):
+        scene.world.workspace(f"w{number}", scene.world.user(f"u{number:03d}"), scene.org)
+    with CoderClient(settings) as client:
+        assert len({user.id for user in walk_users(client)}) == 234
+        assert len({one.id for one in walk_workspaces(client)}) == 231
+        assert Organization(scene.other.id, "other", "") in list_organizations(client)
+
+
+# ---- failures ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "words"),
+    [
+        (fault.unauthorized(), RemoteRefused, "401, Coder does not take the token"),
+        (fault.forbidden(), RemoteRefused, "403, the token may not do this .*Forbidden"),
+        (fault.missing(), RemoteMissing, "404, not there, or hidden"),
+        (fault.limited(retry_after=None), RemoteBusy, "429 .*rate limited"),
+        (fault.broken(), RemoteBusy, "500 .*internal server error"),
+        (fault.broken(status=502), RemoteBusy, "502"),
+        (fault.broken(status=418), RemoteError, "418"),
+        (fault.cut(), RemoteBusy, "ended before its end|was cut"),
+        (fault.garbage(b"{"), RemoteError, "none of Coder's"),
+        (fault.garbage(b'{"users":{"a":1}}'), RemoteError, "none of Coder's"),
+        (fault.garbage(b"[" * 100_000), RemoteError, "none of Coder's"),
+        (fault.garbage(b'{"users":[],"count":"many"}'), RemoteError, "none of Coder's"),
+        (fault.proxy_page(), RemoteError, "check that coder.url is Coder's"),
+        (fault.moved("https://login.example.com/"), RemoteError, "redirects to 'https://login.example.com/'"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else None,
+)
+def test_each_failure_has_its_kind_and_names_the_address_and_never_the_token(
+    scene: Scene, coder: CoderServer, settings: Coder, broken: fault.Fault, error: type[ConnlogError], words: str
+) -> None:
+    coder.fail(broken, times=3)
+    with CoderClient(settings, attempts=1) as client, pytest.raises(error, match=words) as caught:
+        list(walk_users(client))
+    assert coder.url in str(caught.value)
+    assert scene.world.token_of(scene.alice) not in repr(caught.value)
+    assert scene.world.token_of(scene.alice) not in repr(vars(client).get("_settings"))
+
+
+@pytest.mark.parametrize("broken", [fault.broken(), fault.cut(), fault.limited(retry_after="0")])
+def test_what_may_pass_is_tried_again(coder: CoderServer, settings: Coder, broken: fault.Fault) -> None:
+    coder.fail(broken, times=2)
+    with CoderClient(settings) as client:
+        assert client.me().username == "alice"
+    assert len(coder.paths()) == 3
+
+
+def test_it_does_not_try_without_end(coder: CoderServer, settings: Coder) -> None:
+    coder.fail(fault.broken(), times=99)
+    with CoderClient(settings, attempts=2) as client, pytest.raises(RemoteBusy):
+        client.me()
+    assert len(coder.paths()) == 2
+
+
+def test_retry_after_is_obeyed_and_a_stop_ends_the_wait(coder: CoderServer, settings: Coder) -> None:
+    coder.fail(fault.limited(retry_after="60"), times=2)
+    stop = threading.Event()
+    outcome: list[object] = []
+
+    def ask() -> None:
+        with CoderClient(settings, stop=stop) as client:
+            try:
+                outcome.append(client.me())
+            except RemoteBusy as error:
+                outcome.append(error.retry_seconds)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not coder.paths() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    thread.join(0.6)
+    assert thread.is_alive()
+    assert len(coder.paths()) == 1
+    stop.set()
+    thread.join(10)
+    assert outcome == [60.0]
+
+
+def test_the_window_of_the_rate_limit_is_not_overrun(scene: Scene, settings: Coder) -> None:
+    """The server's clock runs so that each window ends half a second after it began to count."""
+    begun = time.time()
+
+    def clock() -> float:
+        now = time.time()
+        return now if now - begun > 60 else begun - begun % 60 + 59.5 + (now - begun)
+
+    with CoderServer(scene.world, limit=3, clock=clock) as coder:
+        with CoderClient(replace(settings, url=coder.url), stop=(stop := threading.Event())) as client:
+            for _ in range(3):
+                client.me()
+            assert client._ready_at > 0
+            stop.set()
+        assert coder.paths() == ["/api/v2/users/me"] * 3
+
+
+def test_a_new_token_is_read_from_the_file_when_the_old_is_refused(
+    scene: Scene, coder: CoderServer, settings: Coder
+) -> None:
+    assert settings.token_file is not None
+    with CoderClient(settings) as client:
+        assert client.me().username == "alice"
+        scene.world.tokens.clear()
+        settings.token_file.write_text(scene.world.token_of(scene.auditor) + "\n")
+        assert client.me().username == "audrey"
+        scene.world.tokens.clear()
+        with pytest.raises(RemoteRefused):
+            client.me()
+
+
+def test_no_token_is_sent_where_a_redirect_leads(scene: Scene, coder: CoderServer, settings: Coder) -> None:
+    with CoderServer(scene.world) as elsewhere:
+        coder.fail(fault.moved(f"{elsewhere.url}/api/v2/users/me"))
+        with CoderClient(settings) as client, pytest.raises(RemoteError, match="not followed"):
+            client.me()
+        assert elsewhere.paths() == []
+
+
+def test_nothing_of_the_netrc_is_sent(
+    coder: CoderServer, settings: Coder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine localhost login someone password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with CoderClient(settings) as client:
+        client.me()
+    assert "Authorization" not in coder.asked[0].headers
+    assert "coder_session_token" not in coder.asked[0].parameters
+
+
+def test_a_slow_answer_ends_after_the_timeout(coder: CoderServer, settings: Coder) -> None:
+    coder.fail(fault.slow(30))
+    with (
+        CoderClient(replace(settings, timeout_seconds=0.2), attempts=1) as client,
+        pytest.raises(RemoteBusy, match="in time"),
+    ):
+        client.me()
+
+
+def test_an_answer_too_large_is_not_read_on(
+    coder: CoderServer, settings: Coder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "ANSWER_MAX_BYTES", 1 << 20)
+    coder.fail(fault.garbage(b" " * (2 << 20)))
+    with CoderClient(settings) as client, pytest.raises(RemoteError, match="not read on"):
+        client.me()
+
+
+def test_nobody_there(scene: Scene, settings: Coder) -> None:
+    server = CoderServer(scene.world)
+    with server:
+        pass
+    with (
+        CoderClient(replace(settings, url=server.url), attempts=1) as client,
+        pytest.raises(RemoteBusy, match="no connection"),
+    ):
+        client.me()
+
+
+def test_without_an_address_or_a_token_nothing_is_asked(coder: CoderServer, settings: Coder, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"set coder\.url"):
+        CoderClient(Coder())
+    with CoderClient(replace(settings, token_file=tmp_path / "none")) as client, pytest.raises(SecretError):
+        client.me()
+    assert coder.paths() == []
+
+
+# ---- TLS -----------------------------------------------------------------------------------------
+
+
+def test_the_certificate_is_checked_with_the_file_that_is_named(scene: Scene, settings: Coder, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    pem = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(pem))
+    with CoderServer(scene.world, tls=tls) as coder:
+        there = replace(settings, url=coder.url)
+        with CoderClient(replace(there, ca_file=pem)) as client:
+            assert client.me().username == "alice"
+        with CoderClient(there, attempts=1) as client, pytest.raises(RemoteBusy, match="not trusted"):
+            client.me()
+        with (
+            CoderClient(replace(there, ca_file=tmp_path / "no.pem")) as client,
+            pytest.raises(SecretError, match="ca_file"),
+        ):
+            client.me()
+        empty = tmp_path / "empty.pem"
+        empty.write_text("nothing")
+        with CoderClient(replace(there, ca_file=empty), attempts=1) as client, pytest.raises(RemoteError):
+            client.me()
