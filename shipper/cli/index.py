@@ -144,7 +144,7 @@ def _carry_over(path: Path, writer: IndexWriter) -> tuple[int, int]:
         return 0, 0
     added = lost = 0
     try:
-        reader = IndexReader(path)
+        reader = IndexReader(path, named=False)
         try:
             cursor = reader.cursor
             for stored in read_all(reader):

@@ -48,6 +48,7 @@ COMMANDS = {
     "index": Entry("shipper.cli.index:command", "Rebuild, check or compact the local index."),
     "splunk": Entry("shipper.cli.splunk:command", "Set Splunk up, install the add-on, and check what Splunk holds."),
     "service": Entry("shipper.cli.service:command", "Install, remove or look at the systemd service."),
+    "names": Entry("shipper.cli.names:command", "Show and fill the directory of names."),
     "completion": Entry("shipper.cli.completion:command", "Print the script that completes connlog in a shell."),
 }
 """Every command in the order of the help; a test holds the sentences equal to the commands' own."""

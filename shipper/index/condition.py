@@ -11,11 +11,13 @@ import json
 import re
 import sqlite3
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from shipper import timestamp
+from shipper.directory.lookup import Directory, Match
+from shipper.index.person import bounded, meaning
 from shipper.index.schema import COLUMNS, KEY_BYTES, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, STATE_NAMES, UNKNOWN
 from shipper.index.segment import segments
 from shipper.index.sql import GET_FACT, LAST_GAP, WORDS_ALL, WORDS_CONTAINING, WORDS_OF_COLUMN
@@ -73,8 +75,9 @@ class Condition(Struct):
 class Compiler:
     """Makes conditions for one target, ``events`` or ``connections``, of one database at one moment."""
 
-    def __init__(self, database: sqlite3.Connection, target: str, now_ns: int) -> None:
+    def __init__(self, database: sqlite3.Connection, target: str, now_ns: int, directory: Directory) -> None:
         self._database = database
+        self._directory = directory
         self._target = target
         self._now_ns = now_ns
         self._parameters: list[object] = []
@@ -151,7 +154,10 @@ class Compiler:
         parts.append(f"session = {self._put(pack_id(term.text))}")
         if isinstance(pack_id(term.text), bytes):
             parts.append(self._of_event(f"request = {self._put(request_number(term.text))}"))
-        return self._any(parts)
+        matches, more = self._directory.containing(term.text)
+        if more:
+            self._notes.append(f"more names hold {term.text} than are looked for; give more of it")
+        return self._any([*parts, *self._people(matches)])
 
     def _between(self, table: str, column: str, low: bytes, high: bytes) -> str:
         """That an id lies between two, by the index that is cut into segments."""
@@ -165,7 +171,9 @@ class Compiler:
     def pattern(self, term: Pattern) -> str:
         search = compile_regex(term.regex).search
         rows = self._database.execute(WORDS_ALL)
-        return self._any(self._words([(word, uses) for word, uses, text in rows if search(text)]))
+        parts = self._words([(word, uses) for word, uses, text in rows if search(text)])
+        named = [row for row in self._directory.shown() if search(row[3])]
+        return self._any([*parts, *self._people(self._directory.of_values(named))])
 
     def text(self, term: Text) -> str:
         name, *id_column = _TEXT_COLUMNS[term.key]
@@ -193,15 +201,23 @@ class Compiler:
     def names(self, term: Names) -> str:
         name_column, id_column = _NAME_COLUMNS[term.key]
         named = self._database.execute(GET_FACT, ("named",)).fetchone() is not None
-        if "me" in term.values and term.key in ("workspace_owner", "username"):
-            self._notes.append(f'{term.key}:me finds nothing here: who "me" is, only Coder knows')
-        values = tuple(
-            value for value in term.values if value != "me" or term.key not in ("workspace_owner", "username")
-        )
-        if any(read_uuid(value) is None for value in values) and (not named or name_column is None):
-            self._notes.append(f"names are not known yet: {term.key}: matches ids only")
+        meant = meaning(term, self._directory, stored_names=named)
+        self._notes += meant.notes
         columns = [column for column in (name_column, id_column) if column is not None]
-        return self._any([self._equals(column, values) for column in columns])
+        parts = [self._equals(column, meant.values) for column in columns]
+        return self._any([*parts, *self._people(meant.matches, (id_column,))])
+
+    def _people(self, matches: Sequence[Match], columns: Sequence[str | None] | None = None) -> list[str]:
+        """That a row has one of the ids in the time in which it was called so."""
+        wanted = None if columns is None else [column for column in columns if column]
+        parts = []
+        for one in bounded(matches, wanted):
+            text = self._equals(one.column, one.ids)
+            for bound, operator in ((one.period.from_ns, ">="), (one.period.until_ns, "<")):
+                if bound is not None:
+                    text += f" AND {self._time} {operator} {self._put(_clamp(bound))}"
+            parts.append(f"({text})")
+        return parts
 
     def _present(self, column: str) -> tuple[str, ...]:
         rows = self._database.execute(WORDS_OF_COLUMN, (1 << COLUMNS.index(column), KNOWN_VALUES_MAX))

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from shipper.directory.lookup import Directory
 from shipper.errors import UsageError
 from shipper.index.cell import sort_columns
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
 from shipper.index.failure import translated
+from shipper.index.person_count import NAMED_FIELDS, PersonGroups
 from shipper.index.reader import IndexReader
 from shipper.index.schema import COLUMNS, KIND_COLUMNS, PLACE_COLUMNS, STATE_NAMES
 from shipper.index.sql import GET_WORD
@@ -27,6 +29,7 @@ PERCENTILES = (50, 90, 99)
 Value = str | int | None
 FIELDS: dict[str, str] = {
     **{name: column for name, column in sort_columns().items() if column in COLUMNS},
+    "user": "name_user",
     "user_email": "name_email",
     "template": "name_template",
     "code": "code",
@@ -82,18 +85,23 @@ def count_groups(
     Raises UsageError for an unknown field and for more than ``GROUPS_MAX`` groups.
     """
     target = EVENTS if events else CONNECTIONS
-    fields = [_column(name, events) for name in asked.by]
-    unique = None if asked.unique is None else _value(_column(asked.unique, events))
+    reader.view()
+    fields = [_column(name, events, reader.directory) for name in asked.by]
+    unique = None if asked.unique is None else _value(_column(asked.unique, events, reader.directory))
     if asked.durations and events:
         raise UsageError("single events have no duration: leave --events out")
     with translated(path):
         database = reader.view()
-        condition = Compiler(database, target, now_ns).compile(filter_, since_ns, until_ns)
-        start = _start("time_ns" if events else "connect_ns", asked.interval_ns)
+        time = "time_ns" if events else "connect_ns"
+        persons = _persons(reader, database, asked)
+        condition = Compiler(database, target, now_ns, reader.directory).compile(filter_, since_ns, until_ns)
+        start = _start(time, asked.interval_ns)
         # A kind or a place is counted as a whole, and told apart afterwards: that is once for each, not for each row.
-        keys = [start, *(_key(column) for column in fields)]
-        if unique is not None or asked.durations:
-            keys = [start, *(_value(column) for column in fields)]
+        told = unique is not None or asked.durations
+        keys = [start]
+        for column, person in zip(fields, persons, strict=True):
+            base = _value(column) if told else _key(column)
+            keys.append(base if person is None else person.key(base, _value(column), time))
         # By nothing is by one constant, which SQLite would sort all rows for.
         named = [key for key in keys if key != "NULL"]
         group = f"GROUP BY {', '.join(named)}" if named else ""
@@ -105,7 +113,7 @@ def count_groups(
         lengths: dict[tuple[Value, ...], Durations] = {}
         if asked.durations:
             lengths = _durations(database, keys, condition.text, condition.parameters)
-        names = _Names(database, fields, told=unique is not None or asked.durations)
+        names = _Names(database, fields, persons, told=told)
         totals: dict[tuple[Value, ...], list[int]] = {}
         for row in rows:
             known = totals.setdefault((row[0], *names.of(row[1 : len(keys)])), [0, 0])
@@ -124,15 +132,25 @@ def count_groups(
 class _Names:
     """Turns what was grouped by into what is shown."""
 
-    def __init__(self, database: sqlite3.Connection, columns: Sequence[str], told: bool) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, columns: Sequence[str], persons: Sequence[PersonGroups | None], told: bool
+    ) -> None:
         self._database = database
         self._columns = columns
+        self._persons = persons
         self._told = told
         self._words: dict[int, str | None] = {}
         self._tables: dict[str, dict[int, int | None]] = {}
 
     def of(self, keys: Sequence[Value]) -> tuple[Value, ...]:
-        return tuple(map(self._one, self._columns, keys))
+        return tuple(map(self._named, self._columns, self._persons, keys))
+
+    def _named(self, column: str, person: PersonGroups | None, key: Value) -> Value:
+        if person is None or key is None:
+            return self._one(column, key)
+        number, _, version = str(key).partition(":")
+        id_ = self._one(column, int(number))
+        return person.shown(id_, int(version or 0)) if isinstance(id_, str) else id_
 
     def _one(self, column: str, key: Value) -> Value:
         if not isinstance(key, int) or column == "code":
@@ -177,8 +195,21 @@ def _durations(
     return found
 
 
-def _column(name: str, events: bool) -> str:
+def _persons(reader: IndexReader, database: sqlite3.Connection, asked: Asked) -> list[PersonGroups | None]:
+    """For each field that is a name, what tells its keys."""
+    found: list[PersonGroups | None] = []
+    for number, name in enumerate(asked.by):
+        field = NAMED_FIELDS.get(name.lower())
+        known = field is not None and reader.directory.knows(field.kind)
+        found.append(PersonGroups(database, reader.directory, field, number) if known and field else None)
+    return found
+
+
+def _column(name: str, events: bool, directory: Directory) -> str:
     column = FIELDS.get(name.lower())
+    field = NAMED_FIELDS.get(name.lower())
+    if field is not None and directory.knows(field.kind):
+        return field.column
     if column is None or column == ("state" if events else "ended"):
         known = [one for one, behind in FIELDS.items() if behind != ("state" if events else "ended")]
         near = get_close_matches(name.lower(), known, n=1)

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from shipper.directory.lookup import Directory
 from shipper.index import sql
 from shipper.index.answer import Answer, Rows
 from shipper.index.block import BlockCache, BlockCodec, original_at, record_at
@@ -13,6 +14,7 @@ from shipper.index.cell import RowCells, with_cells
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
 from shipper.index.connection import Connection, build_connection
 from shipper.index.failure import damaged, translated
+from shipper.index.naming import Named, with_names
 from shipper.index.order import order_by, time_range
 from shipper.index.schema import COLUMNS, KEY_BYTES
 from shipper.index.segment import segments
@@ -29,14 +31,18 @@ ROWS_MAX = 2**62
 class IndexReader:
     """The index opened for reading only. For one thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises StateError where there is no index at ``path`` or it can't be read, StateNewer, StateDamaged."""
+    def __init__(self, path: Path, *, named: bool = True) -> None:
+        """Raises StateError where there is no index at ``path`` or it can't be read, StateNewer, StateDamaged.
+
+        Without ``named`` rows are as they were stored, without what the directory knows of names."""
         self._path = path
+        self._named = named
         self._cache = BlockCache()
         self._words: dict[int, str] = {}
         self._version = 0
         self._database = open_reader(path)
         self._identity = self._look()
+        self._directory = Directory(self._database)
         with translated(path):
             self._codec = BlockCodec(self._database.execute(sql.GET_DICTIONARIES).fetchone()[1])
 
@@ -60,7 +66,7 @@ class IndexReader:
         order = order_by(sort, events)
         with translated(self._path):
             self._begin()
-            condition = Compiler(self._database, target, now_ns).compile(filter_, since_ns, until_ns)
+            condition = Compiler(self._database, target, now_ns, self._directory).compile(filter_, since_ns, until_ns)
             statement = sql.select_rows(target, condition.text, order)
             bound = min(limit, ROWS_MAX) + 1 if limit else -1
             ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, bound))]
@@ -75,7 +81,7 @@ class IndexReader:
         with translated(self._path):
             self._begin()
             last = int(self._database.execute(sql.LAST_EVENT).fetchone()[0])
-            condition = Compiler(self._database, EVENTS, now_ns).compile(filter_, None, None)
+            condition = Compiler(self._database, EVENTS, now_ns, self._directory).compile(filter_, None, None)
             statement = sql.select_rows(EVENTS, condition.text, "id DESC")
             ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, min(count, ROWS_MAX)))]
         return Rows(self, ids[::-1], True), last, tuple(condition.notes)
@@ -88,7 +94,7 @@ class IndexReader:
             last = int(self._database.execute(sql.LAST_EVENT).fetchone()[0])
             if last < place:
                 place = 0  # another index lies there now
-            condition = Compiler(self._database, EVENTS, now_ns).compile(filter_, None, None)
+            condition = Compiler(self._database, EVENTS, now_ns, self._directory).compile(filter_, None, None)
             statement = sql.select_rows(EVENTS, f"{condition.text} AND id > ?", "id")
             ids = [
                 row[0]
@@ -106,7 +112,7 @@ class IndexReader:
         with translated(self._path):
             if not again:
                 self._begin()
-            condition = Compiler(self._database, EVENTS, now_ns).compile(filter_, since_ns, until_ns)
+            condition = Compiler(self._database, EVENTS, now_ns, self._directory).compile(filter_, since_ns, until_ns)
             statement = sql.select_rows(EVENTS, condition.text, "id")
             numbers = self._database.execute(statement, (*condition.parameters, -1))
         return (row[0] for row in numbers), tuple(condition.notes)
@@ -123,10 +129,14 @@ class IndexReader:
         """One row of an answer, by its number in the index."""
         with translated(self._path):
             if events:
-                return self._record(number)
+                return self._name(self._record(number))
             numbers = self._events_of(number)
             gap_ns = self._database.execute(sql.LAST_GAP).fetchone()[0]
-        return build_connection([self._record(event) for event in numbers], gap_ns)
+            records = [self._record(event) for event in numbers]
+            return self._name(build_connection(records, gap_ns))
+
+    def _name(self, row: Named) -> Named:
+        return with_names(self._directory, row) if self._named else row
 
     def _events_of(self, connection: int) -> list[int]:
         """The events of a connection in the order in which they were stored."""
@@ -139,7 +149,10 @@ class IndexReader:
     def record(self, event_id: str) -> Record | None:
         """The record of an event by its id, or None."""
         found = self._find(event_id)
-        return None if found is None else self._record(found)
+        if found is None:
+            return None
+        with translated(self._path):
+            return self._name(self._record(found))
 
     def original(self, event_id: str) -> bytes | None:
         """The entry as it was read, wrappers taken off, by the event's id, or None."""
@@ -160,6 +173,11 @@ class IndexReader:
         bit = 1 << COLUMNS.index(column)
         with translated(self._path):
             return [row[0] for row in self._database.execute(sql.WORDS_BEGINNING, (bit, begun, begun, limit))]
+
+    @property
+    def directory(self) -> Directory:
+        """The directory of names, in the view of the last answer."""
+        return self._directory
 
     def view(self) -> sqlite3.Connection:
         """The database in a new view, for those who ask it something else; valid as the rows of an answer are."""
@@ -187,6 +205,7 @@ class IndexReader:
         """A new view of the database: all that one answer says is of one moment."""
         self.release()
         self._database.execute("BEGIN")
+        self._directory.refresh()
         version = int(self._database.execute("PRAGMA data_version").fetchone()[0])
         if version != self._version:
             # What expired may have left its number to something new.
@@ -203,6 +222,7 @@ class IndexReader:
             fresh = open_reader(self._path)
             self._database.close()
             self._database = fresh
+            self._directory = Directory(fresh)
             self._identity = self._look()
             self._forget()
 

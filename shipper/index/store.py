@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from shipper.directory.schema import migrate as migrate_directory
 from shipper.errors import StateError, StateNewer
 from shipper.index.block import PRIMER
 from shipper.index.failure import translated
@@ -51,6 +52,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             ):
                 database.execute(f"PRAGMA {pragma}").fetchall()
             _migrate(database)
+            migrate_directory(database)
         except BaseException:
             database.close()
             raise

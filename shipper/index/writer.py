@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import UNSET, Struct
 
 from shipper import timestamp
+from shipper.directory.schema import take_over
 from shipper.index import sql
 from shipper.index.block import BlockCodec, group_blocks
 from shipper.index.cell import encode_rest
@@ -102,13 +103,14 @@ class IndexWriter:
         return Added(len(new), len(records) - len(new))
 
     def take_notices(self, path: Path) -> None:
-        """Take over the gaps and the notices of malformed lines of another index."""
+        """Take over the gaps, the notices of malformed lines and the names of another index."""
         with translated(path):
             self._database.execute("ATTACH ? AS old", (str(path.absolute()),))
             try:
                 with self._transaction():
                     self._database.execute(sql.COPY_GAPS)
                     self._database.execute(sql.COPY_NOTICES)
+                    take_over(self._database, "old")
             finally:
                 self._database.execute("DETACH old")
 
