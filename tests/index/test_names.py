@@ -97,7 +97,8 @@ def test_names_follow_later_and_are_as_of_the_event(keeper: NamesKeeper, reader:
         names = [row.names for row in ask(reader, "", events).rows]
         assert all(one is not UNSET for one in names)
         assert [one["user"] for one in names if one is not UNSET] == ["bob"] * 5 + ["Robert"] * 4
-    assert names[0] == {
+    first = ask(reader, "").rows[0]
+    assert first.names == {
         "user": "bob",
         "user_email": "bob@example.com",
         "workspace_owner": "alice",
