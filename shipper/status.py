@@ -85,6 +85,8 @@ class Status(Struct, frozen=True):
     """Where the metrics are, as a URL, or None."""
     refused: str | None = None
     """Why the last reload was refused, or None."""
+    reloads_count: int = 0
+    """How many reloads have ended, refused ones too."""
     schema: int = 1
 
 

@@ -85,6 +85,36 @@ def status_command() -> int:
     return BAD_NEWS if troubles else 0
 
 
+@command.command("reload")
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The configuration file of the daemon.")
+def reload_command(path: Path | None) -> int:
+    """Let the running daemon load its configuration again, and wait for its word.
+
+    Exits 3 with every problem where it refuses, and goes on as before; it is what systemctl reload does.
+    """
+    from shipper.service.reload import reload_daemon
+
+    refused = reload_daemon(_state_folder(path))
+    if refused is not None:
+        raise ConfigError(refused.split("; "))
+    click.echo("reloaded")
+    return 0
+
+
+def _state_folder(path: Path | None) -> Path:
+    """Where the daemon keeps its state, also while its configuration is invalid."""
+    from shipper.config import load_config
+    from shipper.config.load import SYSTEM_FILE, default_state_dir
+
+    try:
+        return load_config(path).state.dir
+    except ConfigError:
+        folder = default_state_dir(path or SYSTEM_FILE, os.environ)
+        if folder is None:
+            raise
+        return folder
+
+
 def _facts(troubles: list[str]) -> Iterator[tuple[str, str]]:
     """What there is, line by line; what is amiss goes to ``troubles``."""
     from shipper import __version__

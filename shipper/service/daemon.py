@@ -57,6 +57,7 @@ class Daemon:
         self._stop = stop
         self._failed: str | None = None
         self._refused: str | None = None
+        self._reloads_count = 0
         self._alive = True
         self._endpoint: Endpoint | None = None
         self._make_folder()
@@ -160,6 +161,7 @@ class Daemon:
                 if time.monotonic() > deadline:
                     log.warning("the reload waits for what it replaces to end: %s", ", ".join(waiting))
                     break
+        self._reloads_count += 1
         self._herald.ready(self._write_status())
 
     def _reloaded(self) -> Config:
@@ -282,6 +284,7 @@ class Daemon:
             stalled=[pulse.name for pulse in self._crew.pulses if pulse.stalled(now)],
             metrics=None if self._endpoint is None else f"{self._endpoint.url}/metrics",
             refused=self._refused,
+            reloads_count=self._reloads_count,
         )
 
     def _output_states(self) -> list[OutputStatus]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shipper.cli.main import main
+
 if TYPE_CHECKING:
     from tests.service.conftest import Service
 
@@ -141,4 +143,24 @@ def test_many_reloads_at_once_end(service: Service) -> None:
         os.kill(service.process.pid, signal.SIGHUP)
         service.write(1)
     service.wait_for(lambda: service.indexed() == list(range(55)), "the events")
+    assert service.end() == 0
+
+
+def test_whoever_asks_for_a_reload_hears_how_it_ended(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    ask = ["service", "reload", "-c", str(service.config)]
+    assert main(ask) == 4
+    assert "no daemon runs on" in capsys.readouterr().err
+    started(service)
+    assert main(ask) == 0
+    assert capsys.readouterr().out == "reloaded\n"
+    good = service.config.read_text()
+    service.config.write_text(good.replace("listen =", "lisen ="))
+    os.environ["STATE_DIRECTORY"] = str(service.state)
+    try:
+        assert main(ask) == 3
+    finally:
+        del os.environ["STATE_DIRECTORY"]
+    assert "metrics.lisen" in capsys.readouterr().err
+    service.config.write_text(good)
+    assert main(ask) == 0
     assert service.end() == 0
