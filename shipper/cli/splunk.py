@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+import re
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import mkstemp
+from typing import TYPE_CHECKING
 
 import click
 
-from shipper.cli.talk import say
+from shipper.cli.splunk_server import open_management, server_options
+from shipper.cli.splunk_verify import verify_command
+from shipper.cli.talk import printable, say
 from shipper.errors import UsageError
+
+if TYPE_CHECKING:
+    from shipper.splunk.setup import Wanted
+
+BAD_NEWS = 1
+_match_index = re.compile(r"(?!.*kvstore)[a-z0-9][a-z0-9_-]{0,79}").fullmatch
+_match_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}").fullmatch
 
 
 @click.group()
 def command() -> None:
     """Set Splunk up, install the add-on, and check what Splunk holds."""
+
+
+command.add_command(verify_command)
 
 
 @command.command("app")
@@ -28,6 +40,7 @@ def app_command(path: Path) -> None:
     Install it in Splunk under Apps, Manage Apps, Install app from file; or with 'connlog splunk setup'.
     """
     from shipper.splunk.addon import APP, ENDINGS, addon_version, pack
+    from shipper.splunk.file import write_whole
 
     if not path.name.endswith(ENDINGS):
         raise UsageError(f"-o {path}: Splunk takes packages named *.tgz, *.tar.gz or *.spl; name it so")
@@ -36,17 +49,107 @@ def app_command(path: Path) -> None:
     say(f"{path}: {APP} {addon_version()}, {len(package)} bytes")
 
 
-def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Put a file in place whole or not at all, with ``mode``. Raises OSError, and then nothing has changed."""
-    handle, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
+@command.command("setup")
+@server_options
+@click.option("--index", required=True, help="The index for the events, made where it is missing.")
+@click.option("--retention", metavar="DURATION", help="How long the index keeps events, such as 365d.")
+@click.option("--index-max", metavar="SIZE", help="How large the index may grow, such as 500GiB.")
+@click.option("--token-name", default="connlog", show_default=True, help="The name of the collector's token.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="Where the token is put, mode 0600, for the output's token_file.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace another token in that file.")
+@click.option(
+    "--allow", multiple=True, metavar="INDEX", help="An index that the token may write to; the index alone by default."
+)
+@click.option("--ack/--no-ack", default=None, help="Whether the token has indexer acknowledgement.")
+@click.option(
+    "--addon",
+    metavar="PLACE",
+    help="The add-on's package: a path on Splunk's own machine, or a URL for Splunk to fetch.",
+)
+@click.option("--no-addon", is_flag=True, help="Leave the add-on and its macro alone.")
+@click.option("--dry-run", is_flag=True, help="Only look, and tell each step.")
+def setup_command(
+    url: str,
+    auth_token_file: Path | None,
+    ca_file: Path | None,
+    insecure: bool,
+    timeout: str,
+    dry_run: bool,
+    **options: object,
+) -> int:
+    """Make Splunk ready: the index, the HTTP Event Collector, its token, the token's file, the add-on.
+
+    It can be run again at any time: what is as it should be is left alone. Exits 1 where something is left to
+    do by hand.
+    """
+    from shipper.splunk.setup import BY_HAND, Setup
+
+    wanted = read_wanted(**options)  # type: ignore[arg-type]  # click gives them by these names
+    splunk = open_management(url, auth_token_file, ca_file, insecure, timeout)
+    left = 0
+    for step in Setup(splunk, wanted, dry_run=dry_run).steps():
+        click.echo(f"{step.state:<8} {step.name:<11} {printable(step.says)}")
+        left += step.state == BY_HAND
+    if left:
+        say(f"{left} {'step is' if left == 1 else 'steps are'} left to do by hand; then run this again")
+        return BAD_NEWS
+    if dry_run:
+        say("nothing was changed")
+    return 0
+
+
+def read_wanted(
+    *,
+    index: str,
+    retention: str | None,
+    index_max: str | None,
+    token_name: str,
+    token_file: Path | None,
+    overwrite: bool,
+    allow: tuple[str, ...],
+    ack: bool | None,
+    addon: str | None,
+    no_addon: bool,
+) -> Wanted:
+    """What the options ask for. Raises UsageError."""
+    from shipper.config.quantity import parse_duration, parse_size
+    from shipper.splunk.setup import Wanted
+
+    for name in (index, *allow):
+        if not _match_index(name):
+            raise UsageError(
+                f"{name!r} is no name of an index; use small letters, digits, _ and -, not _ or - first, not 'kvstore'"
+            )
+    if allow and index not in allow:
+        raise UsageError(f"--allow: the token must be allowed to write to --index {index} too; add --allow {index}")
+    if not _match_name(token_name):
+        raise UsageError(f"--token-name {token_name!r}: use letters, digits, _, . and -")
+    if addon is not None and no_addon:
+        raise UsageError("--addon and --no-addon exclude each other; give one of them")
+    return Wanted(
+        index=index,
+        token_name=token_name,
+        token_file=token_file,
+        overwrite=overwrite,
+        allowed=allow or None,
+        ack=ack,
+        retention_seconds=_quantity("--retention", retention, parse_duration, 1000),
+        index_max_bytes=_quantity("--index-max", index_max, parse_size, 1),
+        addon=None if no_addon else addon or "",
+    )
+
+
+def _quantity(option: str, text: str | None, parse: Callable[[str], int], divisor: int) -> int | None:
+    if text is None:
+        return None
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+        value = parse(text) // divisor
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: {error}") from error
+    if value < 1:
+        raise UsageError(f"{option} {text}: is too little")
+    return value

@@ -6,6 +6,7 @@ make of it is not relied on, and raises here.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -172,6 +173,11 @@ def _stamp(value: Value, form: Value) -> Value:
 
 
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "floor": lambda value: None if (number := number_of(value)) is None else float(math.floor(number)),
+    "substr": lambda value, first, count: (
+        None if value is None else text_of(value)[int(first) - 1 : int(first) - 1 + int(count)]
+    ),
+    "tonumber": lambda value, base: None if value is None else float(int(text_of(value), int(base))),
     "coalesce": lambda *values: next((value for value in values if value is not None), None),
     "in": _among,
     "isnotnull": lambda value: value is not None,
