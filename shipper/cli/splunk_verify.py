@@ -79,7 +79,7 @@ def verify_command(
         DeliveredLedger(config.state.dir / "journal.db", journal_max_bytes=config.state.journal_max_bytes)
     ) as ledger:
         output = find_output(ledger, name)
-        place = find_place(config, output.output, indexes, sourcetypes, hosts)
+        place = find_place(indexes, sourcetypes, hosts)
         splunk = open_management(url, auth_token_file, ca_file, insecure, timeout)
         try:
             inventory = Inventory(splunk, place)
@@ -128,10 +128,8 @@ def find_output(ledger: DeliveredLedger, name: str | None) -> LedgerSummary:
     raise UsageError(f"{what}; give --name with one of: {known}")
 
 
-def find_place(
-    config: Config, name: str, indexes: tuple[str, ...], sourcetypes: tuple[str, ...], hosts: tuple[str, ...]
-) -> Place:
-    """Where the output's events are: as asked, else as the configuration says, else anywhere."""
+def find_place(indexes: tuple[str, ...], sourcetypes: tuple[str, ...], hosts: tuple[str, ...]) -> Place:
+    """Where the output's events are: as asked, else anywhere."""
     from shipper.splunk.inventory import Place
     from shipper.splunk.setup import SOURCETYPE
 

@@ -154,15 +154,13 @@ def _stats(text: str, table: Table) -> Table:
             groups.setdefault(tuple(text_of(row[key]) for key in keys), []).append(row)
     if not keys:
         groups.setdefault((), [])
-    fields = set(keys)
+    fields = set(keys) | {given or name for name, _, given in _AGGREGATE.findall(what)}
     rows: list[Row] = []
+    table.need({field for _, field, _ in _AGGREGATE.findall(what) if field})
     for key, group in sorted(groups.items()):
         made: Row = dict(zip(keys, key, strict=True))
         for name, field, given in _AGGREGATE.findall(what):
-            if field:
-                table.need({field})
             made[given or name] = _aggregate(name, field, group)
-            fields.add(given or name)
         rows.append({k: v for k, v in made.items() if v is not None})
     return Table(rows, fields)
 
