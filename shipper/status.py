@@ -45,6 +45,25 @@ class OutputStatus(Struct, frozen=True):
     """What there is to tell of an output to Splunk."""
 
 
+class NamesStatus(Struct, frozen=True):
+    """The directory of names, where the daemon asks Coder for it. Counts are since the start; times are canonical."""
+
+    url: str
+    last_success: str | None = None
+    last_error: str | None = None
+    """Why Coder can't be asked now; it is tried again."""
+    requests_count: int = 0
+    limited_count: int = 0
+    """Answers that it was asked too much."""
+    learnt_count: int = 0
+    """What told something new of a user, an organization or a workspace."""
+    open_count: int = 0
+    """Ids of the log that nobody has been asked for yet."""
+    failures_count: int = 0
+    notes: list[str] = []
+    """What the token can't see."""
+
+
 class Drift(Struct, frozen=True):
     """Something in the logs that this version of connlog does not know. ``name`` is ``kind:value``, ``count`` in how
     many readings of a file it was met: once for each file and start."""
@@ -87,6 +106,8 @@ class Status(Struct, frozen=True):
     """Why the last reload was refused, or None."""
     reloads_count: int = 0
     """How many reloads have ended, refused ones too."""
+    names: NamesStatus | None = None
+    """The directory of names, or None where Coder is not asked."""
     schema: int = 1
 
 

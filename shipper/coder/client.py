@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -43,17 +43,24 @@ _T = TypeVar("_T")
 class CoderClient:
     """Coder at ``settings.url``. For one thread; ``stop`` ends its waits from another.
 
-    Failures that may pass are tried again up to ``attempts`` times in all.
+    Failures that may pass are tried again up to ``attempts`` times in all. ``beat`` is called before each step with
+    the seconds it may take.
     """
 
     def __init__(
-        self, settings: Coder, *, attempts: int = ATTEMPTS_MAX_COUNT, stop: threading.Event | None = None
+        self,
+        settings: Coder,
+        *,
+        attempts: int = ATTEMPTS_MAX_COUNT,
+        stop: threading.Event | None = None,
+        beat: Callable[[float], None] | None = None,
     ) -> None:
         if not settings.url:
             raise UsageError("no Coder is named: set coder.url in the configuration, or $CODER_URL")
         self._settings = settings
         self._attempts = attempts
         self._stop = stop or threading.Event()
+        self._beat = beat
         self._session: requests.Session | None = None
         self._token = ""
         self._ready_at = 0.0
@@ -121,6 +128,8 @@ class CoderClient:
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:
+            if self._beat is not None:
+                self._beat(RETRY_MAX_SECONDS)
             self._stop.wait(min(seconds, RETRY_MAX_SECONDS))
 
     def _read_token(self) -> str:
@@ -151,6 +160,10 @@ class CoderClient:
         deadline = time.monotonic() + self._settings.timeout_seconds
         limits = (min(CONNECT_SECONDS, self._settings.timeout_seconds), self._settings.timeout_seconds)
         self.requests_count += 1
+        if self._beat is not None:
+            self._beat(2 * self._settings.timeout_seconds)
+        if self._stop.is_set():
+            raise RemoteBusy(f"{what}: not asked any more, since connlog ends")
         try:
             with session.get(
                 what, params=params, headers=headers, timeout=limits, stream=True, allow_redirects=False

@@ -25,6 +25,7 @@ from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus,
 from shipper.timestamp import from_ns
 
 if TYPE_CHECKING:
+    from shipper.service.naming import Naming
     from shipper.web.server import Endpoint
 
 STATUS_SECONDS = 1.0
@@ -94,6 +95,7 @@ class Daemon:
             )
             undo.callback(self._journal.close)
             self._crew = Crew(config, self._journal, self._host, self._fail)
+            self._naming = self._make_naming(config)
             undo.pop_all()
 
     def _work(self) -> int:
@@ -101,6 +103,8 @@ class Daemon:
         log.info("connlog %s reads into %s (process %d)", __version__, self._folder, os.getpid())
         try:
             self._crew.start()
+            if self._naming is not None:
+                self._naming.start()
             self._herald.ready(self._write_status())
             while not self._stop.wait(AT_END_SECONDS if self._crew.at_end else STATUS_SECONDS):
                 if self._stop.take_reload():
@@ -111,6 +115,8 @@ class Daemon:
                     break
             self._state = "stopping"
             self._herald.stopping(self._write_status())
+            if self._naming is not None:
+                self._naming.stop()
             self._crew.end(self._tick_of_the_end)
             self._state = "stopped"
             self._write_status()
@@ -153,6 +159,9 @@ class Daemon:
             self._refused = None
             open_diary(level=config.log.level, form=config.log.format)
             changed = self._crew.swap(config)
+            if config.coder != self._config.coder:
+                self._swap_naming(config)
+                changed.append("coder")
             self._config = config
             log.info("reloaded: %s", ", ".join(changed) if changed else "no input and no output has changed")
             deadline = time.monotonic() + SWAP_SECONDS
@@ -188,7 +197,23 @@ class Daemon:
         if before is not None:
             before.close()
 
+    def _swap_naming(self, config: Config) -> None:
+        """Ask another Coder, or with another token."""
+        if self._naming is not None:
+            self._naming.stop()
+        self._naming = self._make_naming(config)
+        if self._naming is not None:
+            self._naming.start()
+
     # ---- parts ---------------------------------------------------------------------------------
+
+    def _make_naming(self, config: Config) -> Naming | None:
+        if not config.coder.url:
+            return None
+        # Imported here: who asks no Coder shall not pay for it.
+        from shipper.service.naming import Naming
+
+        return Naming(config.coder, self._folder / "index.db")
 
     def _make_folder(self) -> None:
         os.umask(0o027)
@@ -260,6 +285,8 @@ class Daemon:
         gaps_count, gaps = self._journal.gaps(GAPS_MAX_COUNT)
         paused = next((reading.paused for reading in readings if reading.paused is not None), None)
         now = time.monotonic()
+        naming = self._naming
+        pulses = [*self._crew.pulses, *([] if naming is None else [naming.pulse])]
         return Status(
             version=__version__,
             pid=os.getpid(),
@@ -281,10 +308,11 @@ class Daemon:
             quarantine=self._journal.quarantine_size(),
             quarantine_max_bytes=self._config.state.quarantine_max_bytes,
             drift=[Drift(name, from_ns(first), count) for name, first, count in self._journal.drift()],
-            stalled=[pulse.name for pulse in self._crew.pulses if pulse.stalled(now)],
+            stalled=[pulse.name for pulse in pulses if pulse.stalled(now)],
             metrics=None if self._endpoint is None else f"{self._endpoint.url}/metrics",
             refused=self._refused,
             reloads_count=self._reloads_count,
+            names=None if naming is None else naming.status,
         )
 
     def _output_states(self) -> list[OutputStatus]:

@@ -63,6 +63,7 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     yield "OUTPUTS"
     outputs = [[o.name, str(o.pending), _moment(o.last_success), o.last_error or ""] for o in status.outputs]
     yield from _columns(["output", "pending", "last success", "last error"], outputs, "none is configured")
+    yield from _names_of(status)
     held = status.quarantine
     if held.count or held.dropped:
         yield ""
@@ -114,6 +115,19 @@ def headline(status: Status) -> str:
         said.insert(0, f"PAUSED: {status.paused}")
     said[:0] = [f"STALLED: {name}" for name in status.stalled]
     return "; ".join(said)
+
+
+def _names_of(status: Status) -> Iterator[str]:
+    names = status.names
+    if names is None:
+        return
+    yield ""
+    yield (
+        f"NAMES  {names.url}  last asked {_moment(names.last_success)}, {names.learnt_count} learnt, "
+        f"{names.open_count} ids open"
+    )
+    for note in (*([names.last_error] if names.last_error else ()), *names.notes):
+        yield f"  ! {note}"
 
 
 def _numbers(c: Counters) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from shipper.journal import Counters
-from shipper.status import OutputStatus, Status
+from shipper.status import NamesStatus, OutputStatus, Status
 from shipper.timestamp import to_ns
 from shipper.web.label import OTHERS, Labels
 
@@ -62,6 +62,15 @@ def _by_output(read: Callable[[OutputStatus], float | None]) -> Callable[[Status
             value = read(output)
             if value is not None:
                 yield (output.name,), value
+
+    return samples
+
+
+def _of_names(read: Callable[[NamesStatus], float | None]) -> Callable[[Status, Reading], Iterator[Sample]]:
+    def samples(status: Status, _: Reading) -> Iterator[Sample]:
+        value = None if status.names is None else read(status.names)
+        if value is not None:
+            yield (), value
 
     return samples
 
@@ -252,6 +261,55 @@ METRICS: tuple[Metric, ...] = (
         (),
         "Entries that made room for newer ones.",
         _one(lambda s: s.quarantine.dropped),
+    ),
+    Metric(
+        "connlog_names_requests_total",
+        "counter",
+        (),
+        "Requests for names to Coder's API since the daemon started; missing where no Coder is asked.",
+        _of_names(lambda n: n.requests_count),
+    ),
+    Metric(
+        "connlog_names_rate_limited_total",
+        "counter",
+        (),
+        "Answers of Coder's that it was asked too much.",
+        _of_names(lambda n: n.limited_count),
+    ),
+    Metric(
+        "connlog_names_learnt_total",
+        "counter",
+        (),
+        "Answers that told something new of a user, an organization or a workspace.",
+        _of_names(lambda n: n.learnt_count),
+    ),
+    Metric(
+        "connlog_names_open_ids",
+        "gauge",
+        (),
+        "Ids of the log for which Coder has not been asked yet.",
+        _of_names(lambda n: n.open_count),
+    ),
+    Metric(
+        "connlog_names_failures_total",
+        "counter",
+        (),
+        "Times that names could not be asked for; each is tried again.",
+        _of_names(lambda n: n.failures_count),
+    ),
+    Metric(
+        "connlog_names_failing",
+        "gauge",
+        (),
+        "1 while names can't be asked for.",
+        _of_names(lambda n: n.last_error is not None),
+    ),
+    Metric(
+        "connlog_names_last_success_timestamp_seconds",
+        "gauge",
+        (),
+        "When Coder last gave names, Unix time; missing before the first.",
+        _of_names(lambda n: _seconds(n.last_success)),
     ),
     Metric(
         "connlog_stalled_threads",

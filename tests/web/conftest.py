@@ -8,7 +8,7 @@ import pytest
 
 from shipper.inputs.input import FileState
 from shipper.journal import Counters, Depth, QuarantineSize
-from shipper.status import Drift, OutputStatus, Status
+from shipper.status import Drift, NamesStatus, OutputStatus, Status
 from shipper.web.server import Endpoint
 
 TIME = "2026-01-02T03:04:05.000000000Z"
@@ -35,6 +35,7 @@ def make_status(**changes: object) -> Status:
         "quarantine": QuarantineSize(2, 40, 1, 6),
         "quarantine_max_bytes": 1 << 20,
         "drift": [Drift("key:Foo", TIME, 2)],
+        "names": NamesStatus("https://coder.example.com", TIME, None, 7, 1, 3, 2, 1),
     }
     return Status(**{**facts, **changes})  # type: ignore[arg-type]
 
