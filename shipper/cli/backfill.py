@@ -12,7 +12,7 @@ import click
 
 from shipper.cli.talk import printable, say
 from shipper.config import FileInput, load_config
-from shipper.config.settings import FORMATS, WRAPPERS
+from shipper.config.inputs import FORMATS, WRAPPERS
 
 if TYPE_CHECKING:
     from shipper.service.backfill import Progress

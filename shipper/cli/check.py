@@ -14,11 +14,12 @@ import click
 from msgspec.structs import replace
 
 from shipper.cli.talk import printable, warn
-from shipper.config import Config, FileInput, Output, SplunkHecOutput, load_config
+from shipper.config import Config, FileInput, JournaldInput, Output, SplunkHecOutput, StdinInput, load_config
 from shipper.config.quantity import duration_text, size_text
 from shipper.errors import InputError, SecretError
 from shipper.inputs.content import PACKED, PlainContent, compression
 from shipper.inputs.discovery import discover
+from shipper.inputs.journalctl import matches_of, refusals
 
 REFUSED_MAX = 20
 """Most files and folders named for one pattern that are not read."""
@@ -49,6 +50,14 @@ def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
     if not config.inputs:
         warnings.append("input: none is given, so nothing will be read; add an [[input]]")
     for number, source in enumerate(config.inputs, start=1):
+        if isinstance(source, StdinInput):
+            yield f"input[{number}]", "stdin, what is piped into connlog run"
+            continue
+        if isinstance(source, JournaldInput):
+            followed = matches_of(source)
+            yield f"input[{number}]", f"journald {' '.join(match.name for match in followed)}"
+            warnings += [f"input[{number}]: {why}" for why in refusals(source)]
+            continue
         files = 0
         for place, pattern in enumerate(source.paths, start=1):
             files += readable(f"input[{number}].paths[{place}]", replace(source, paths=(pattern,)), warnings)

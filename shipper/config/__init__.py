@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from shipper.config.hec import SplunkHecOutput
+from shipper.config.inputs import FileInput, JournaldInput, StdinInput
 from shipper.config.load import load_config
-from shipper.config.settings import Coder, Config, FileInput, IndexOutput, Metrics, Output, State
+from shipper.config.settings import Coder, Config, IndexOutput, Metrics, Output, State
 
 __all__ = [
     "Coder",
     "Config",
     "FileInput",
     "IndexOutput",
+    "JournaldInput",
     "Metrics",
     "Output",
     "SplunkHecOutput",
     "State",
+    "StdinInput",
     "load_config",
 ]

@@ -14,8 +14,9 @@ from pathlib import Path
 from msgspec import NODEFAULT, Struct
 
 from shipper.config.hec import SplunkHecOutput
+from shipper.config.inputs import FileInput, JournaldInput, StdinInput
 from shipper.config.option import slots
-from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, Coder, FileInput, IndexOutput, Log, Metrics, State
+from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, Coder, IndexOutput, Log, Metrics, State
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 WIDTH = 100
@@ -24,6 +25,8 @@ EXAMPLE_HEC = SplunkHecOutput(endpoints=("https://splunk.example.com:8088",), to
 _SECTIONS: tuple[tuple[str, Struct], ...] = (
     ("[state]", DEFAULT_STATE),
     ("[[input]]", DEFAULT_INPUTS[0]),
+    ("[[input]]", JournaldInput(units=("coder.service",))),
+    ("[[input]]", StdinInput()),
     ("[[output]]", DEFAULT_OUTPUTS[0]),
     ("[[output]]", EXAMPLE_HEC),
     ("[metrics]", Metrics()),
@@ -34,6 +37,10 @@ _TITLES: dict[type[Struct], str] = {
     State: "Where connlog keeps what it must not lose.",
     FileInput: "Files that coderd, or what collects its output, appends to. One table for each group of files; "
     "without any, the one below.",
+    JournaldInput: "Units and other programs whose output systemd's journal has; it is read with journalctl, so the "
+    "daemon's user must be in the group systemd-journal.",
+    StdinInput: "What is piped into the daemon: coderd 2>&1 | connlog run. Once only; at its end, and if it is the only "
+    "input, what was read is delivered to every output, and the daemon ends.",
     IndexOutput: "The local searchable index, which connlog search and connlog tail ask. Without any output, this one.",
     SplunkHecOutput: "Splunk, by its HTTP Event Collector. One table for each place that events go to; see docs/splunk.md.",
     Metrics: "Where the daemon answers Prometheus and health checks.",
@@ -103,16 +110,19 @@ def page() -> str:
 def _page_lines() -> Iterator[str]:
     for header, settings in _SECTIONS:
         kind = getattr(settings, "type", "")
-        yield f"## `{header}`" + (f" of type `{kind}`" if header == "[[output]]" else "")
+        yield f"## `{header}`" + (f" of type `{kind}`" if kind and settings is not DEFAULT_INPUTS[0] else "")
         yield f"\n{_TITLES[type(settings)]}\n"
         yield "| key | default | takes | meaning |"
         yield "|---|---|---|---|"
         for slot in slots(type(settings)):
             option = slot.option
             value = option.kind.write(getattr(settings, slot.field))
-            given = slot.default is NODEFAULT and option.key != "dir"
-            where = f"none, such as `{value}`" if header == "[[output]]" else f"none; `{value}` where no input is given"
-            default = where if given else f"`{value}`"
+            default = f"`{value}`"
+            if slot.default is NODEFAULT and option.key != "dir":
+                example = f"none, such as {default}"
+                default = example if header == "[[output]]" else f"none; {default} where no input is given"
+            elif slot.default is not NODEFAULT and isinstance(settings, JournaldInput):
+                default = f"`{option.kind.write(slot.default)}`"
             yield f"| `{option.key}` | {default} | {option.kind.says} | {option.prose} |"
 
 

@@ -70,7 +70,8 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _text(value: object, example: str) -> str:
+def text_of(value: object, example: str) -> str:
+    """The value, which must be text; raises ValueError with ``example`` for what to write."""
     if not isinstance(value, str):
         raise ValueError(f"must be text in quotes, not {toml_name(value)}; write it as {example}")
     if "\0" in value:
@@ -89,7 +90,7 @@ class Choice(Struct, frozen=True):
         return "one of " + ", ".join(f'`"{word}"`' for word in self.words) if self.words[1:] else f'`"{self.words[0]}"`'
 
     def read(self, value: object, base: Base) -> str:
-        text = _text(value, quoted(self.words[0]))
+        text = text_of(value, quoted(self.words[0]))
         if text in self.words:
             return text
         known = ", ".join(quoted(word) for word in self.words)
@@ -120,7 +121,7 @@ class Duration(Struct, frozen=True):
         return bounds + ', or `"forever"`' if self.endless else bounds
 
     def read(self, value: object, base: Base) -> int | float | None:
-        text = _text(value, f'"{duration_text(self.least_ms)}"')
+        text = text_of(value, f'"{duration_text(self.least_ms)}"')
         if self.endless and text == "forever":
             return None
         try:
@@ -151,7 +152,7 @@ class Size(Struct, frozen=True):
         return f"a size from `{size_text(self.least_bytes)}` to `{size_text(self.most_bytes)}`"
 
     def read(self, value: object, base: Base) -> int:
-        text = _text(value, f'"{size_text(self.least_bytes)}"')
+        text = text_of(value, f'"{size_text(self.least_bytes)}"')
         try:
             size = parse_size(text)
         except ValueError as error:
@@ -173,7 +174,7 @@ class Folder(Struct, frozen=True):
         return "the path of a folder"
 
     def read(self, value: object, base: Base) -> Path:
-        text = _text(value, '"/var/lib/connlog"')
+        text = text_of(value, '"/var/lib/connlog"')
         if not text:
             raise ValueError("is empty; write the path of a folder or remove the line")
         return Path(base.absolute(text))
@@ -192,7 +193,7 @@ class OptionalFile(Struct, frozen=True):
         return 'the path of a file, or `""`'
 
     def read(self, value: object, base: Base) -> Path | None:
-        text = _text(value, '"/etc/connlog/token"' if self.secret else '"/etc/ssl/certs/own-ca.pem"')
+        text = text_of(value, '"/etc/connlog/token"' if self.secret else '"/etc/ssl/certs/own-ca.pem"')
         if not text:
             return None
         if self.secret and base.credentials is not None and not text.startswith(("/", "~")):
@@ -213,7 +214,7 @@ class WebAddress(Struct, frozen=True):
         return 'an https address, or `""`'
 
     def read(self, value: object, base: Base) -> str:
-        text = _text(value, '"https://coder.example.com"')
+        text = text_of(value, '"https://coder.example.com"')
         return read_web_address(text) if text else ""
 
     def write(self, value: str) -> str:
@@ -249,7 +250,7 @@ class Globs(Struct, frozen=True):
         return tuple(patterns)
 
     def _pattern(self, item: object, base: Base) -> str:
-        text = _text(item, '"*.gz"' if self.names else '"/var/log/coder/*.log"')
+        text = text_of(item, '"*.gz"' if self.names else '"/var/log/coder/*.log"')
         if not text:
             raise ValueError("is empty; write a pattern or remove it")
         return text if self.names and "/" not in text else base.absolute(text)
@@ -266,7 +267,7 @@ class Zone(Struct, frozen=True):
         return "the name of a time zone"
 
     def read(self, value: object, base: Base) -> str:
-        text = _text(value, '"Europe/Berlin"')
+        text = text_of(value, '"Europe/Berlin"')
         if text == "UTC":  # needs no zone database, which a small container may lack
             return text
         try:
@@ -289,7 +290,7 @@ class Address(Struct, frozen=True):
         return 'a host and a port, or `""`'
 
     def read(self, value: object, base: Base) -> str:
-        text = _text(value, '"127.0.0.1:9464"')
+        text = text_of(value, '"127.0.0.1:9464"')
         if text:
             try:
                 split_address(text)

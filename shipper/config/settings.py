@@ -12,22 +12,19 @@ from typing import Annotated
 from msgspec import Struct
 
 from shipper.config.hec import SplunkHecOutput
+from shipper.config.inputs import FileInput, Input, JournaldInput, StdinInput
 from shipper.config.option import (
     Address,
     Choice,
     Duration,
     Folder,
-    Globs,
     Option,
     OptionalFile,
     Size,
     WebAddress,
-    Zone,
 )
 
 _SECOND_MS, _DAY_MS = 1000, 86_400_000
-FORMATS = ("auto", "json", "human", "stackdriver")
-WRAPPERS = ("auto", "none", "docker", "cri", "journald", "syslog")
 
 
 class State(Struct, frozen=True):
@@ -74,83 +71,6 @@ class State(Struct, frozen=True):
         int,
         Option("delivered_retention", Duration(3600 * _SECOND_MS, 36500 * _DAY_MS), "How long that ledger goes back."),
     ] = 30 * 86400
-
-
-class FileInput(Struct, frozen=True, kw_only=True):
-    """Files that coderd, or what collects its output, appends to."""
-
-    type: Annotated[
-        str, Option("type", Choice(("file",), later=("journald", "stdin")), "The type of the input; must be given.")
-    ] = "file"
-    paths: Annotated[
-        tuple[str, ...],
-        Option(
-            "paths",
-            Globs(least=1),
-            "Which files to follow, as glob patterns (`**` for any depth); files that appear later are picked up, "
-            "renamed ones are read to their end. A relative pattern starts at the folder of this file.",
-        ),
-    ]
-    exclude: Annotated[
-        tuple[str, ...],
-        Option(
-            "exclude",
-            Globs(names=True),
-            "Which of them to leave out. A pattern without a slash is matched with the file's name, one with a slash "
-            "with its whole path.",
-        ),
-    ] = ("*.gz", "*.bz2", "*.xz", "*.zst")
-    format: Annotated[
-        str,
-        Option(
-            "format",
-            Choice(FORMATS),
-            "The form of coderd's lines; auto decides for each entry, and files may mix them.",
-        ),
-    ] = "auto"
-    wrapper: Annotated[
-        str,
-        Option(
-            "wrapper",
-            Choice(WRAPPERS),
-            "What was put around coderd's lines on their way; auto finds out for each file.",
-        ),
-    ] = "auto"
-    tz: Annotated[
-        str,
-        Option(
-            "tz",
-            Zone(),
-            "The time zone of stamps that name none. coderd always writes UTC; this is for logs that something else "
-            "stamped anew.",
-        ),
-    ] = "UTC"
-    line_max_bytes: Annotated[
-        int,
-        Option(
-            "line_max",
-            Size(4 << 10, 64 << 20),
-            "The longest entry that is read. A longer one is cut, kept as malformed and counted, and reading goes on "
-            "behind it.",
-        ),
-    ] = 1 << 20
-    poll_seconds: Annotated[
-        float,
-        Option(
-            "poll",
-            Duration(50, 3600 * _SECOND_MS, whole=False),
-            "How often files are looked at, at the latest; a change that the system reports is read at once.",
-        ),
-    ] = 1.0
-    read_from: Annotated[
-        str,
-        Option(
-            "read_from",
-            Choice(("start", "end")),
-            "Where to begin in a file that was there before connlog's first start; a known file goes on where it was "
-            "left, and a new one is read from its start.",
-        ),
-    ] = "start"
 
 
 class IndexOutput(Struct, frozen=True):
@@ -263,14 +183,14 @@ class Config(Struct, frozen=True):
 
     path: Path | None
     state: State
-    inputs: tuple[FileInput, ...]
+    inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     metrics: Metrics = Metrics()
     coder: Coder = Coder()
     log: Log = Log()
 
 
-DEFAULT_INPUTS = (FileInput(paths=("/var/log/coder/*.log",)),)
+DEFAULT_INPUTS: tuple[Input, ...] = (FileInput(paths=("/var/log/coder/*.log",)),)
 DEFAULT_OUTPUTS = (IndexOutput(),)
-INPUT_TYPES: dict[str, type[FileInput]] = {"file": FileInput}
+INPUT_TYPES: dict[str, type[Input]] = {"file": FileInput, "journald": JournaldInput, "stdin": StdinInput}
 OUTPUT_TYPES: dict[str, type[Output]] = {"index": IndexOutput, "splunk_hec": SplunkHecOutput}

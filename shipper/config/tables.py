@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec import NODEFAULT, Struct
 
+from shipper.config.inputs import JournaldInput, StdinInput
 from shipper.config.option import Base, Choice, ListError, quoted, slots, toml_name
 from shipper.config.place import Key
 from shipper.config.settings import (
@@ -54,6 +55,8 @@ class TableReader:
         log = self._table("log", Log, tables)
         inputs = self._many("input", INPUT_TYPES, tables)
         outputs = self._many("output", OUTPUT_TYPES, tables)
+        for number in [n for n, source in inputs.items() if isinstance(source, StdinInput)][1:]:
+            self._problem(("input", number), "is a second stdin, and there is but one; remove it")
         for number in [n for n, output in outputs.items() if output.type == "index"][1:]:
             self._problem(("output", number), "is a second index, and there can be but one; remove it")
         names: set[str] = set()
@@ -149,7 +152,13 @@ class TableReader:
             elif slot.default is NODEFAULT and slot.field not in fallback:
                 self._problem(where, f"is missing; write {slot.option.key} = …, {slot.option.kind.says}")
                 sound = False
-        return struct(**values) if sound else None
+        if not sound:
+            return None
+        settings = struct(**values)
+        if isinstance(settings, JournaldInput) and (problem := settings.problem()) is not None:
+            self._problem((*key, problem[0]), problem[1])
+            return None
+        return settings
 
     def _unknown(self, key: Key, table: dict[str, Any], known: Iterable[str]) -> None:
         for name in table:

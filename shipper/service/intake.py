@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from shipper.config import Config, FileInput
+from shipper.config import Config, FileInput, JournaldInput, StdinInput
 from shipper.extraction import Extractor
 from shipper.inputs.files import Files
 from shipper.inputs.input import Input
+from shipper.inputs.journald import Journald
+from shipper.inputs.stdin import KEY, SOURCE, Stdin
 from shipper.inputs.tailer import Tailer
 from shipper.journal import Journal
 from shipper.record import Source
@@ -16,17 +19,36 @@ from shipper.service.reading import Reading
 
 def open_readings(config: Config, journal: Journal, host: str, appended: Callable[[], None]) -> list[Reading]:
     """A reading for each input, all files together as one. ``appended`` is called when outputs have something to do."""
-    watches = list(config.inputs)
+    watches = [watch for watch in config.inputs if isinstance(watch, FileInput)]
     readings: list[Reading] = []
     if watches:
-
-        def make_files() -> Input:
-            make_extractor = FileExtractors(host)
-            tailer = Tailer(watches, journal.positions(), make_extractor, fresh=journal.fresh, host=host)
-            return Files(tailer, watches)
-
-        readings.append(Reading("files", make_files, journal, appended, settings=watches))
+        readings.append(
+            Reading("files", partial(_make_files, watches, journal, host), journal, appended, settings=watches)
+        )
+    journals = [watch for watch in config.inputs if isinstance(watch, JournaldInput)]
+    for number, followed in enumerate(journals, start=1):
+        name = "journald" if len(journals) == 1 else f"journald-{number}"
+        readings.append(
+            Reading(name, partial(_make_journald, followed, journal, host), journal, appended, settings=followed)
+        )
+    for piped in config.inputs:
+        if isinstance(piped, StdinInput):
+            make_stdin = partial(_make_stdin, piped, journal, host)
+            readings.append(Reading(SOURCE, make_stdin, journal, appended, lasting=False, settings=piped))
     return readings
+
+
+def _make_files(watches: Sequence[FileInput], journal: Journal, host: str) -> Input:
+    tailer = Tailer(watches, journal.positions(), FileExtractors(host), fresh=journal.fresh, host=host)
+    return Files(tailer, watches)
+
+
+def _make_journald(watch: JournaldInput, journal: Journal, host: str) -> Input:
+    return Journald(watch, journal.feeds(), journal.counters().keys(), host)
+
+
+def _make_stdin(watch: StdinInput, journal: Journal, host: str) -> Input:
+    return Stdin(watch, journal.feeds().get(KEY), host)
 
 
 class FileExtractors:

@@ -131,7 +131,8 @@ class Reading:
                 self.paused = str(error)
                 self._tell_growth()
                 if stopping:
-                    log.warning("stopping with lines read that are not in the journal; they are read again next time")
+                    what = "they are read again next time" if self.lasting else "and nobody can read them again"
+                    log.warning("stopping with lines read that are not in the journal; %s", what)
                     return
                 self._stop.wait(RETRY_SECONDS)
                 continue

@@ -11,8 +11,10 @@ from fnmatch import fnmatch
 
 from msgspec import Struct
 
-from shipper.config import FileInput
+from shipper.config import FileInput, JournaldInput
+from shipper.config.inputs import Input
 from shipper.framing.chain import Entry
+from shipper.inputs.journalctl import matches_of
 from shipper.journal import Mended, Quarantine, Quarantined, Renewed
 from shipper.recognition import Recogniser
 from shipper.record import Malformed, Record, Source
@@ -35,7 +37,7 @@ class Replayed(Struct):
 class Replay:
     """Replays entries of ``quarantine``, each with the options of the input among ``inputs`` that names its file."""
 
-    def __init__(self, quarantine: Quarantine, inputs: Sequence[FileInput]) -> None:
+    def __init__(self, quarantine: Quarantine, inputs: Sequence[Input]) -> None:
         self._quarantine = quarantine
         self._inputs = inputs
         self._recognisers: dict[tuple[str | None, str | None, str | None, str], Recogniser] = {}
@@ -96,6 +98,12 @@ class Replay:
     def _options(self, path: str) -> tuple[str, str]:
         """Format and zone of the first input that names the file; the usual ones where none does any more."""
         for watch in self._inputs:
-            if any(fnmatch(path, pattern) for pattern in watch.paths):
+            if isinstance(watch, FileInput):
+                names = any(fnmatch(path, pattern) for pattern in watch.paths)
+            elif isinstance(watch, JournaldInput):
+                names = any(path == match.source for match in matches_of(watch))
+            else:
+                names = path == watch.type
+            if names:
                 return watch.format, watch.tz
         return "auto", "UTC"

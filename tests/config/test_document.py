@@ -11,15 +11,16 @@ from msgspec.structs import fields, replace
 
 from shipper.config.document import EXAMPLE_HEC, main, page, shipped_file
 from shipper.config.hec import SplunkHecOutput
+from shipper.config.inputs import FileInput, JournaldInput, StdinInput
 from shipper.config.load import parse_config
 from shipper.config.option import slots
-from shipper.config.settings import Coder, FileInput, IndexOutput, Log, Metrics, State
+from shipper.config.settings import Coder, IndexOutput, Log, Metrics, State
 from shipper.errors import ConfigError
 from shipper.resource import read_data
 
 ROOT = Path(__file__).parents[2]
 HOME = {"HOME": "/home/someone"}
-STRUCTS = (State, FileInput, IndexOutput, Log, Metrics, Coder, SplunkHecOutput)
+STRUCTS = (State, FileInput, JournaldInput, StdinInput, IndexOutput, Log, Metrics, Coder, SplunkHecOutput)
 
 
 def uncommented(text: str) -> str:
@@ -36,7 +37,8 @@ def test_the_shipped_file_is_the_defaults_as_it_is_and_with_every_option_uncomme
     assert parse_config(shipped_file(), None, HOME) == defaults
     whole = parse_config(uncommented(shipped_file()), None, HOME)
     example = replace(EXAMPLE_HEC, token_file=Path.cwd().parent / "hec-token")
-    assert whole == replace(defaults, outputs=(*defaults.outputs, example))
+    others = (JournaldInput(units=("coder.service",)), StdinInput())
+    assert whole == replace(defaults, inputs=defaults.inputs + others, outputs=(*defaults.outputs, example))
 
 
 @pytest.mark.parametrize("struct", STRUCTS)

@@ -87,8 +87,8 @@ paths = [
 poll = "10ms"
 tz = "Europe/Berln"
 [[input]]
-type = "journald"
-units = ["ignored until the type is there"]
+type = "journal"
+units = ["ignored until the type is right"]
 [[input]]
 paths = ["a"]
 [[output]]
@@ -107,8 +107,8 @@ listen = "localhost"
         "/etc/c.toml:10: input[1].paths[3]: is empty; write a pattern or remove it",
         '/etc/c.toml:12: input[1].poll: "10ms" is out of bounds; write a duration between 50ms and 1h',
         '/etc/c.toml:13: input[1].tz: "Europe/Berln" is no time zone known here; did you mean "Europe/Berlin"?',
-        '/etc/c.toml:15: input[2].type: "journald" isn\'t built into this version yet; use "file"',
-        '/etc/c.toml:17: input[3].type: is missing; write type = "file"',
+        '/etc/c.toml:15: input[2].type: "journal" is not known; did you mean "journald"?',
+        '/etc/c.toml:17: input[3].type: is missing; write type = "file" or type = "journald" or type = "stdin"',
         '/etc/c.toml:23: output[2].retention: "1500ms" is out of bounds; write a duration between 1m and 36500d',
         '/etc/c.toml:25: metrics.listen: "localhost" has no port; write it as "127.0.0.1:9464"',
         '/etc/c.toml:26: outputs: is not known; did you mean "output"?',
@@ -122,6 +122,23 @@ listen = "localhost"
         ("[input]", "1: input: must be a list of tables; write [[input]] with two brackets on each side"),
         ("input = [1]", "1: input[1]: must be a table, not a number; write [[input]] and its keys below"),
         ("[[input]]\ntype = 'file'", "1: input[1].paths: is missing; write paths = …, a list of glob patterns"),
+        ("[[input]]\ntype = 'journald'", '1: input[1].units: says nothing to follow; write units = ["coder.service"]'),
+        (
+            "[[input]]\ntype = 'journald'\nunits = ['']",
+            '3: input[1].units[1]: "" is no name; write one such as "coder.service"',
+        ),
+        (
+            "[[input]]\ntype = 'journald'\nunits = ['a', 'a']",
+            '3: input[1].units[2]: "a" is there twice; remove one',
+        ),
+        (
+            "[[input]]\ntype = 'journald'\nunits = 'a'",
+            '3: input[1].units: must be a list, not text; write it as ["coder.service"]',
+        ),
+        (
+            "[[input]]\ntype = 'stdin'\n[[input]]\ntype = 'stdin'",
+            "3: input[2]: is a second stdin, and there is but one; remove it",
+        ),
         ("[[input]]\ntype = 'flie'\nx = 1", '2: input[1].type: "flie" is not known; did you mean "file"?'),
         (
             "[[output]]\ntype = 'splunk'",
