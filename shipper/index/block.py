@@ -1,13 +1,17 @@
 """Blocks: whole records and their original lines, packed together, so that each comes back as it was.
 
-A block is a zstandard frame of a msgpack array of byte strings: record, original, record, original, …
-Records of one time resemble each other: together they take a third of what they take one by one.
+A block is three zstandard frames behind a head: the originals with a line end behind each, their lengths as
+32-bit numbers, and the encoded records as a msgpack array. So a pattern is looked for in all originals at
+once, and a row is read without them. Records of one time resemble each other: together they take a third of what
+they take one by one.
 """
 
 from __future__ import annotations
 
+import struct
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import msgspec
 import zstandard
@@ -18,7 +22,7 @@ BLOCK_EVENTS_MAX = 256
 BLOCK_BYTES_MAX = 4 << 20
 """Most bytes of records and originals in one block, but for a single event that alone has more."""
 FRAME_BYTES_MAX = 1 << 30
-LEVEL = 3
+LEVEL = 1
 CACHE_BLOCKS = 16
 
 _ID = "00000000-0000-0000-0000-000000000000"
@@ -51,6 +55,73 @@ PRIMER = f"{_HUMAN}\n{_JSON}\n{_FULL}".encode()
 """What new indexes are primed with: a block of a single event is nearly as small as its share of a full one."""
 
 
+_HEAD = struct.Struct(">BIII")
+_FORM = 2
+"""The first byte of a block in two frames; one of the older kind, which is a single frame, begins with zstandard's mark."""
+
+
+class Block:
+    """One block, of which each part is unpacked when it is first asked for; ValueError where that part is damaged."""
+
+    def __init__(self, codec: BlockCodec, data: bytes) -> None:
+        self._codec, self._data = codec, data
+        self._originals: list[bytes] | None = None
+        if data[:1] == bytes((_FORM,)):
+            try:
+                _, events, self._length, self._split = _HEAD.unpack_from(data)
+            except struct.error as error:
+                raise ValueError(str(error)) from error
+            self.events = int(events)
+            self._rests: list[bytes] | None = None
+        else:
+            items = codec.unpack(data)
+            self.events = len(items) // 2
+            self._rests, self._originals = items[::2], items[1::2]
+
+    def __len__(self) -> int:
+        return self.events
+
+    def text(self) -> bytes:
+        """All originals, a line end behind each."""
+        if self._originals is not None:
+            return b"".join(original + b"\n" for original in self._originals)
+        return self._codec.inflate(self._data[_HEAD.size : _HEAD.size + self._split])
+
+    def originals(self) -> list[bytes]:
+        """The original entries of all its events."""
+        if self._originals is None:
+            text = self.text()
+            packed = self._codec.inflate(self._data[_HEAD.size + self._split :][: self._length])
+            lengths = struct.unpack(f"<{len(packed) // 4}I", packed[: len(packed) // 4 * 4])
+            ends = list(accumulate((length + 1 for length in lengths), initial=0))
+            if len(lengths) != self.events or ends[-1] != len(text):
+                raise ValueError("its originals are not as long as it says")
+            self._originals = [text[begin : end - 1] for begin, end in pairwise(ends)]
+        return self._originals
+
+    def rests(self) -> list[bytes]:
+        """The encoded records of all its events, without their cells."""
+        if self._rests is None:
+            self._rests = self._codec.unpack(self._data[_HEAD.size + self._split + self._length :])
+            if len(self._rests) != self.events:
+                raise ValueError("it does not hold as many records as it says")
+        return self._rests
+
+    def record(self, place: int) -> Record:
+        """The record at ``place`` (from 0), without its cells."""
+        try:
+            return decode_record(self.rests()[place])
+        except (IndexError, msgspec.MsgspecError) as error:
+            raise ValueError(str(error)) from error
+
+    def original(self, place: int) -> bytes:
+        """The original entry at ``place`` (from 0)."""
+        try:
+            return self.originals()[place]
+        except IndexError as error:
+            raise ValueError(str(error)) from error
+
+
 class BlockCodec:
     """Packs and unpacks blocks with the dictionary of one index."""
 
@@ -60,34 +131,45 @@ class BlockCodec:
         self._decompressor = zstandard.ZstdDecompressor(dict_data=known)
         self._unpack = msgspec.msgpack.Decoder(list[bytes])
 
-    def pack(self, items: Sequence[bytes]) -> bytes:
-        """The block of ``items``: records and originals by turns."""
-        return self._compressor.compress(msgspec.msgpack.encode(items))
+    def pack(self, rests: Sequence[bytes], originals: Sequence[bytes]) -> bytes:
+        """The block of encoded records and their originals."""
+        compress = self._compressor.compress
+        text = compress(b"\n".join((*originals, b"")))
+        lengths = compress(struct.pack(f"<{len(originals)}I", *map(len, originals)))
+        head = _HEAD.pack(_FORM, len(rests), len(lengths), len(text))
+        return b"".join((head, text, lengths, compress(msgspec.msgpack.encode(rests))))
+
+    def inflate(self, data: bytes) -> bytes:
+        """One frame; raises ValueError where it is damaged."""
+        try:
+            return self._decompressor.decompress(data, max_output_size=FRAME_BYTES_MAX)
+        except (zstandard.ZstdError, MemoryError) as error:
+            raise ValueError(str(error)) from error
 
     def unpack(self, data: bytes) -> list[bytes]:
-        """The items of a block; raises ValueError where it is damaged."""
+        """The items of a frame that holds a list; raises ValueError where it is damaged."""
         try:
-            return self._unpack.decode(self._decompressor.decompress(data, max_output_size=FRAME_BYTES_MAX))
-        except (zstandard.ZstdError, msgspec.MsgspecError, MemoryError) as error:
+            return self._unpack.decode(self.inflate(data))
+        except (msgspec.MsgspecError, MemoryError) as error:
             raise ValueError(str(error)) from error
 
 
 class BlockCache:
-    """The blocks last used, unpacked: neighbours in an answer mostly share one. Holds at most ``CACHE_BLOCKS``."""
+    """The blocks last used: neighbours in an answer mostly share one. Holds at most ``CACHE_BLOCKS``."""
 
     def __init__(self) -> None:
-        self._blocks: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._blocks: OrderedDict[int, Block] = OrderedDict()
 
-    def holding(self, event: int) -> tuple[int, list[bytes]] | None:
-        """The block that holds ``event``: the number of its first event, and its items."""
-        for block, items in reversed(self._blocks.items()):
-            if block <= event < block + len(items) // 2:
-                self._blocks.move_to_end(block)
-                return block, items
+    def holding(self, event: int) -> tuple[int, Block] | None:
+        """The block that holds ``event``, behind the number of its first event."""
+        for first, block in reversed(self._blocks.items()):
+            if first <= event < first + len(block):
+                self._blocks.move_to_end(first)
+                return first, block
         return None
 
-    def put(self, block: int, items: list[bytes]) -> None:
-        self._blocks[block] = items
+    def put(self, first: int, block: Block) -> None:
+        self._blocks[first] = block
         if len(self._blocks) > CACHE_BLOCKS:
             self._blocks.popitem(last=False)
 
@@ -95,31 +177,20 @@ class BlockCache:
         self._blocks.clear()
 
 
-def group_blocks(records: Sequence[bytes], originals: Sequence[bytes]) -> list[list[bytes]]:
-    """Encoded records and originals as the items of blocks, each within the bounds, in order."""
-    blocks: list[list[bytes]] = []
-    size = BLOCK_BYTES_MAX + 1
-    for record, original in zip(records, originals, strict=True):
-        length = len(record) + len(original)
-        if size + length > BLOCK_BYTES_MAX or len(blocks[-1]) >= 2 * BLOCK_EVENTS_MAX:
-            blocks.append([])
-            size = 0
-        blocks[-1] += (record, original)
-        size += length
+def group_blocks(rests: Sequence[bytes], originals: Sequence[bytes]) -> list[slice]:
+    """The events of each block, within the bounds, in order."""
+    lengths = [len(rest) + len(original) for rest, original in zip(rests, originals, strict=True)]
+    blocks: list[slice] = []
+    for first in range(0, len(lengths), BLOCK_EVENTS_MAX):
+        last = min(first + BLOCK_EVENTS_MAX, len(lengths))
+        if sum(lengths[first:last]) <= BLOCK_BYTES_MAX:
+            blocks.append(slice(first, last))
+            continue
+        begin, size = first, 0
+        for place in range(first, last):
+            if size and size + lengths[place] > BLOCK_BYTES_MAX:
+                blocks.append(slice(begin, place))
+                begin, size = place, 0
+            size += lengths[place]
+        blocks.append(slice(begin, last))
     return blocks
-
-
-def record_at(items: Sequence[bytes], place: int) -> Record:
-    """The record at ``place`` (from 0) of a block, without its cells; raises ValueError where there is none."""
-    try:
-        return decode_record(items[2 * place])
-    except (IndexError, msgspec.MsgspecError) as error:
-        raise ValueError(str(error)) from error
-
-
-def original_at(items: Sequence[bytes], place: int) -> bytes:
-    """The original entry at ``place`` (from 0) of a block; raises ValueError where there is none."""
-    try:
-        return items[2 * place + 1]
-    except IndexError as error:
-        raise ValueError(str(error)) from error

@@ -20,7 +20,16 @@ from shipper.directory.lookup import Directory, Match
 from shipper.index.person import bounded, meaning
 from shipper.index.schema import COLUMNS, KEY_BYTES, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, STATE_NAMES, UNKNOWN
 from shipper.index.segment import segments
-from shipper.index.sql import GET_FACT, LAST_GAP, WORDS_ALL, WORDS_CONTAINING, WORDS_OF_COLUMN
+from shipper.index.shortcut import Held, Keyed, Numbered, Probe, find, of_places
+from shipper.index.sql import (
+    CONNECTIONS_BY_REQUEST,
+    GET_FACT,
+    LAST_GAP,
+    WORDS_ALL,
+    WORDS_CONTAINING,
+    WORDS_EQUAL,
+    WORDS_OF_COLUMN,
+)
 from shipper.index.word import pack_id, request_number
 from shipper.query.filter import (
     Addresses,
@@ -65,8 +74,10 @@ _NOTHING = "0"
 
 
 class Condition(Struct):
-    """An expression with its parameters; ``notes`` are sentences that belong to the answer."""
+    """An expression with its parameters; ``source`` is the table as it stands after FROM; ``notes`` are sentences
+    that belong to the answer."""
 
+    source: str
     text: str
     parameters: list[object]
     notes: list[str]
@@ -82,6 +93,7 @@ class Compiler:
         self._now_ns = now_ns
         self._parameters: list[object] = []
         self._notes: list[str] = []
+        self._probes: list[Probe] | None = []
         gap = database.execute(LAST_GAP).fetchone()[0]
         self._gap_ns: int | None = gap
 
@@ -91,11 +103,23 @@ class Compiler:
         Raises QueryError for a type or method that is neither known nor present.
         """
         self._parameters, self._notes = [], []
-        parts = [self._term(term) for term in filter_.terms]
+        shortcuts: list[list[Probe]] = []
+        parts = []
+        for term in filter_.terms:
+            self._probes = []
+            parts.append(self._term(term))
+            if self._probes is not None and not term.negated:  # type: ignore[redundant-expr]  # a term's method sets it
+                shortcuts.append(self._probes)
         for bound, operator in ((since_ns, ">="), (until_ns, "<=")):
             if bound is not None:
                 parts.append(f"{self._time} {operator} {self._put(_clamp(bound))}")
-        return Condition(" AND ".join(parts) or "1", self._parameters, list(dict.fromkeys(self._notes)))
+        source = self._target
+        if self._target == CONNECTIONS:
+            found = [few for probes in shortcuts if (few := find(self._database, probes)) is not None]
+            if found:
+                source = "connections NOT INDEXED"  # but by number, of which there are few
+                parts.append(f"id IN {self._list(min(found, key=len))}")
+        return Condition(source, " AND ".join(parts) or "1", self._parameters, list(dict.fromkeys(self._notes)))
 
     @property
     def _time(self) -> str:
@@ -116,13 +140,27 @@ class Compiler:
         return f"(SELECT value FROM json_each({self._put(json.dumps(values))}))"  # noqa: S608  # own names
 
     def _equals(self, column: str, values: tuple[str, ...]) -> str:
-        return _holds(column, f"(SELECT id FROM words WHERE {_FOLD} IN {self._list(values)})")  # noqa: S608  # own names
+        listed = json.dumps(values)
+        return self._holds(column, [row[0] for row in self._database.execute(WORDS_EQUAL, (listed, listed))])
+
+    def _holds(self, column: str, ids: list[int]) -> str:
+        """That a column holds one of these words."""
+        if column in PLACE_COLUMNS:
+            ids, column = of_places(self._database, column, ids), "place"
+        if self._probes is not None:
+            self._probes.append(Held(column, ids))
+        return _among(column, self._list(ids))
+
+    def _walked(self, text: str) -> str:
+        """A condition that no index helps with."""
+        self._probes = None
+        return text
 
     def _apps(self, column: str, names: tuple[str, ...]) -> str:
         """That a column of kinds holds one of the names of apps, as Coder compares them: ``-`` is ``_``."""
         # Only the words that kinds use: the comparison can't use the words' index.
         words = f"SELECT id FROM words WHERE id IN (SELECT {column} FROM kinds)"  # noqa: S608  # own names
-        return _holds(column, f"({words} AND replace({_FOLD}, '-', '_') IN {self._list(names)})")
+        return self._walked(_among(column, f"({words} AND replace({_FOLD}, '-', '_') IN {self._list(names)})"))
 
     def _words(self, found: list[tuple[int, int]]) -> list[str]:
         """For each column that uses one of the words (id, uses): that it holds one."""
@@ -130,7 +168,7 @@ class Compiler:
         for bit, column in enumerate(COLUMNS):
             ids = [word for word, uses in found if uses >> bit & 1]
             if ids:
-                parts.append(_holds(column, self._list(ids)))
+                parts.append(self._holds(column, ids))
         return parts
 
     def _of_connection(self, text: str) -> str:
@@ -151,16 +189,30 @@ class Compiler:
             low, high = bytes.fromhex(f"{digits:0<32}"), bytes.fromhex(f"{digits:f<32}")
             parts.append(self._of_event(self._between(EVENTS, "event", low, high)))
             parts.append(self._of_connection(self._between(CONNECTIONS, "connection_id", low, high)))
-        parts.append(f"session = {self._put(pack_id(term.text))}")
-        if isinstance(pack_id(term.text), bytes):
-            parts.append(self._of_event(f"request = {self._put(request_number(term.text))}"))
+        packed = pack_id(term.text) or ""
+        parts.append(f"session = {self._put(packed)}")
+        if self._probes is not None:
+            self._probes.append(Keyed(CONNECTIONS, "session", packed, packed))
+        if isinstance(packed, bytes):
+            parts.append(self._of_request(request_number(term.text)))
         matches, more = self._directory.containing(term.text)
         if more:
             self._notes.append(f"more names hold {term.text} than are looked for; give more of it")
         return self._any([*parts, *self._people(matches)])
 
+    def _of_request(self, number: int | None) -> str:
+        if self._target == EVENTS:
+            return f"request = {self._put(number)}"
+        rows = self._database.execute(CONNECTIONS_BY_REQUEST, (number, -1))
+        found = [row[0] for row in rows]
+        if self._probes is not None:
+            self._probes.append(Numbered(found))
+        return f"id IN {self._list(found)}"
+
     def _between(self, table: str, column: str, low: bytes, high: bytes) -> str:
         """That an id lies between two, by the index that is cut into segments."""
+        if self._probes is not None:
+            self._probes.append(Keyed(table, column, low, high))
         among = self._put(segments(self._database, table))
         ends = f"{self._put(low[:KEY_BYTES])} AND {self._put(high[:KEY_BYTES])}"
         return (
@@ -190,7 +242,7 @@ class Compiler:
             for word, uses in self._database.execute(WORDS_CONTAINING, (value,))
             if uses & bit
         ]
-        return f"reason IN {self._list(found)}"
+        return self._holds("reason", found)
 
     def ids(self, term: Ids) -> str:
         if term.key == "workspace_id":
@@ -256,10 +308,13 @@ class Compiler:
             network = ipaddress.ip_network(text)
             low, high = network.network_address.packed, network.broadcast_address.packed
             parts.append(f"length(packed) = {len(low)} AND packed BETWEEN {self._put(low)} AND {self._put(high)}")
-        return f"ip IN (SELECT id FROM words WHERE {self._any(parts)})"  # noqa: S608  # own names
+        parameters = [self._parameters.pop() for _ in range(2 * len(parts))][::-1]
+        statement = f"SELECT id FROM words WHERE packed IS NOT NULL AND ({self._any(parts)})"  # noqa: S608  # own names
+        return self._holds("ip", [row[0] for row in self._database.execute(statement, parameters)])
 
     def numbers(self, term: Numbers) -> str:
         parts = []
+        self._walked("")
         for one in term.comparisons:
             value = _clamp(one.value)
             if term.key == "code":
@@ -271,13 +326,16 @@ class Compiler:
         return self._any(parts)
 
     def moment(self, term: Moment) -> str:
-        return f"{self._time} {'>=' if term.key == 'connected_after' else '<='} {self._put(_clamp(term.ns))}"
+        return self._walked(
+            f"{self._time} {'>=' if term.key == 'connected_after' else '<='} {self._put(_clamp(term.ns))}"
+        )
 
     def status(self, term: Status) -> str:
         parts = [f"disconnect_ns IS {'NULL' if value == 'ongoing' else 'NOT NULL'}" for value in term.values]
-        return self._of_connection(f"state <> {POINT} AND ({self._any(parts)})")
+        return self._walked(self._of_connection(f"state <> {POINT} AND ({self._any(parts)})"))
 
     def state(self, term: State) -> str:
+        self._walked("")
         states = [STATE_NAMES.index(value) for value in term.values]
         if self._gap_ns is None:
             return self._of_connection(f"state IN {self._list(states)}")
@@ -287,13 +345,11 @@ class Compiler:
         return self._of_connection(f"{after_gap} IN {self._list(states)}")
 
 
-def _holds(column: str, words: str) -> str:
-    """That a column of words holds one of a list in SQL."""
+def _among(column: str, words: str) -> str:
+    """That a column of words, or ``place``, holds one of a list in SQL."""
     if column in KIND_COLUMNS:
         # The plus keeps SQLite from walking all of a kind when the newest few are wanted.
         return f"+kind IN (SELECT id FROM kinds WHERE {column} IN {words})"  # noqa: S608  # own names
-    if column in PLACE_COLUMNS:
-        return f"place IN (SELECT id FROM places WHERE {column} IN {words})"  # noqa: S608  # own names
     return f"{column} IN {words}"
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from shipper.directory.lookup import Directory
 from shipper.errors import UsageError
 from shipper.index.cell import sort_columns
-from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
+from shipper.index.condition import CONNECTIONS, EVENTS, Compiler, Condition
 from shipper.index.failure import translated
 from shipper.index.person_count import NAMED_FIELDS, PersonGroups
 from shipper.index.reader import IndexReader
@@ -106,13 +106,13 @@ def count_groups(
         named = [key for key in keys if key != "NULL"]
         group = f"GROUP BY {', '.join(named)}" if named else ""
         what = "count(*)" if unique is None else f"count(*), count(DISTINCT {unique})"
-        statement = f"SELECT {', '.join(keys)}, {what} FROM {target} WHERE {condition.text} {group} LIMIT ?"  # noqa: S608  # own names
+        statement = f"SELECT {', '.join(keys)}, {what} FROM {condition.source} WHERE {condition.text} {group} LIMIT ?"  # noqa: S608  # own names
         rows = database.execute(statement, (*condition.parameters, GROUPS_MAX + 1)).fetchall()
         if len(rows) > GROUPS_MAX:
             raise UsageError(f"more than {GROUPS_MAX} groups; narrow the question, or take a longer --interval")
         lengths: dict[tuple[Value, ...], Durations] = {}
         if asked.durations:
-            lengths = _durations(database, keys, condition.text, condition.parameters)
+            lengths = _durations(database, keys, condition)
         names = _Names(database, fields, persons, told=told)
         totals: dict[tuple[Value, ...], list[int]] = {}
         for row in rows:
@@ -175,13 +175,14 @@ class _Names:
 
 
 def _durations(
-    database: sqlite3.Connection, keys: Sequence[str], where: str, parameters: Sequence[object]
+    database: sqlite3.Connection, keys: Sequence[str], condition: Condition
 ) -> dict[tuple[Value, ...], Durations]:
     """The durations of each group, sorted by SQLite, which uses the disk where it has to."""
     numbers = ", ".join(str(n + 1) for n in range(len(keys)))
-    lasted = f"({where}) AND duration_ns IS NOT NULL"
-    counts = f"SELECT {', '.join(keys)}, count(*) FROM connections WHERE {lasted} GROUP BY {numbers}"  # noqa: S608  # own names
-    order = f"SELECT duration_ns FROM (SELECT {', '.join(keys)}, duration_ns FROM connections WHERE {lasted} ORDER BY {numbers}, duration_ns)"  # noqa: S608  # own names
+    source, parameters = condition.source, condition.parameters
+    lasted = f"({condition.text}) AND duration_ns IS NOT NULL"
+    counts = f"SELECT {', '.join(keys)}, count(*) FROM {source} WHERE {lasted} GROUP BY {numbers}"  # noqa: S608  # own names
+    order = f"SELECT duration_ns FROM (SELECT {', '.join(keys)}, duration_ns FROM {source} WHERE {lasted} ORDER BY {numbers}, duration_ns)"  # noqa: S608  # own names
     found: dict[tuple[Value, ...], Durations] = {}
     walk = database.execute(order, parameters)
     for *key, ended in database.execute(counts, parameters).fetchall():

@@ -9,7 +9,7 @@ from pathlib import Path
 from shipper.directory.lookup import Directory
 from shipper.index import sql
 from shipper.index.answer import Answer, Rows
-from shipper.index.block import BlockCache, BlockCodec, original_at, record_at
+from shipper.index.block import Block, BlockCache, BlockCodec
 from shipper.index.cell import RowCells, with_cells
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
 from shipper.index.connection import Connection, build_connection
@@ -67,7 +67,7 @@ class IndexReader:
         with translated(self._path):
             self._begin()
             condition = Compiler(self._database, target, now_ns, self._directory).compile(filter_, since_ns, until_ns)
-            statement = sql.select_rows(target, condition.text, order)
+            statement = sql.select_rows(condition.source, condition.text, order)
             bound = min(limit, ROWS_MAX) + 1 if limit else -1
             ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, bound))]
             low, high = time_range(filter_, since_ns, until_ns)
@@ -82,7 +82,7 @@ class IndexReader:
             self._begin()
             last = int(self._database.execute(sql.LAST_EVENT).fetchone()[0])
             condition = Compiler(self._database, EVENTS, now_ns, self._directory).compile(filter_, None, None)
-            statement = sql.select_rows(EVENTS, condition.text, "id DESC")
+            statement = sql.select_rows(condition.source, condition.text, "id DESC")
             ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, min(count, ROWS_MAX)))]
         return Rows(self, ids[::-1], True), last, tuple(condition.notes)
 
@@ -95,7 +95,7 @@ class IndexReader:
             if last < place:
                 place = 0  # another index lies there now
             condition = Compiler(self._database, EVENTS, now_ns, self._directory).compile(filter_, None, None)
-            statement = sql.select_rows(EVENTS, f"{condition.text} AND id > ?", "id")
+            statement = sql.select_rows(condition.source, f"{condition.text} AND id > ?", "id")
             ids = [
                 row[0]
                 for row in self._database.execute(statement, (*condition.parameters, place, min(limit, ROWS_MAX)))
@@ -113,17 +113,17 @@ class IndexReader:
             if not again:
                 self._begin()
             condition = Compiler(self._database, EVENTS, now_ns, self._directory).compile(filter_, since_ns, until_ns)
-            statement = sql.select_rows(EVENTS, condition.text, "id")
+            statement = sql.select_rows(condition.source, condition.text, "id")
             numbers = self._database.execute(statement, (*condition.parameters, -1))
         return (row[0] for row in numbers), tuple(condition.notes)
 
     def original_of(self, event: int) -> bytes:
         """The entry of an event by its number, as it was read."""
-        block, items = self._block(event)
+        first, block = self.block(event)
         try:
-            return original_at(items, event - block)
+            return block.original(event - first)
         except ValueError as error:
-            raise damaged(self._path, f"block {block}: {error}") from error
+            raise damaged(self._path, f"block {first}: {error}") from error
 
     def row(self, number: int, events: bool) -> Record | Connection:
         """One row of an answer, by its number in the index."""
@@ -185,10 +185,6 @@ class IndexReader:
             self._begin()
         return self._database
 
-    def block(self, event: int) -> tuple[int, list[bytes]]:
-        """The block that holds an event: the number of its first event, and its items."""
-        return self._block(event)
-
     def release(self) -> None:
         """Let go of the view of the last answer, whose rows can't be read any more.
 
@@ -243,8 +239,8 @@ class IndexReader:
             found = self._database.execute(sql.FIND_EVENT, (among, packed[:KEY_BYTES], packed)).fetchone()
         return None if found is None else int(found[0])
 
-    def _block(self, event: int) -> tuple[int, list[bytes]]:
-        """The block that holds an event: the number of its first event, and its items."""
+    def block(self, event: int) -> tuple[int, Block]:
+        """The block that holds an event, behind the number of its first event."""
         known = self._cache.holding(event)
         if known is not None:
             return known
@@ -253,11 +249,11 @@ class IndexReader:
         if row is None:
             raise damaged(self._path, f"the block of event {event} is missing")
         try:
-            items = self._codec.unpack(row[1])
+            block = Block(self._codec, row[1])
         except ValueError as error:
             raise damaged(self._path, f"block {row[0]}: {error}") from error
-        self._cache.put(row[0], items)
-        return row[0], items
+        self._cache.put(row[0], block)
+        return row[0], block
 
     def _record(self, event: int) -> Record:
         with translated(self._path):
@@ -266,11 +262,11 @@ class IndexReader:
                 raise damaged(self._path, f"event {event} is missing")
             id_, connection_id, time_ns, ended, code, *words = row
             texts = tuple(None if word is None else self._word(word) for word in words)
-        block, items = self._block(event)
+        first, block = self.block(event)
         try:
-            record = record_at(items, event - block)
+            record = block.record(event - first)
         except ValueError as error:
-            raise damaged(self._path, f"block {block}: {error}") from error
+            raise damaged(self._path, f"block {first}: {error}") from error
         cells = RowCells(unpack_id(id_) or "", unpack_id(connection_id), time_ns, bool(ended), code, texts)
         return with_cells(record, cells)
 

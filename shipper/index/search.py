@@ -8,6 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from shipper.index.block import Block
 from shipper.index.reader import IndexReader
 from shipper.text import decode
 
@@ -25,7 +26,7 @@ class Spans(Protocol):
 
     def finditer(self, text: str) -> Iterator[Match]: ...
 
-    def search(self, text: str) -> object: ...
+    def search(self, text: str | bytes) -> object: ...
 
 
 class Found(Struct, frozen=True):
@@ -68,6 +69,17 @@ def places(wanted: Wanted, text: str) -> list[tuple[int, int]]:
     return [found.span() for found in islice(wanted.line.finditer(text), SPANS_MAX)]
 
 
+def _may_hold(wanted: Wanted, block: Block) -> bool:
+    """Whether an original of a block can hold the pattern."""
+    assert wanted.lines is not None
+    try:
+        text = block.text()
+    except ValueError:
+        return True  # who reads the line tells of the damage
+    # ASCII needs no decoding, which would take as long as the search.
+    return wanted.lines.search(text if text.isascii() else decode(text)) is not None
+
+
 def find_lines(
     reader: IndexReader, numbers: Iterator[int], in_fields: Iterator[int], wanted: Wanted, *, invert: bool, all_: bool
 ) -> Iterator[Found]:
@@ -82,10 +94,9 @@ def find_lines(
             field = next(in_fields, 0)
         if skip:
             if not first <= number < last:
-                first, items = reader.block(number)
-                last = first + len(items) // 2
-                assert wanted.lines is not None
-                may_hold = wanted.lines.search(decode(b"\n".join(items[1::2]))) is not None
+                first, block = reader.block(number)
+                last = first + len(block)
+                may_hold = _may_hold(wanted, block)
             if not may_hold and field != number:
                 continue
         text = decode(reader.original_of(number).removesuffix(b"\n").removesuffix(b"\r"))

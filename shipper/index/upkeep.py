@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from shipper.errors import ConnlogError
 from shipper.index import sql
-from shipper.index.block import BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX, BlockCodec
-from shipper.index.failure import translated
+from shipper.index.block import BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX, Block, BlockCodec
+from shipper.index.failure import damaged, translated
 from shipper.index.reader import IndexReader
 from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS, ROW_COLUMNS
 from shipper.index.store import open_writer
@@ -52,7 +52,7 @@ def check(path: Path) -> list[str]:
             database = reader.view()
             problems = [row[0] for row in database.execute(f"PRAGMA integrity_check({PROBLEMS_MAX})") if row[0] != "ok"]
             problems += _dangling(database)
-        problems += _unreadable(reader, database)
+        problems += _unreadable(reader, path, database)
     finally:
         reader.close()
     return problems[:PROBLEMS_MAX]
@@ -78,16 +78,20 @@ def _dangling(database: sqlite3.Connection) -> Iterator[str]:
             yield f"{count} rows of {table} name a {column} that is not there"
 
 
-def _unreadable(reader: IndexReader, database: sqlite3.Connection) -> Iterator[str]:
+def _unreadable(reader: IndexReader, path: Path, database: sqlite3.Connection) -> Iterator[str]:
     expected = 0
     for first, events in database.execute(sql.BLOCKS):
         try:
-            items = reader.block(first)[1]
+            block = reader.block(first)[1]
+            block.originals(), block.rests()
         except ConnlogError as error:
             yield str(error)
             continue
-        if len(items) != 2 * events:
-            yield f"block {first} holds {len(items) // 2} events, not {events}"
+        except ValueError as error:
+            yield str(damaged(path, f"block {first}: {error}"))
+            continue
+        if len(block) != events:
+            yield f"block {first} holds {len(block)} events, not {events}"
         expected += events
     found = database.execute("SELECT count(*) FROM events").fetchone()[0]
     covered = database.execute("SELECT coalesce(sum(events), 0) FROM blocks").fetchone()[0]
@@ -161,11 +165,13 @@ def _write(database: sqlite3.Connection, codec: BlockCodec, group: list[tuple[in
     if len(group) < 2:
         return
     try:
-        items = [item for row in group for item in codec.unpack(row[3])]
+        blocks = [Block(codec, row[3]) for row in group]
+        rests = [rest for block in blocks for rest in block.rests()]
+        originals = [original for block in blocks for original in block.originals()]
     except ValueError:
         return  # 'connlog index check' tells of it; merged it would take its neighbours along
     database.executemany(sql.DROP_BLOCK, [(row[0],) for row in group])
-    values = (group[0][0], len(items) // 2, max(row[2] for row in group), codec.pack(items))
+    values = (group[0][0], len(rests), max(row[2] for row in group), codec.pack(rests, originals))
     database.execute(sql.ADD_BLOCK, values)
 
 

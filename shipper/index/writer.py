@@ -248,9 +248,10 @@ class IndexWriter:
         pairing.reach(number)
 
     def _add_blocks(self, rest: Sequence[bytes], originals: Sequence[bytes], first: int, stored_ns: int) -> None:
-        for items in group_blocks(rest, originals):
-            events = len(items) // 2
-            self._database.execute(sql.ADD_BLOCK, (first, events, stored_ns, self._codec.pack(items)))
+        for place in group_blocks(rest, originals):
+            events = place.stop - place.start
+            packed = self._codec.pack(rest[place], originals[place])
+            self._database.execute(sql.ADD_BLOCK, (first, events, stored_ns, packed))
             first += events
 
 

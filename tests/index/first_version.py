@@ -6,7 +6,11 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+import zstandard
+
 from shipper.index import IndexWriter
+from shipper.index.block import PRIMER, Block, BlockCodec
 from shipper.index.schema import MIGRATIONS
 from shipper.index.store import pack_ids
 from shipper.record import Record
@@ -16,7 +20,7 @@ _PLACE = "owner, workspace, workspace_name, agent, name_owner, name_template"
 _MOVE = f"""
 INSERT INTO facts SELECT name, value FROM new.facts;
 INSERT INTO dictionaries SELECT id, data FROM new.dictionaries;
-INSERT INTO blocks SELECT id, events, stored_ns, data FROM new.blocks;
+INSERT INTO blocks SELECT id, events, stored_ns, single_frame(data) FROM new.blocks;
 INSERT INTO words SELECT id, text, fold, packed,
     (uses & ~0xE00) | ((uses >> 11 & 1) << 9) | ((uses >> 9 & 1) << 10) | ((uses >> 10 & 1) << 11), used_ns FROM new.words;
 INSERT INTO kinds SELECT id, key, used_ns, type, method, app, agent_name, organization, name_organization FROM new.kinds;
@@ -37,6 +41,14 @@ PRAGMA user_version = 1;
 """
 
 
+def _single_frame(data: bytes) -> bytes:
+    """A block as it was packed then: records and originals by turns, in one frame."""
+    block = Block(BlockCodec(PRIMER), data)
+    items = [item for pair in zip(block.rests(), block.originals(), strict=True) for item in pair]
+    known = zstandard.ZstdCompressionDict(PRIMER, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    return zstandard.ZstdCompressor(level=3, dict_data=known).compress(msgspec.msgpack.encode(items))
+
+
 def write_first_version(path: Path, records: Sequence[Record], originals: Sequence[bytes], stored_ns: int) -> None:
     """An index of the first version at ``path`` that has taken one batch, number 1."""
     now = path.with_name(path.name + ".now")
@@ -45,6 +57,7 @@ def write_first_version(path: Path, records: Sequence[Record], originals: Sequen
     writer.close()
     database = sqlite3.connect(path, isolation_level=None)
     database.create_function("pack_ids", -1, pack_ids)
+    database.create_function("single_frame", 1, _single_frame)
     database.execute("PRAGMA journal_mode = WAL").fetchall()
     database.executescript(MIGRATIONS[0])
     database.execute("ATTACH ? AS new", (str(now),))

@@ -68,6 +68,9 @@ def test_an_index_of_the_first_version_answers_as_one_that_is_new(
     IndexWriter(old).close()
     assert check(old) == []
     assert rows(old) == rows(new)
+    reader = IndexReader(old)
+    assert [reader.original(record.id) for record in made] == originals
+    reader.close()
 
 
 def test_events_that_come_after_it_pair_with_those_before(tmp_path: Path) -> None:
