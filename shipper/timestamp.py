@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 _DATE = r"((?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))"
 _CLOCK = r"((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
@@ -108,9 +109,13 @@ def from_ns(ns: int) -> str:
 
 def to_ns(text: str) -> int:
     """Nanoseconds since 1970 UTC of canonical text, clamped to 64 bits (years 1678 to 2262)."""
-    moment = datetime.fromisoformat(text[:19] + "+00:00") - _EPOCH
-    ns = (moment.days * 86400 + moment.seconds) * 1_000_000_000 + int(text[20:29])
-    return max(NS_MIN, min(NS_MAX, ns))
+    return max(NS_MIN, min(NS_MAX, _second_ns(text[:19]) + int(text[20:29])))
+
+
+@lru_cache(SECONDS_MAX_COUNT)
+def _second_ns(text: str) -> int:
+    moment = datetime.fromisoformat(text + "+00:00") - _EPOCH
+    return (moment.days * 86400 + moment.seconds) * 1_000_000_000
 
 
 __all__ = ["NS_MAX", "NS_MIN", "canonical", "canonical_header", "from_ns", "to_ns"]

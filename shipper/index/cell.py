@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.json import Encoder
 from msgspec.structs import replace
 
 from shipper import timestamp
 from shipper.index.schema import COLUMNS
-from shipper.record import CompactRecord, Record, encode_record
+from shipper.record import JsonValue, Log, Record, Source, encode_record
 
 WORD_CHARACTERS_MAX = 2048
 """What is searched of one text, and the longest that a row gives back."""
@@ -40,6 +42,24 @@ _PLACES = tuple((field, COLUMNS.index(column)) for field, column in FIELDS.items
 _STATUSES = ("connected", "disconnected")
 
 
+class Lean(Struct, omit_defaults=True, gc=False):
+    """A record of which the row gives back all it can: its keys are a record's."""
+
+    schema: int
+    id: str
+    time: str
+    status: str
+    client_session_id: str | None = None
+    request_id: str | None = None
+    log: Log = Log()
+    source: Source = Source()
+    extra: dict[str, JsonValue] = {}
+    names: dict[str, str | None] | UnsetType = UNSET
+
+
+_encode_lean = Encoder().encode
+
+
 class RowCells(NamedTuple):
     """What the row of an event gives: its ids, and its texts in the order of ``COLUMNS``."""
 
@@ -55,18 +75,18 @@ def encode_rest(record: Record, time_ns: int, cut: bool) -> bytes:
     """The record as JSON without what its row gives back; ``cut``: one of its texts is too long for a word."""
     if cut or not timestamp.NS_MIN < time_ns < timestamp.NS_MAX or record.status not in _STATUSES:
         return encode_record(_rest(record, time_ns))
-    return encode_record(
-        CompactRecord(
+    return _encode_lean(
+        Lean(
             record.schema,
             "",
             "",
             "",
-            client_session_id=record.client_session_id,
-            request_id=record.request_id,
-            log=record.log,
-            source=record.source,
-            extra=record.extra,
-            names=record.names,
+            record.client_session_id,
+            record.request_id,
+            record.log,
+            record.source,
+            record.extra,
+            record.names,
         )
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import UNSET, Struct
 
@@ -28,6 +28,18 @@ from shipper.record import Gap, Malformed, Record
 
 New = tuple[bytes, Record, bytes]
 """An event that is new: its packed id, its record and its original."""
+
+
+_CELLS = 6
+"""Where the cells begin in a row of ``ADD_EVENT``."""
+
+
+class Gathered(NamedTuple):
+    """The events of one connection in a batch, by their places in it; ``found``: it was in the index before."""
+
+    number: int
+    found: Found | None
+    places: list[int]
 
 
 class Added(Struct, frozen=True):
@@ -202,40 +214,42 @@ class IndexWriter:
         words.begin(stored_ns)
         rows: list[tuple[Any, ...]] = []
         rest: list[bytes] = []
-        paired: dict[Key, list[int]] = {}
+        paired: dict[Key, Gathered] = {}
         connections: list[tuple[object, ...]] = []
         named = False
+        to_ns, lone = timestamp.to_ns, pairing.alone
         for event, (packed, record, _) in enumerate(new, first):
             words.cut = False
             session = record.client_session_id
-            cells = (record.code, session and pack_id(session), *words.cells(record, stored_ns))
+            cells = (record.code, None if session is None else pack_id(session), *words.cells(record, stored_ns))
             named = named or (record.names is not UNSET and any(record.names.values()))
-            time_ns, ended = timestamp.to_ns(record.time), record.status == "disconnected"
+            time_ns, ended = to_ns(record.time), record.status == "disconnected"
             rest.append(encode_rest(record, time_ns, words.cut))
             if record.connection_id is None:
                 number += 1
-                connections.append(pairing.alone(number, None, event, ended, time_ns, cells))
+                belongs = number
+                connections.append(lone(number, None, event, ended, time_ns, cells))
             else:
                 key = pairing.key(pack_id(record.connection_id) or "", cells)
-                paired.setdefault(key, []).append(event - first)
-            rows.append((event, packed, time_ns, ended, number, request_number(record.request_id), *cells))
+                gathered = paired.get(key)
+                if gathered is None:
+                    found = pairing.find(key)
+                    if found is None:
+                        number += 1
+                    gathered = paired[key] = Gathered(number if found is None else found.number, found, [])
+                gathered.places.append(event - first)
+                belongs = gathered.number
+            rows.append((event, packed, time_ns, ended, belongs, request_number(record.request_id), *cells))
         later: list[tuple[Found, list[Member], Cell]] = []
-        for key, places in paired.items():
-            found = pairing.find(key)
-            if found is None:
-                number += 1
-                if len(places) == 1:
-                    event, _, time_ns, ended, _, _, *cells_ = rows[places[0]]
-                    connections.append(pairing.alone(number, key[0], event, ended, time_ns, cells_))
-                else:
-                    members = [_member(rows[place]) for place in places]
-                    connections.append(pairing.together(number, members, key[0], stored_ns))
-            else:
+        for key, (belongs, found, places) in paired.items():
+            if found is not None:
                 later.append((found, [_member(rows[place]) for place in places], key[0]))
-            belongs = number if found is None else found.number
-            for place in places:
-                row = rows[place]
-                rows[place] = (*row[:4], belongs, *row[5:])
+            elif len(places) == 1:
+                row = rows[places[0]]
+                connections.append(lone(belongs, key[0], row[0], row[3], row[2], row[_CELLS:]))
+            else:
+                members = [_member(rows[place]) for place in places]
+                connections.append(pairing.together(belongs, members, key[0], stored_ns))
         self._add_blocks(rest, [original for _, _, original in new], first, stored_ns)
         self._database.executemany(sql.ADD_EVENT, rows)
         self._database.executemany(sql.ADD_CONNECTION, connections)
