@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shipper.cli.splunk_server import open_management, server_options
+from shipper.cli.splunk_server import find_configured, open_management, server_options
 from shipper.cli.splunk_verify import verify_command
 from shipper.cli.talk import printable, say
 from shipper.errors import UsageError
@@ -51,20 +51,29 @@ def app_command(path: Path) -> None:
 
 @command.command("setup")
 @server_options
-@click.option("--index", required=True, help="The index for the events, made where it is missing.")
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("--name", help="The output, where the configuration has several to Splunk.")
+@click.option("--index", help="The index for the events, made where it is missing; default: the output's.")
 @click.option("--retention", metavar="DURATION", help="How long the index keeps events, such as 365d.")
 @click.option("--index-max", metavar="SIZE", help="How large the index may grow, such as 500GiB.")
 @click.option("--token-name", default="connlog", show_default=True, help="The name of the collector's token.")
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
-    help="Where the token is put, mode 0600, for the output's token_file.",
+    help="Where the token is put, mode 0600; default: the output's token_file.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace another token in that file.")
 @click.option(
-    "--allow", multiple=True, metavar="INDEX", help="An index that the token may write to; the index alone by default."
+    "--allow",
+    multiple=True,
+    metavar="INDEX",
+    help="An index that the token may write to; default: those of the output.",
 )
-@click.option("--ack/--no-ack", default=None, help="Whether the token has indexer acknowledgement.")
+@click.option(
+    "--ack/--no-ack",
+    default=None,
+    help="Whether the token has indexer acknowledgement; default: where the output requires it.",
+)
 @click.option(
     "--addon",
     metavar="PLACE",
@@ -83,8 +92,9 @@ def setup_command(
 ) -> int:
     """Make Splunk ready: the index, the HTTP Event Collector, its token, the token's file, the add-on.
 
-    It can be run again at any time: what is as it should be is left alone. Exits 1 where something is left to
-    do by hand.
+    It can be run again at any time: what is as it should be is left alone. Index, token file and whether there
+    are acknowledgements come from the configuration's output of type splunk_hec, where there is one and options
+    don't say otherwise. Exits 1 where something is left to do by hand.
     """
     from shipper.splunk.setup import BY_HAND, Setup
 
@@ -104,7 +114,9 @@ def setup_command(
 
 def read_wanted(
     *,
-    index: str,
+    path: Path | None,
+    name: str | None,
+    index: str | None,
     retention: str | None,
     index_max: str | None,
     token_name: str,
@@ -115,28 +127,43 @@ def read_wanted(
     addon: str | None,
     no_addon: bool,
 ) -> Wanted:
-    """What the options ask for. Raises UsageError."""
+    """What the options and the configuration ask for. Raises UsageError, ConfigError."""
     from shipper.config.quantity import parse_duration, parse_size
     from shipper.splunk.setup import Wanted
 
-    for name in (index, *allow):
-        if not _match_index(name):
+    output = None
+    if path is not None or name is not None or index is None:
+        from shipper.config import load_config
+
+        output = find_configured(load_config(path), name)
+        if output is None and (path is not None or name is not None):
             raise UsageError(
-                f"{name!r} is no name of an index; use small letters, digits, _ and -, not _ or - first, not 'kvstore'"
+                f"the configuration has no output to Splunk{f' named {name}' if name else ''}; add one, or leave out -c"
             )
-    if allow and index not in allow:
-        raise UsageError(f"--allow: the token must be allowed to write to --index {index} too; add --allow {index}")
+    index = index or (output.index if output is not None else "")
+    if not index:
+        raise UsageError("--index: name the index for the events, such as --index coder, or set it for the output")
+    routed = () if output is None else tuple(route.index for route in output.route if route.index)
+    for one in (index, *routed, *allow):
+        if not _match_index(one):
+            raise UsageError(
+                f"{one!r} is no name of an index; use small letters, digits, _ and -, not _ or - first, not 'kvstore'"
+            )
+    for one in (index, *routed):
+        if allow and one not in allow:
+            raise UsageError(f"--allow: the token must be allowed to write to {one} too; add --allow {one}")
     if not _match_name(token_name):
         raise UsageError(f"--token-name {token_name!r}: use letters, digits, _, . and -")
     if addon is not None and no_addon:
         raise UsageError("--addon and --no-addon exclude each other; give one of them")
     return Wanted(
         index=index,
+        routed=routed,
         token_name=token_name,
-        token_file=token_file,
+        token_file=token_file or (output.token_file if output is not None else None),
         overwrite=overwrite,
         allowed=allow or None,
-        ack=ack,
+        ack=True if ack is None and output is not None and output.ack == "required" else ack,
         retention_seconds=_quantity("--retention", retention, parse_duration, 1000),
         index_max_bytes=_quantity("--index-max", index_max, parse_size, 1),
         addon=None if no_addon else addon or "",

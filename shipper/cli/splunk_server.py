@@ -12,7 +12,22 @@ from shipper.cli.talk import warn
 from shipper.errors import UsageError
 
 if TYPE_CHECKING:
+    from shipper.config import Config, SplunkHecOutput
     from shipper.splunk.management import Management
+
+
+def find_configured(config: Config, name: str | None) -> SplunkHecOutput | None:
+    """The output to Splunk of this name, or the only one; None where there is none such. Raises UsageError."""
+    from shipper.config import SplunkHecOutput
+
+    outputs = [one for one in config.outputs if isinstance(one, SplunkHecOutput)]
+    if name is not None:
+        outputs = [one for one in outputs if one.name == name]
+    if len(outputs) > 1:
+        raise UsageError(
+            f"there are several outputs to Splunk; give --name with one of: {', '.join(one.name for one in outputs)}"
+        )
+    return outputs[0] if outputs else None
 
 
 def server_options(command: Callable[..., int]) -> Callable[..., int]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from shipper.cli.splunk_server import open_management, server_options
+from shipper.cli.splunk_server import find_configured, open_management, server_options
 from shipper.cli.talk import printable, say, warn
 from shipper.errors import RemoteError, UsageError
 from shipper.timestamp import from_ns
 
 if TYPE_CHECKING:
-    from shipper.config import Config
+    from shipper.config import Config, SplunkHecOutput
     from shipper.journal import DeliveredLedger, LedgerSummary
     from shipper.splunk.inventory import Place
     from shipper.splunk.verification import Result
@@ -79,7 +79,11 @@ def verify_command(
         DeliveredLedger(config.state.dir / "journal.db", journal_max_bytes=config.state.journal_max_bytes)
     ) as ledger:
         output = find_output(ledger, name)
-        place = find_place(indexes, sourcetypes, hosts)
+        if output.since_ns is None:
+            waiting = f"; {output.waiting} events wait for their acknowledgement" if output.waiting else ""
+            say(f"{output.output} has delivered nothing yet, as far as is known: nothing can be compared{waiting}")
+            return BAD_NEWS
+        place = find_place(find_configured(config, output.output), indexes, sourcetypes, hosts)
         splunk = open_management(url, auth_token_file, ca_file, insecure, timeout)
         try:
             inventory = Inventory(splunk, place)
@@ -128,12 +132,19 @@ def find_output(ledger: DeliveredLedger, name: str | None) -> LedgerSummary:
     raise UsageError(f"{what}; give --name with one of: {known}")
 
 
-def find_place(indexes: tuple[str, ...], sourcetypes: tuple[str, ...], hosts: tuple[str, ...]) -> Place:
-    """Where the output's events are: as asked, else anywhere."""
+def find_place(
+    output: SplunkHecOutput | None, indexes: tuple[str, ...], sourcetypes: tuple[str, ...], hosts: tuple[str, ...]
+) -> Place:
+    """Where the output's events are: as asked, else as the configuration says, else anywhere."""
     from shipper.splunk.inventory import Place
     from shipper.splunk.setup import SOURCETYPE
 
-    return Place(indexes or ("*",), sourcetypes or (SOURCETYPE,), hosts)
+    routes = () if output is None else output.route
+    if output is not None and output.index:
+        indexes = indexes or (output.index, *(route.index for route in routes if route.index))
+    if output is not None:
+        sourcetypes = sourcetypes or (output.sourcetype, *(route.sourcetype for route in routes if route.sourcetype))
+    return Place(tuple(dict.fromkeys(indexes)) or ("*",), tuple(dict.fromkeys(sourcetypes)) or (SOURCETYPE,), hosts)
 
 
 def _resend(result: Result, ledger: DeliveredLedger, output: str, config: Config, warnings: list[str]) -> None:
@@ -158,9 +169,7 @@ def _resend(result: Result, ledger: DeliveredLedger, output: str, config: Config
 def _say_beside(result: Result, output: LedgerSummary, warnings: list[str], first: int) -> None:
     for warning in warnings:
         warn(f"Splunk says: {warning}")
-    if output.since_ns is None:
-        say(f"{output.output} has delivered nothing yet, as far as is known")
-    elif output.since_ns > first * _SECOND_NS:
+    if output.since_ns is not None and output.since_ns > first * _SECOND_NS:
         say(f"what was delivered is known since {from_ns(output.since_ns)}")
     if result.earlier:
         say(f"{result.earlier} events were indexed before that, and nothing can be said of them")

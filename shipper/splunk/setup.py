@@ -32,11 +32,13 @@ _INSTALL_BY_HAND = (
 class Wanted(Struct, frozen=True, kw_only=True):
     """What Splunk shall be like. What is None stays as it is, and as Splunk has it by default where it is made.
 
-    ``index`` events go to; ``allowed`` is the token's whole list of indexes. ``addon`` is a path on the server's own disk
+    ``index`` is where events go, ``routed`` are other indexes that some go to; ``allowed`` is the token's whole list of
+    indexes. ``addon`` is a path on the server's own disk
     or a URL, empty for a copy of connlog's own where the server is this machine, None to leave add-ons alone.
     """
 
     index: str
+    routed: tuple[str, ...] = ()
     token_name: str = "connlog"  # noqa: S105  # the name of a token, not its secret
     token_file: Path | None = None
     overwrite: bool = False
@@ -62,6 +64,7 @@ class Setup:
         self._splunk = management
         self._wanted = wanted
         self._dry_run = dry_run
+        self._indexes = tuple(dict.fromkeys((wanted.index, *wanted.routed)))
 
     def steps(self) -> Iterator[Step]:
         """Take the steps, each when it is asked for."""
@@ -69,7 +72,8 @@ class Setup:
         kind = " (Splunk Cloud)" if about.get("instance_type", "").lower() == "cloud" else ""
         name, version = about.get("serverName", "?"), about.get("version", "?")
         yield Step("server", THERE, f"{name}, Splunk {version}{kind}")
-        yield self._index()
+        for index in self._indexes:
+            yield self._index(index)
         yield self._collector()
         yield self._token()
         yield from self._token_file()
@@ -81,8 +85,8 @@ class Setup:
 
     # ---- steps ---------------------------------------------------------------------------------
 
-    def _index(self) -> Step:
-        wanted, name = self._wanted, self._wanted.index
+    def _index(self, name: str) -> Step:
+        wanted = self._wanted
         settings: dict[str, str] = {}
         if wanted.retention_seconds is not None:
             settings["frozenTimePeriodInSecs"] = str(wanted.retention_seconds)
@@ -122,7 +126,7 @@ class Setup:
     def _token(self) -> Step:
         wanted, name = self._wanted, self._wanted.token_name
         held = self._splunk.token(name)
-        allowed = sorted(wanted.allowed if wanted.allowed is not None else (wanted.index,))
+        allowed = sorted(wanted.allowed if wanted.allowed is not None else self._indexes)
         settings = {"index": wanted.index}
         if wanted.ack is not None:
             settings["useACK"] = "1" if wanted.ack else "0"
@@ -136,8 +140,8 @@ class Setup:
         # An empty list lets the token write anywhere; it is narrowed only where a list was asked for.
         if wanted.allowed is not None:
             settings["indexes"] = ",".join(allowed)
-        elif present and wanted.index not in present:
-            settings["indexes"] = ",".join(sorted([*present, wanted.index]))
+        elif present:
+            settings["indexes"] = ",".join(sorted({*present, *self._indexes}))
         changes = {key: value for key, value in settings.items() if not _same(key, held.get(key, ""), value)}
         if not changes:
             return Step("token", THERE, name)
@@ -217,7 +221,9 @@ class Setup:
             self._splunk.install(str(package))
 
     def _macro(self) -> Step:
-        definition = f'index="{self._wanted.index}"'
+        definition = " OR ".join(f'index="{index}"' for index in self._indexes)
+        if len(self._indexes) > 1:
+            definition = f"({definition})"
         held = self._splunk.macro(APP, MACRO)
         if held is None:
             state = WOULD if self._dry_run else BY_HAND

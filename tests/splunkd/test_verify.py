@@ -242,6 +242,14 @@ def test_what_was_indexed_before_the_ledger_begins_is_not_called_unknown(
     assert "1 events were indexed before that" in capsys.readouterr().err
 
 
+def test_where_nothing_was_delivered_there_is_nothing_to_be_content_with(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.hold(1, START + 1)
+    assert scene.verify() == 1
+    assert "nothing can be compared" in capsys.readouterr().err
+
+
 def test_what_waits_for_its_acknowledgement_is_told(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     scene.deliver((2, START + 2))
     scene.hold(2, START + 2)
