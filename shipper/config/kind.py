@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from shipper.config.address import read_web_address
 from shipper.config.option import Base, ListError, quoted, toml_name
+from shipper.config.secret import handed_secret
 
 ROUTE_FIELDS = (
     "status", "type", "method", "app", "organization_id", "workspace_owner_id", "workspace_id", "agent_id", "user_id", "code",
@@ -193,11 +194,8 @@ class NeededSecret(Struct, frozen=True):
         text = _text(value, '"hec-token"')
         if not text:
             raise ValueError("is empty; write the path of the file with the token")
-        if base.credentials is not None and not text.startswith(("/", "~")):
-            handed = base.credentials / text
-            if handed.is_file():
-                return handed
-        return Path(base.absolute(text))
+        handed = handed_secret(base.credentials, text)
+        return handed if handed is not None else Path(base.absolute(text))
 
     def write(self, value: Path) -> str:
         return quoted(str(value))

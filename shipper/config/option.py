@@ -19,6 +19,7 @@ from msgspec.structs import fields
 
 from shipper.config.address import read_web_address, split_address
 from shipper.config.quantity import duration_text, parse_duration, parse_size, size_text
+from shipper.config.secret import handed_secret
 
 
 class Base(Struct, frozen=True):
@@ -196,11 +197,8 @@ class OptionalFile(Struct, frozen=True):
         text = text_of(value, '"/etc/connlog/token"' if self.secret else '"/etc/ssl/certs/own-ca.pem"')
         if not text:
             return None
-        if self.secret and base.credentials is not None and not text.startswith(("/", "~")):
-            handed = base.credentials / text
-            if handed.is_file():
-                return handed
-        return Path(base.absolute(text))
+        handed = handed_secret(base.credentials, text) if self.secret else None
+        return handed if handed is not None else Path(base.absolute(text))
 
     def write(self, value: Path | None) -> str:
         return quoted("" if value is None else str(value))

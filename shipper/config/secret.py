@@ -15,6 +15,17 @@ from shipper.errors import SecretError
 SECRET_MAX_BYTES = 16 << 10
 
 
+def handed_secret(folder: Path | None, name: str) -> Path | None:
+    """The credential ``name`` in systemd's folder, None where there is none; to the commands of ExecReload systemd names
+    the folder, and does not let them in."""
+    if folder is None or name.startswith(("/", "~")):
+        return None
+    try:
+        return folder / name if (folder / name).is_file() else None
+    except OSError:
+        return None
+
+
 def read_secret(path: Path) -> str:
     """The first line of a file without blanks around it. Raises SecretError, which never shows what is in it."""
     try:
@@ -45,10 +56,9 @@ def find_secret(
     if path is not None:
         return read_secret(path), str(path)
     folder = environ.get("CREDENTIALS_DIRECTORY", "")
-    if folder.startswith("/"):
-        handed = Path(folder) / credential
-        if handed.is_file():
-            return read_secret(handed), str(handed)
+    handed = handed_secret(Path(folder) if folder.startswith("/") else None, credential)
+    if handed is not None:
+        return read_secret(handed), str(handed)
     value = environ.get(variable, "").strip()
     if value:
         if not (value.isascii() and value.isprintable()) or " " in value:

@@ -26,7 +26,9 @@ LogRateLimitIntervalSec=0
 """
 TO_FILE = """StandardError=append:/var/log/coder/coderd.log
 """
-FILE_INPUT = '[[input]]\ntype = "file"\npaths = ["/var/log/coder/*.log"]\n'
+METRICS = '[metrics]\nlisten = "127.0.0.1:0"\n'
+"""The container shares this machine's addresses, and whatever else may listen there."""
+FILE_INPUT = METRICS + '[[input]]\ntype = "file"\npaths = ["/var/log/coder/*.log"]\n'
 NUMBERS = """
 import json, sqlite3, sys
 db = sqlite3.connect("file:/var/lib/connlog/index.db?mode=ro", uri=True, timeout=10)
@@ -76,6 +78,7 @@ class Booted:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        self._since = "@0"
 
     def reset(self) -> None:
         """Stop both services and forget all they kept."""
@@ -86,6 +89,7 @@ class Booted:
             f"rm -rf {STATE} /var/lib/coder-double /var/log/coder /etc/systemd/system/connlog.service.d {CONFIG} {CREDENTIAL}\n"
             "systemctl daemon-reload"
         )
+        self._since = "@" + self.machine.run("date", "+%s.%N").stdout.strip()
 
     def configure(self, text: str, *, drop_in: str = "") -> None:
         """Write the configuration, and lines for the unit's section [Service]."""
@@ -96,6 +100,11 @@ class Booted:
 
     def start(self) -> None:
         self.machine.run("systemctl", "start", UNIT)
+
+    def reload(self) -> None:
+        """Reload, as an operator does; it must be taken over."""
+        done = self.machine.run("systemctl", "reload", UNIT, check=False)
+        assert done.returncode == 0, f"{done.stderr}\n{self.said()[-3000:]}"
 
     # ---- coderd ----------------------------------------------------------------------------
 
@@ -149,8 +158,8 @@ class Booted:
         assert self.indexed() == expected
 
     def said(self) -> str:
-        """All that the service, and systemd of it, wrote to the journal of this boot."""
-        return self.machine.journal(UNIT)
+        """All that the service, and systemd of it, wrote to the journal since ``reset``."""
+        return self.machine.journal(UNIT, f"--since={self._since}")
 
     def connlog(self, *words: str, user: str = "connlog", check: bool = True) -> str:
         """Run the command line as a user; returns both its streams."""

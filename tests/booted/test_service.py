@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from tests.booted.conftest import SOURCE
-from tests.booted.service import CONFIG, CREDENTIAL, FILE_INPUT, STATE, UNIT, Booted
+from tests.booted.service import CONFIG, CREDENTIAL, FILE_INPUT, METRICS, STATE, UNIT, Booted
 
 pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.timeout(400)]
 
@@ -74,9 +74,9 @@ def test_a_reload_reads_a_new_file_and_the_process_stays(booted: Booted) -> None
 def test_an_invalid_configuration_fails_the_reload_and_all_goes_on(booted: Booted) -> None:
     follow(booted)
     machine = booted.machine
-    machine.write(CONFIG, FILE_INPUT + "[metrics]\nlistne = 1\n")
+    machine.write(CONFIG, FILE_INPUT + "[log]\nlevle = 1\n")
     assert machine.run("systemctl", "reload", UNIT, check=False).returncode != 0
-    assert "metrics.listne" in booted.said()
+    assert "log.levle" in booted.said()
     # One that only the daemon can judge is refused by it.
     machine.write(CONFIG, FILE_INPUT + '[state]\njournal_max = "20MiB"\n')
     assert machine.run("systemctl", "reload", UNIT, check=False).returncode != 0
@@ -176,10 +176,10 @@ def test_a_credential_is_there_after_a_restart_and_none_is_needed(booted: Booted
 
 
 def test_the_log_has_priorities_and_is_json_on_request(booted: Booted) -> None:
-    follow(booted, '[[input]]\ntype = "file"\npaths = ["/var/log/coder/*.log", "/var/log/nothing/*.log"]\n')
+    follow(booted, METRICS + '[[input]]\ntype = "file"\npaths = ["/var/log/coder/*.log", "/var/log/nothing/*.log"]\n')
     machine = booted.machine
     machine.run("journalctl", "--sync")
-    entries = [json.loads(line) for line in booted.machine.journal(UNIT, "-o", "json").splitlines()]
+    entries = [json.loads(line) for line in booted.machine.journal(UNIT, "-o", "json", "--boot").splitlines()]
     own = {entry["MESSAGE"]: entry["PRIORITY"] for entry in entries if entry["_COMM"] == "connlog"}
     assert {priority for text, priority in own.items() if "reads into" in text} == {"6"}
     assert {priority for text, priority in own.items() if text.startswith("/var/log/nothing:")} == {"4"}
