@@ -49,6 +49,7 @@ COMMANDS = {
     "splunk": Entry("shipper.cli.splunk:command", "Set Splunk up, install the add-on, and check what Splunk holds."),
     "service": Entry("shipper.cli.service:command", "Install, remove or look at the systemd service."),
     "names": Entry("shipper.cli.names:command", "Show and fill the directory of names."),
+    "reconcile": Entry("shipper.cli.reconcile:command", "Hold the log against Coder's API."),
     "completion": Entry("shipper.cli.completion:command", "Print the script that completes connlog in a shell."),
 }
 """Every command in the order of the help; a test holds the sentences equal to the commands' own."""

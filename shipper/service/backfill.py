@@ -13,7 +13,7 @@ import stat
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -108,11 +108,26 @@ class Backfill:
                 self.progress.bytes = before + file.size
                 self._tell(self.progress)
             self.progress.path = ""
-            while self._behind():
-                self._wait("the outputs take what was read")
+            self._settle()
             return self.progress
         finally:
             self._close()
+
+    def take(self, pieces: Iterable[Piece]) -> Progress:
+        """Instead of ``run``: take what was read elsewhere, and wait until it is delivered."""
+        try:
+            self._deliver()
+            for piece in pieces:
+                self._append(Batch((piece,)))
+                self._tell(self.progress)
+            self._settle()
+            return self.progress
+        finally:
+            self._close()
+
+    def _settle(self) -> None:
+        while self._behind():
+            self._wait("the outputs take what was read")
 
     # ---- the state folder ----------------------------------------------------------------------
 
@@ -229,7 +244,11 @@ class Backfill:
             got.bytes,
             got.drift,
         )
-        batch = Batch((piece,) if got.lines or got.entries else (), (position,) if position.head_length else ())
+        self._append(Batch((piece,) if got.lines or got.entries else (), (position,) if position.head_length else ()))
+        if position.head_length:
+            self._known.add(position)
+
+    def _append(self, batch: Batch) -> None:
         while not batch.empty:
             try:
                 appended = self._journal.append(batch)
@@ -243,8 +262,6 @@ class Backfill:
             for sending in self._sendings:
                 sending.wake()
             break
-        if position.head_length:
-            self._known.add(position)
 
 
 def files_of(paths: Sequence[str], leave_out: Path) -> Iterator[File]:
