@@ -16,7 +16,7 @@ from shipper.framing import scan
 from shipper.framing.chain import NEEDLE, Carry, Chain, Entry, announces_more, opens_block
 from shipper.framing.wrapper import WRAPPERS, Piece, Unwrap, recognise
 from shipper.recognition import Recogniser
-from shipper.record import Malformed, Record, Source, Yield
+from shipper.record import Encoded, Malformed, Record, Source, Yield, encoded
 
 FIRST_LINES_COUNT = 16
 """Lines at the start of a source that are looked at one by one for a wrapper; later only a line that may be ours tells."""
@@ -60,6 +60,7 @@ class Extractor:
         self._by_scan = by_scan
         self._counted = counted
         # Where one form alone is asked for, each verdict must know of it.
+        self._render = self._recogniser.render if format == "auto" else None
         self._usual = self._recogniser.usual if format == "auto" else None
         self._line_max_bytes = line_max_bytes
         self.offset = offset
@@ -134,7 +135,7 @@ class Extractor:
         if len(data) - at > self._line_max_bytes and data.find(b"\n", at) < 0:
             at = self._begin_skip(data, at)
         self._tail = data[at:] if at else data
-        out.entries += len(out.records) + len(out.malformed) + out.not_ours
+        out.entries += len(out.encoded) + len(out.malformed) + out.not_ours
         if not self._counted and out.malformed:
             out.malformed = [msgspec.structs.replace(found, line=0) for found in out.malformed]
         normaliser = self._recogniser.normaliser
@@ -158,11 +159,10 @@ class Extractor:
         a wrapped line begins."""
         find, rfind = data.find, data.rfind
         base = self.offset - start
-        inner = -len(self._yield.records) - len(
-            self._yield.malformed
-        )  # lines inside entries of ours, that look like entries
+        # Lines inside entries of ours, that look like entries.
+        inner = -len(self._yield.encoded) - len(self._yield.malformed)
         stop = end if final else scan.hold(data, start, end)
-        usual, keep, keep_original = self._usual, self._yield.records.append, self._yield.originals.append
+        render, keep, keep_original = self._render, self._yield.encoded.append, self._yield.originals.append
         blanks, more_ends = scan.BLANKS, scan.MORE_ENDS
         longest = self._line_max_bytes + 1
         at = start
@@ -192,9 +192,9 @@ class Extractor:
                         stop = begin  # its lines may still come
                         break
                     many = True
-            if usual is not None and not many and over - begin <= longest:
+            if render is not None and not many and over - begin <= longest:
                 raw = data[begin : over - 1]
-                record = usual(raw, base + begin)
+                record = render(raw, base + begin)
                 if record is not None:
                     keep(record)
                     keep_original(raw)
@@ -229,11 +229,11 @@ class Extractor:
         self._keep(verdict, raw)
         return verdict
 
-    def _keep(self, verdict: Record | Malformed | None, raw: bytes) -> None:
+    def _keep(self, verdict: Record | Encoded | Malformed | None, raw: bytes) -> None:
         if isinstance(verdict, Malformed):
             self._yield.malformed.append(verdict)
         elif verdict is not None:
-            self._yield.records.append(verdict)
+            self._yield.encoded.append(encoded(verdict) if isinstance(verdict, Record) else verdict)
             self._yield.originals.append(raw)
 
     def _count(self, data: bytes, start: int, stop: int, inner: int) -> None:
@@ -242,7 +242,7 @@ class Extractor:
             self._yield.bytes += stop - start
             self.offset += stop - start
             return
-        ours = len(self._yield.records) + len(self._yield.malformed)
+        ours = len(self._yield.encoded) + len(self._yield.malformed)
         self._yield.not_ours += scan.count_entries(data, start, stop) - inner - ours
         self._advance(data, start, stop)
 
@@ -363,13 +363,15 @@ class Extractor:
 
     def _finish(self, entry: Entry) -> None:
         """The verdict on one whole entry, kept if it is ours."""
-        verdict: Record | Malformed | None = None
+        verdict: Record | Encoded | Malformed | None = None
         if len(entry.raw) > self._line_max_bytes:
             verdict = self._overlong(entry)
             self._keep(verdict, b"")
         elif NEEDLE in entry.raw or entry.lost is not None:
             entry.raw = scan.without_cr(entry.raw)
-            verdict = self._verdict(entry)
+            verdict = self._usual(entry) if self._usual is not None else None
+            if verdict is None:
+                verdict = self._verdict(entry)
             self._keep(verdict, entry.raw)
             if verdict is None:
                 self._yield.lookalikes += 1
@@ -378,7 +380,7 @@ class Extractor:
             self._yield.not_ours += 1 if raw.find(b"\n") < 0 else scan.count_entries(raw + b"\n", 0, len(raw) + 1)
         self._seen(entry, verdict)
 
-    def _seen(self, entry: Entry, verdict: Record | Malformed | None) -> None:
+    def _seen(self, entry: Entry, verdict: Record | Encoded | Malformed | None) -> None:
         """Called for each entry that is looked at on its own, for those who want to watch."""
 
     def _drop_idle_chain(self) -> None:

@@ -72,6 +72,9 @@ class _Plan:
         return _Plan(self.keys, better) if better else self
 
 
+_NO_PLAN = _Plan(())
+
+
 class Unusable(Exception):
     """The fields can't be a record; ``key`` names the field at fault."""
 
@@ -81,13 +84,18 @@ class Unusable(Exception):
         self.key = key
 
 
+class Odd(Exception):
+    """This can't be told of a single field: the whole line must be looked at."""
+
+
 class Normaliser:
     """Builds records of class ``record_type``. ``drift`` collects what was never seen before, as ``kind:value``."""
 
     def __init__(self, record_type: type[Record] = CompactRecord) -> None:
         self._record_type = record_type
+        self.full = not issubclass(record_type, CompactRecord)
+        """Whether records have all keys, null ones too."""
         self._plans: dict[tuple[str, ...], _Plan] = {}
-        self._plans_by_identity: dict[int, _Plan] = {}
         self._uuids: dict[JsonValue, str | None] = dict.fromkeys(_NULLS)
         self._ips: dict[JsonValue, str | None] = dict.fromkeys(_NULLS)
         self._codes: dict[JsonValue, int | None] = dict.fromkeys(_NULLS)
@@ -98,10 +106,7 @@ class Normaliser:
     def build(self, parsed: Parsed, source: Source) -> Record:
         """The record of an event; raises ``Unusable`` where it has no usable id, time or status."""
         keys, values = parsed.keys, parsed.values
-        # A parser gives the same tuple for all lines of a shape: finding it by identity spares the hash of its keys.
-        plan = self._plans_by_identity.get(id(keys))
-        if plan is None or plan.keys is not keys:
-            plan = self._plans.get(keys) or self._make_plan(keys)
+        plan = self._plans.get(keys) or self._make_plan(keys)
         if plan.rivals:
             plan = plan.settle(values)
         values.append(None)
@@ -190,12 +195,52 @@ class Normaliser:
             session or None, reason or None, request or None, parsed.log, source, extra,
         )  # fmt: skip
 
+    # -- a field by itself -----------------------------------------------------------------
+
+    def value(self, key: str, value: JsonValue) -> JsonValue:
+        """What a record has under ``key``, one that depends on no other field, where the line has ``value``.
+        Raises Odd where the line's value would be kept in ``extra``."""
+        wrong: dict[str, JsonValue] = {}
+        made: JsonValue = None
+        if key == "status":
+            made = STATUSES.get(value) if type(value) is str else None
+            if made is None:
+                raise Odd
+        elif key in _UUIDS:
+            made = self._uuid(value, key, wrong)
+        elif key == "ip":
+            made = None if value in _NULLS else self._ip(value, key, wrong)
+        elif key == "code":
+            if type(value) is int and -0x80000000 <= value < 0x80000000:
+                made = value
+            elif value not in _NULLS:
+                made = self._code(value, key, wrong)
+        else:
+            made = _text(value, key, wrong) or None
+        if wrong:
+            raise Odd
+        return made
+
+    def kind(
+        self, type_: JsonValue, method: JsonValue, app_or_slug: JsonValue, slug_or_port: JsonValue, *, connected: bool
+    ) -> tuple[str | None, str | None, str | None, str | None]:
+        """Type, method, app, slug or port of a record, of the fields that they depend on. Raises Odd as ``value``."""
+        wrong: dict[str, JsonValue] = {}
+        if method is None and app_or_slug is None:
+            slug = _text(slug_or_port, "slug_or_port", wrong) or None
+            made = *self._type(type_, connected, _NO_PLAN, wrong), slug
+        else:
+            made = self._method(method, app_or_slug, type_, slug_or_port, connected, _NO_PLAN, wrong)
+        if wrong:
+            raise Odd
+        return made
+
     # -- what happens seldom ---------------------------------------------------------------
 
     def _make_plan(self, keys: tuple[str, ...]) -> _Plan:
         plan = _Plan(keys)
         if len(self._plans) < PLANS_MAX_COUNT and len(keys) <= PLAN_KEYS_MAX_COUNT:
-            self._plans[keys] = self._plans_by_identity[id(keys)] = plan
+            self._plans[keys] = plan
         for name, _ in plan.extra:
             self._note("key", name)
         return plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from datetime import tzinfo
-from functools import partial
 
+import msgspec
 from msgspec.structs import replace
 
 from shipper.framing.chain import Entry
@@ -14,14 +14,15 @@ from shipper.normalisation import Normaliser, Unusable
 from shipper.parsing.human import HumanParser
 from shipper.parsing.jsonline import JsonParser, form_of
 from shipper.parsing.result import Parsed, Refused
-from shipper.record import CompactLog, CompactRecord, CompactSource, Log, Malformed, Record, Source
+from shipper.record import CompactLog, CompactRecord, CompactSource, Encoded, Log, Malformed, Record, Source
+from shipper.rendering import Renderer
 from shipper.text import decode, strip_colours
 from shipper.timestamp import canonical, canonical_header
 
 FORMATS = ("auto", "json", "human", "stackdriver")
 
 _coloured_key = re.compile(r"\n    (?:\x1b\[[0-9;]*m)*+([^\n=\x1b]+)(?:\x1b\[[0-9;]*m)*+=(?:\x1b\[[0-9;]*m)*+")
-_BRACE = ord("{")
+_encode = msgspec.json.Encoder().encode
 _stamp = re.compile(rb'(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})|"ts"\s*+:\s*+"([^"\\]{1,64})"')
 
 
@@ -39,11 +40,15 @@ class Recogniser:
         self._json = JsonParser(log_type)
         self.human = HumanParser(_zone(tz), log_type)
         self.normaliser = Normaliser(CompactRecord if compact else Record)
-        self._json_fast = self._json.parse_fast
-        self._human_fast = self.human.parse_fast
-        self._build = self.normaliser.build
-        self._bare_source = partial(self._source_type, source.host, source.input, source.path)
-        self._meta = source.meta
+        self._renderer = Renderer(
+            self._source_type(source.host, source.input, source.path, None, None, source.meta),
+            self.normaliser,
+            self._json,
+            self.human,
+            log_type,
+        )
+        self.render = self._renderer.render
+        """The record of a bare line at an offset, in a shape that was met before; None: ask ``verdict``."""
         self._reads_json = format in ("auto", "json", "stackdriver")
         self._reads_human = format in ("auto", "human")
 
@@ -53,18 +58,9 @@ class Recogniser:
         meta = {**own.meta, **entry.meta} if entry.meta else own.meta
         return self._source_type(own.host, own.input, own.path, entry.offset, entry.cursor, meta)
 
-    def usual(self, raw: bytes, offset: int) -> Record | None:
-        """The record of a bare entry of one line in a shape that was met before; None: ask ``verdict``.
-
-        The way of nearly every event, so it does nothing that can wait.
-        """
-        try:
-            parsed = self._json_fast(raw) if raw[0] == _BRACE else self._human_fast(raw.decode())
-            if parsed is None:
-                return None
-            return self._build(parsed, self._bare_source(offset, None, self._meta))
-        except (Unusable, ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
-            return None  # the verdict tells what it is
+    def usual(self, entry: Entry) -> Encoded | None:
+        """As ``verdict``, for an entry in a shape that was met before; None: ask ``verdict``."""
+        return self._renderer.render_from(entry.raw, f'"source":{_encode(self.source(entry)).decode()}')
 
     def verdict(self, entry: Entry) -> Record | Malformed | None:
         """The record of an entry, why it can't be one, or None: not ours. Raises nothing, whatever the text."""
@@ -97,9 +93,11 @@ class Recogniser:
         if self._format not in ("auto", parsed.log.format):
             return None
         try:
-            return self.normaliser.build(parsed, self.source(entry))
+            record = self.normaliser.build(parsed, self.source(entry))
         except Unusable as error:
             return self.malformed(entry, error.reason, _key_at(raw, error.key))
+        self._renderer.learn(raw, parsed, record)
+        return record
 
     def malformed(self, entry: Entry, reason: str, at: int) -> Malformed:
         """The entry as one that can't be a record; ``at`` is the 0-based byte in its text."""

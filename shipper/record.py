@@ -89,6 +89,18 @@ class CompactRecord(Record, frozen=True, omit_defaults=True, gc=False):
     """``Record`` that leaves out nulls and an empty ``extra`` when encoded."""
 
 
+class Encoded(Struct, frozen=True, gc=False):
+    """A record as text: ``json`` is one line of JSON in either form, ``id`` and ``time`` are those it holds."""
+
+    id: str
+    time: str
+    json: str
+
+    def record(self) -> Record:
+        """The record itself."""
+        return _decoder.decode(self.json)
+
+
 class Malformed(Struct, frozen=True):
     """An entry that is ours but can't be a record: kept whole, with the reason and the place.
 
@@ -129,15 +141,15 @@ class Gap(Struct, frozen=True):
 
 
 class Yield(Struct):
-    """What one piece of bytes gave. ``originals`` runs beside ``records``, one raw entry each.
+    """What one piece of bytes gave. ``originals`` runs beside ``encoded``, one raw entry each.
 
-    ``entries == len(records) + len(malformed) + not_ours`` always. ``lookalikes`` counts what mentions
+    ``entries == len(encoded) + len(malformed) + not_ours`` always. ``lookalikes`` counts what mentions
     ``connection_log`` and is not ours. ``lines`` and ``bytes`` count physical lines and bytes of the
     source that are done with. ``drift`` names what this extractor sees for the first time, as
     ``kind:value`` (``key:Foo``, ``type:bar``, ``status:baz``, ``time:...``).
     """
 
-    records: list[Record] = []
+    encoded: list[Encoded] = []
     originals: list[bytes] = []
     malformed: list[Malformed] = []
     entries: int = 0
@@ -146,6 +158,11 @@ class Yield(Struct):
     lines: int = 0
     bytes: int = 0
     drift: list[str] = []
+
+    @property
+    def records(self) -> list[Record]:
+        """The records, made of their text: for who looks at them."""
+        return [found.record() for found in self.encoded]
 
 
 _encoder = msgspec.json.Encoder()
@@ -159,3 +176,8 @@ encode_records = _encoder.encode_lines
 
 decode_record = _decoder.decode
 """JSON bytes of either form as a ``Record``; raises msgspec.DecodeError."""
+
+
+def encoded(record: Record) -> Encoded:
+    """A record as text, full or compact by its class."""
+    return Encoded(record.id, record.time, _encoder.encode(record).decode())

@@ -16,7 +16,7 @@ from shipper.alias import KEYS, OWN_KEYS
 from shipper.cli.talk import printable
 from shipper.extraction import Extractor
 from shipper.framing.chain import NEEDLE, Entry
-from shipper.record import Malformed, Record, Source
+from shipper.record import Encoded, Malformed, Record, Source
 from shipper.resource import read_data
 from shipper.text import decode, strip_colours
 
@@ -32,10 +32,11 @@ class Explainer(Extractor):
 
     def __init__(self, source: Source, *, format: str, wrapper: str, tz: str) -> None:
         super().__init__(source, format=format, wrapper=wrapper, tz=tz, compact=False, by_scan=False)
+        self._usual = None  # here each entry is looked at by the careful way
         self._name = source.path or "<stdin>"
         self._format = format
 
-    def _seen(self, entry: Entry, verdict: Record | Malformed | None) -> None:
+    def _seen(self, entry: Entry, verdict: Record | Encoded | Malformed | None) -> None:
         last = entry.line + entry.raw.count(b"\n")
         place = f"{printable(self._name)}:{entry.line}" + (f"-{last}" if last > entry.line else "")
         wrapper = self._mode or "no wrapper"

@@ -16,7 +16,7 @@ from shipper.errors import InputError, UsageError
 from shipper.extraction import Extractor, Yield
 from shipper.framing.wrapper import WRAPPERS
 from shipper.recognition import FORMATS
-from shipper.record import Malformed, Source, encode_records
+from shipper.record import Malformed, Source
 from shipper.text import decode
 
 BAD_NEWS = 1
@@ -97,8 +97,8 @@ def _size(text: str) -> int:
 def _print(result: Yield, name: str, explain: bool) -> int:
     if explain:
         return BAD_NEWS if result.malformed else 0
-    if result.records:
-        lines = encode_records(result.records)
+    if result.encoded:
+        lines = "\n".join([found.json for found in result.encoded] + [""]).encode()
         sys.stdout.buffer.write(_controls(lines) if sys.stdout.isatty() else lines)
         sys.stdout.buffer.flush()
     if result.malformed:

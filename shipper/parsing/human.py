@@ -1,8 +1,8 @@
 """The human form: an event's text to its fields, by a fast path and by the grammar itself.
 
-The fast path is a regular expression for each sequence of keys that was met, put together from the
-grammar's own terminals; the grammar takes every line that the fast path does not, and says what is
-wrong with a line. The two are equal on every line that both accept (property test).
+The fast path is a regular expression put together from the grammar's own terminals; the grammar takes every line
+that the fast path does not, and says what is wrong with a line. The two are equal on every line that both accept
+(property test). Lines of a usual kind need neither: see ``rendering``.
 """
 
 from __future__ import annotations
@@ -12,20 +12,13 @@ from collections.abc import Callable
 from datetime import tzinfo
 from functools import cache
 
-from shipper.alias import KEYS, LEVELS, OWN_KEYS
+from shipper.alias import LEVELS, OWN_KEYS
 from shipper.parsing.grammar import HumanGrammar, terminals
 from shipper.parsing.result import Parsed, Refused, gather
 from shipper.record import CompactLog, JsonValue, Log
 from shipper.text import BadEscape, unquote
 from shipper.timestamp import canonical_header
 
-SHAPES_MAX_COUNT = 64
-"""Key sequences that get a regular expression of their own; lines of further ones take the general path."""
-
-SHAPES_MET_MAX_COUNT = 1024
-"""Key sequences met once: an expression is made, in some milliseconds, for those that come again."""
-SHAPE_KEYS_MAX_COUNT = 64
-"""Keys of a line that is remembered as a shape."""
 MINUTES_MAX_COUNT = 4096
 """Minutes of header stamps remembered; when full they are forgotten."""
 
@@ -36,37 +29,6 @@ _OURS = re.compile(
 _single = re.compile(r'(?: [^\s="]++=(?:"(?:[^"\\\n]++|\\.)*+"|[^"\s]++))++(?: \.\.\.)?(?:\n|$)').match
 """The fields of the documentation's sample, one blank before each; any other text there is another message."""
 _is_hex_id = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{16})").fullmatch
-
-
-_QUOTED_NAMES = frozenset(KEYS["time"])
-_TEXT_KEYS = ("workspace_name", "agent_name", "user_agent", "slug_or_port", "app_or_slug", "disconnect_reason")
-_BARE_NAMES = frozenset(
-    name for key, names in KEYS.items() for name in names if key not in _TEXT_KEYS and key != "time"
-) - {"request_id"}  # fmt: skip
-
-
-class _Shape:
-    """One key sequence: its keys, and the expression that takes the values out of a line.
-
-    What coderd never quotes (ids, numbers, addresses) is taken bare, what it always quotes (the time) without
-    its quotes; ``quotable`` are the places of the others. A line that is different is left to the general way.
-    """
-
-    __slots__ = ("keys", "match", "quotable", "traced")
-
-    def __init__(self, keys: tuple[str, ...], written: list[str], terms: dict[str, str]) -> None:
-        plain = terms["BARE"].partition("(?:")[0]
-        either = f"({terms['BARE']}|{terms['QUOTED']})"
-        self.keys = keys
-        self.quotable = [at for at, key in enumerate(keys) if key not in _BARE_NAMES and key not in _QUOTED_NAMES]
-        fields = (
-            "  "
-            + re.escape(name)
-            + (f"({plain})" if key in _BARE_NAMES else '"([^"\\\\\n]*+)"' if key in _QUOTED_NAMES else either)
-            for key, name in zip(keys, written, strict=True)
-        )
-        self.match = re.compile(_header(terms) + "".join(fields)).fullmatch
-        self.traced = "trace" in keys or "span" in keys
 
 
 def _header(terms: dict[str, str]) -> str:
@@ -80,9 +42,6 @@ class HumanParser:
     def __init__(self, zone: tzinfo | None = None, log_type: type[Log] = CompactLog) -> None:
         self._zone = zone
         self._log_type = log_type
-        self._buckets: dict[str, list[_Shape]] = {}
-        self._met: set[tuple[str, ...]] = set()
-        self._shapes: set[tuple[str, ...]] = set()
         self._minutes: dict[str, str | None] = {}
         self._general: Callable[[str], re.Match[str] | None] | None = None
         self._grammar: HumanGrammar | None = None
@@ -121,39 +80,6 @@ class HumanParser:
             if block is None:
                 return None
             text = text[: end - 4]
-        # The first key tells which of the shapes it can be.
-        start = text.find("connection_log  ") + 16
-        bucket = self._buckets.get(text[start : text.find("=", start)])
-        if bucket is not None:
-            for shape in bucket:
-                found = shape.match(text)
-                if found is not None:
-                    values: list[JsonValue]
-                    stamp, level, logger, *values = found.groups()
-                    for at in shape.quotable:
-                        value = values[at]
-                        if value[0] == '"':
-                            if "\\" in value:
-                                try:
-                                    values[at] = unquote(value[1:-1])
-                                except BadEscape:
-                                    return None
-                            else:
-                                values[at] = value[1:-1]
-                    if block is not None or shape.traced or logger != "  coderd: ":
-                        return self._finish(stamp, level, logger, shape.keys, values, block, shape.traced)
-                    # As _finish, for the line that has nothing special.
-                    minute = self._minutes.get(stamp[:16])
-                    if minute is None or stamp[17:19] >= "60":
-                        minute = self._minute(stamp)
-                        if minute is None:
-                            return None
-                    log = self._log_type(f"{minute}{stamp[16:]}000000Z", LEVELS.get(level, level), "coderd", "human")
-                    return Parsed(shape.keys, values, log, True)
-        return self._learn(text, block)
-
-    def _learn(self, text: str, block: tuple[str, str] | None) -> Parsed | None:
-        """Reads a line of a key sequence not among the recent ones, and remembers the sequence."""
         if self._general is None:
             terms = terminals()
             field = f"{terms['KEY']}(?:{terms['BARE']}|{terms['QUOTED']})"
@@ -171,19 +97,6 @@ class HumanParser:
             values: list[JsonValue] = [value if value[0] != '"' else unquote(value[1:-1]) for _, value in pairs]
         except BadEscape:
             return None
-        written = [written for written, _ in pairs]
-        if (
-            len(keys) <= SHAPE_KEYS_MAX_COUNT
-            and len(self._shapes) < SHAPES_MAX_COUNT
-            and all(name.startswith("  ") for name in written)
-        ):
-            if keys not in self._met:
-                if len(self._met) < SHAPES_MET_MAX_COUNT:
-                    self._met.add(keys)
-                return self._finish(stamp, level, logger, keys, values, block, "trace" in keys or "span" in keys)
-            self._shapes.add(keys)
-            shape = _Shape(keys, [name[2:] for name in written], terminals())
-            self._buckets.setdefault(written[0][2:-1], []).append(shape)
         return self._finish(stamp, level, logger, keys, values, block, "trace" in keys or "span" in keys)
 
     @staticmethod
@@ -253,7 +166,7 @@ class HumanParser:
         # Lines come in order, so the minute was nearly always seen before.
         minute = self._minutes.get(stamp[:16])
         if minute is None or stamp[17:19] >= "60":
-            minute = self._minute(stamp)
+            minute = self.minute(stamp)
             if minute is None:
                 return None
         beside: dict[str, JsonValue] | None = None
@@ -289,7 +202,7 @@ class HumanParser:
         )
         return Parsed(keys, values, log, True, beside)
 
-    def _minute(self, stamp: str) -> str | None:
+    def minute(self, stamp: str) -> str | None:
         """The canonical text of a stamp up to its minute, None where it is no time."""
         time = canonical_header(stamp, self._zone)
         if time is None:

@@ -1,9 +1,7 @@
 """The JSON and stackdriver forms: one JSON object to an event's fields.
 
-Three ways, equal in result (property test). The usual line has a key sequence that was met before, and a
-decoder of its own for it. Other lines take ``orjson.loads``. Where the text may hold a
-key twice, or where orjson refuses, the standard library's decoder reads it pair by pair, so that nothing on
-the line is lost.
+A line takes ``orjson.loads``. Where its text may hold a key twice, or where orjson refuses, the standard library's
+decoder reads it pair by pair, so that nothing on the line is lost; the two are equal in result (property test).
 Facts: slog's slogjson and slogstackdriver sinks; in the flat stackdriver form a context field may repeat
 ``message`` or ``severity``, and the first of two is the logger's own.
 """
@@ -12,14 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
 
-import msgspec
 import orjson
-from msgspec.structs import astuple
 
-from shipper.alias import KEYS, LEVELS, OWN_KEYS
+from shipper.alias import LEVELS, OWN_KEYS
 from shipper.parsing.pairs import Pairs, TooDeep, constant, integer, plain, real
 from shipper.parsing.result import Parsed, Refused, gather
 from shipper.record import CompactLog, JsonValue, Log
@@ -33,7 +27,6 @@ _BEGUN = re.compile(rb'"(?:ts|severity)"\s*+:\s*+"')
 _LEVEL = re.compile(rb'"(?:level|severity)"\s*+:\s*+"')
 _EVENT = re.compile(rb'"(?:msg|message)"\s*+:\s*+"connection_log"')
 _FLAT = re.compile(rb'"message"\s*+:\s*+"connection_log"')
-_spoils_shape = re.compile(r'["\\\x00-\x1f\x7f]').search
 _CAREFUL = frozenset({float, list, dict})
 _FLAT_CAREFUL = frozenset({float, list})  # the sink's own objects are known by their number of keys
 _TOP = ("ts", "level", "msg", "caller", "func", "logger_names", "trace", "span", "fields")
@@ -51,125 +44,14 @@ _SD_TOP = frozenset(
 )
 
 
-SHAPES_MAX_COUNT = 64
-"""Key sequences that get a decoder of their own; lines of further ones take the general way."""
-SHAPE_KEYS_MAX_COUNT = 64
-"""Keys of a line that is remembered as a shape."""
-
-_CODES = frozenset(KEYS["code"])
-_Code = Annotated[int, msgspec.Meta(ge=-0x80000000, le=0x7FFFFFFF)] | None
-
-
-class _Shape:
-    """One key sequence: a decoder for lines that have exactly these keys, text or null at each."""
-
-    __slots__ = ("code_at", "decode", "keys", "quotes")
-
-    def __init__(self, keys: tuple[str, ...]) -> None:
-        names = {f"f{at}": key for at, key in enumerate(keys)}
-        fields = msgspec.defstruct(
-            "Fields",
-            [(name, _Code if key in _CODES else str | None) for name, key in names.items()],
-            rename=names,
-            forbid_unknown_fields=True,
-            gc=False,
-        )
-        line = msgspec.defstruct(
-            "Line",
-            [
-                ("ts", str),
-                ("level", str),
-                ("msg", Literal["connection_log"]),
-                ("caller", str),
-                ("func", str),
-                ("logger_names", list[str]),
-                ("fields", fields),
-                ("trace", str | None, None),
-                ("span", str | None, None),
-            ],
-            forbid_unknown_fields=True,
-            gc=False,
-        )
-        self.keys = keys
-        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(line).decode
-        self.code_at = next((at for at, key in enumerate(keys) if key in _CODES), None)
-        # Quotes of a line with one logger name and text at every key. A key that is there twice shows as more.
-        self.quotes = 2 * (7 + 5 + 1 + 2 * len(keys))
-
-
 class JsonParser:
     """Parses JSON entries of both kinds; ``log_type`` is the class of ``Log`` to give."""
 
     def __init__(self, log_type: type[Log] = CompactLog) -> None:
         self._log_type = log_type
-        self._buckets: dict[bytes, list[_Shape]] = {}
-        self._shapes: set[tuple[str, ...]] = set()
 
     def parse(self, raw: bytes) -> Parsed | Refused | None:
         """The fields of one JSON document, why it was refused, or None: not ours."""
-        return self.parse_fast(raw) or self.parse_slow(raw)
-
-    def parse_fast(self, raw: bytes) -> Parsed | None:
-        """The fields of a line whose key sequence was met before, or None where it is left to the other ways."""
-        start = raw.find(b'"fields":{"', 100) + 11
-        bucket = self._buckets.get(raw[start : raw.find(b'"', start)])
-        if bucket is None:
-            return None
-        for shape in bucket:
-            try:
-                line = shape.decode(raw)
-                break
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                continue
-        else:
-            return None
-        logger = line.logger_names
-        if len(logger) != 1:
-            return None
-        logger = logger[0]
-        if logger != "coderd" and not logger.startswith("coderd."):
-            return None
-        values = list(astuple(line.fields))
-        textless = values.count(None)
-        if shape.code_at is not None and values[shape.code_at] is not None:
-            textless += 1
-        quotes = shape.quotes - 2 * textless
-        trace, span = line.trace, line.span
-        if trace is not None or span is not None:
-            quotes += 8
-        if raw.count(b'"') != quotes:
-            return None  # a key twice, or a value that holds quotes: the slow way tells which
-        time = canonical(line.ts)
-        if time is None:
-            return None  # no time in a known form: the slow way keeps its text
-        level = line.level
-        log = self._log_type(
-            time,
-            LEVELS.get(level) or level.lower(),
-            logger,
-            "json",
-            line.caller or None,
-            line.func or None,
-            trace or None,
-            span or None,
-        )
-        return Parsed(shape.keys, values, log, False)
-
-    def _learn(self, fields: dict[str, JsonValue]) -> None:
-        """Remembers the key sequence of a usual line, if every key holds what its place in a shape can hold."""
-        keys = tuple(fields)
-        if (
-            len(self._shapes) < SHAPES_MAX_COUNT
-            and len(keys) <= SHAPE_KEYS_MAX_COUNT
-            and keys not in self._shapes
-            and not any(map(_spoils_shape, keys))
-            and all(value is None or type(value) is str or key in _CODES for key, value in fields.items())
-        ):
-            self._shapes.add(keys)
-            self._buckets.setdefault(keys[0].encode(), []).append(_Shape(keys))
-
-    def parse_slow(self, raw: bytes) -> Parsed | Refused | None:
-        """As ``parse``, by decoders of JSON."""
         try:
             top = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
@@ -183,9 +65,9 @@ class JsonParser:
                 # hold `":` as well, now and then; then the careful way finds the same as this one.
                 if raw.count(b'":') != len(top) + len(fields) or not _CAREFUL.isdisjoint(map(type, fields.values())):
                     return self._carefully(raw)
-                if tuple(top) in _USUAL:
-                    self._learn(fields)
-                elif not _CAREFUL.isdisjoint(type(value) for key, value in top.items() if key not in _TOP):
+                if tuple(top) not in _USUAL and not _CAREFUL.isdisjoint(
+                    type(value) for key, value in top.items() if key not in _TOP
+                ):
                     return self._carefully(raw)
                 return self._from_sink(top, fields, None)
         elif top.get("message") == "connection_log" and "timestampSeconds" in top:

@@ -35,7 +35,6 @@ def test_an_error_nobody_thought_of_is_a_malformed_entry(
         raise error
 
     monkeypatch.setattr(JsonParser, "parse", fails)
-    monkeypatch.setattr(JsonParser, "parse_fast", fails)
     found = verdict(HEAD + ',"fields":{"ID":"a"}}')
     assert isinstance(found, Malformed)
     assert error.__name__ in found.reason

@@ -1,0 +1,181 @@
+"""Rendering: a usual line to an encoded record, field by field, with nothing made in between.
+
+A usual line has a sequence of keys that was met before. It is split at what stands between its fields, and each
+field that was met before (a workspace, a user, an address) is a look-up that gives its part of the record's JSON.
+A field that is new is read by the terminals of ``grammars/human.lark`` or the rules of JSON, and made a value by
+``normalisation``. Whatever does not fit is left to the careful way, which gives the same (property test).
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from shipper.alias import LEVELS
+from shipper.normalisation import Normaliser, Odd
+from shipper.parsing.grammar import terminals
+from shipper.parsing.human import HumanParser
+from shipper.parsing.jsonline import JsonParser
+from shipper.parsing.result import Parsed
+from shipper.record import Encoded, Log, Record, Source, encoded
+from shipper.shape import Cache, Form, Memo, Render, ShapeMaker, no_trace, to_json
+from shipper.timestamp import canonical
+
+SHAPES_MAX_COUNT = 64
+"""Key sequences that are rendered; lines of further ones take the careful way."""
+SHAPES_MET_MAX_COUNT = 1024
+"""Key sequences met once: a shape is made, in a millisecond, for those that come again."""
+SHAPE_KEYS_MAX_COUNT = 64
+"""Keys of a line that can be a shape."""
+
+_ZEROS = tuple("0" * (9 - digits) + 'Z"' for digits in range(10))
+_trace = re.compile('"trace":"[0-9a-f]{32}","span":"[0-9a-f]{16}",').fullmatch
+_level = re.compile(r"([0-9]{3}) \[([a-z]{4})\]").fullmatch
+_HUMAN_HEAD_COUNT = 2
+"""Pieces of a human line before its fields: stamp and level, logger and message."""
+_OFFSET = 2**53 - 1
+
+
+class Renderer:
+    """Renders the usual lines of one source, into records that say they are from it. ``learn`` shows it lines that
+    the careful way has read; ``log_type`` is the class of ``Log`` that this gives them."""
+
+    def __init__(
+        self, source: Source, normaliser: Normaliser, json: JsonParser, human: HumanParser, log_type: type[Log]
+    ) -> None:
+        self._json = json
+        self._human = human
+        self._log_type = log_type
+        self._no_trace = no_trace(full=normaliser.full)
+        cache = Cache()
+        self._heads = Memo(cache, self._head)
+        self._levels = Memo(cache, _rest_and_level)
+        self._loggers = Memo(cache, self._logger)
+        self._stamps = Memo(cache, self._stamp)
+        self._seconds = Memo(cache, _second)
+        self._makers = {name: ShapeMaker(Form(name), normaliser, cache, self._seconds) for name in ("json", "human")}
+        self._shapes: dict[str, dict[int, list[Render]]] = {"json": {}, "human": {}}
+        self._json_shapes, self._human_shapes = self._shapes["json"].get, self._shapes["human"].get
+        self._known: set[tuple[str, tuple[str, ...]]] = set()
+        self._met: set[tuple[str, tuple[str, ...]]] = set()
+        # All lines have the same source, but for the offset.
+        whole = to_json(msgspec.structs.replace(source, offset=_OFFSET))
+        head, mark, self._source_tail = whole.partition(f'"offset":{_OFFSET}')
+        self._source_head = f'"source":{head}{mark.removesuffix(str(_OFFSET))}'
+
+    def render(self, raw: bytes, offset: int) -> Encoded | None:
+        """The record of a bare line at ``offset``; None: it is left to the careful way."""
+        return self.render_from(raw, f"{self._source_head}{offset}{self._source_tail}")
+
+    def render_from(self, raw: bytes, source: str) -> Encoded | None:
+        """The record of one line; ``source`` is the record's part that says where it was read."""
+        try:
+            text = raw.decode()
+            if text.startswith('{"ts":"'):
+                end = text.index('"', 7)
+                fields = text.index('"fields":{"', end)
+                digits = text[27 : end - 1]
+                if text[26] != "." or text[end - 1] != "Z" or not text.endswith("}}"):
+                    return None
+                if not (digits.isdigit() and digits.isascii()):
+                    return None
+                trace, over = self._no_trace, fields
+                if text[fields - 2] != "]":
+                    # After the logger's names stands what changes from request to request.
+                    over = text.index('"trace":"', end, fields)
+                    if _trace(text, over, fields) is None:
+                        return None
+                    trace = f",{text[over : fields - 1]}}}"
+                second, rest = self._seconds[text[7:26]], self._heads[text[end:over]]
+                log = f'"log":{{"time":"{second}.{digits}{_ZEROS[len(digits)]}{rest}{trace}'
+                pieces = text[fields + 11 : -2].split(',"')
+                shapes = self._json_shapes(len(pieces), ())
+            else:
+                pieces = text.split("  ")
+                shapes = self._human_shapes(len(pieces), ())
+                if not shapes:
+                    return None
+                stamp = pieces[0]
+                log = f'"log":{{"time":"{self._stamps[stamp[:20]]}{self._levels[stamp[20:]]}{self._loggers[pieces[1]]}'
+            for shape in shapes:
+                try:
+                    found = shape(pieces, log, source)
+                except Odd:
+                    continue
+                if found is not None:
+                    return found
+        except (Odd, LookupError, ValueError):
+            pass  # no usual line: the careful way tells what it is
+        return None
+
+    def learn(self, raw: bytes, parsed: Parsed, record: Record) -> None:
+        """Take note of a line that the careful way has read. The second of its kind makes a shape, unless that
+        would give something else."""
+        form, keys = parsed.log.format or "", parsed.keys
+        if record.log.trace is not None and form == "human":
+            # The parser took them out of the fields, where they stand.
+            keys = tuple(piece.partition("=")[0] for piece in raw.decode(errors="replace").split("  ")[2:])
+        if form not in self._makers or (form, keys) in self._known or len(self._known) >= SHAPES_MAX_COUNT:
+            return
+        if parsed.beside or len(keys) > SHAPE_KEYS_MAX_COUNT:
+            return
+        if (form, keys) not in self._met:
+            if len(self._met) < SHAPES_MET_MAX_COUNT:
+                self._met.add((form, keys))
+            return
+        self._known.add((form, keys))
+        shape = self._makers[form].make(keys)
+        if shape is None:
+            return
+        shapes = self._shapes[form].setdefault(len(keys) + _HUMAN_HEAD_COUNT * (form == "human"), [])
+        shapes.append(shape)
+        rendered = self.render_from(raw, f'"source":{to_json(record.source)}')
+        if rendered is not None and rendered != encoded(record):
+            shapes.remove(shape)
+
+    # -- a line's header -------------------------------------------------------------------
+
+    def _head(self, text: str) -> str:
+        """What stands in a JSON line between its time and its fields, to the log's part behind its time."""
+        line = f'{{"ts":"2026-01-01T00:00:00Z{text}"fields":{{"ID":"0"}}}}'
+        parsed = self._json.parse(line.encode())
+        if not isinstance(parsed, Parsed) or parsed.beside or parsed.keys != ("ID",):
+            raise Odd
+        return self._without_time(parsed.log)
+
+    def _stamp(self, text: str) -> str:
+        """``2026-01-01 10:00:00.`` to the same in UTC as records have it."""
+        minute = self._human.minute(f"{text}000") if text[19:] == "." else None
+        if minute is None:
+            raise Odd
+        return f"{minute}{text[16:]}"
+
+    def _logger(self, text: str) -> str:
+        """``coderd: connection_log`` to the log's part behind its level."""
+        if re.fullmatch(terminals()["LOGGER"] + terminals()["MESSAGE"], f"  {text}") is None:
+            raise Odd
+        log = self._log_type("", "", text[: text.rindex(": ")], "human")
+        return self._without_time(log).removeprefix(',"level":""')
+
+    def _without_time(self, log: Log) -> str:
+        """The JSON of a log behind its time, which comes first, and before its trace."""
+        text = to_json(log)
+        if not text.endswith(self._no_trace):
+            raise Odd
+        return text.removeprefix(f'{{"time":{to_json(log.time)}').removesuffix(self._no_trace)
+
+
+def _rest_and_level(text: str) -> str:
+    """``123 [info]`` to the end of the time and the level."""
+    found = _level(text)
+    if found is None:
+        raise Odd
+    return f'{found[1]}000000Z","level":"{LEVELS.get(found[2], found[2])}"'
+
+
+def _second(text: str) -> str:
+    """A date and time to the second, if there is one."""
+    if canonical(f"{text}Z") != f"{text}.000000000Z":
+        raise Odd
+    return text
