@@ -138,9 +138,7 @@ class Extractor:
         out.entries += len(out.encoded) + len(out.malformed) + out.not_ours
         if not self._counted and out.malformed:
             out.malformed = [msgspec.structs.replace(found, line=0) for found in out.malformed]
-        normaliser = self._recogniser.normaliser
-        if normaliser.drift:
-            out.drift, normaliser.drift = normaliser.drift, []
+        out.drift = self._recogniser.normaliser.take_drift()
         return out
 
     def _advance(self, data: bytes, start: int, end: int) -> int:

@@ -13,14 +13,16 @@ import re
 import msgspec
 
 from shipper.alias import LEVELS
-from shipper.normalisation import Normaliser, Odd
+from shipper.memo import Cache, TextMemo
+from shipper.normalisation import Normaliser
 from shipper.parsing.grammar import terminals
 from shipper.parsing.human import HumanParser
 from shipper.parsing.jsonline import JsonParser
 from shipper.parsing.result import Parsed
 from shipper.record import Encoded, Log, Record, Source, encoded
-from shipper.shape import Cache, Form, Memo, Render, ShapeMaker, no_trace, to_json
+from shipper.shape import Form, Render, ShapeMaker, no_trace, to_json
 from shipper.timestamp import canonical
+from shipper.value import Odd
 
 SHAPES_MAX_COUNT = 64
 """Key sequences that are rendered; lines of further ones take the careful way."""
@@ -30,7 +32,7 @@ SHAPE_KEYS_MAX_COUNT = 64
 """Keys of a line that can be a shape."""
 
 _ZEROS = tuple("0" * (9 - digits) + 'Z"' for digits in range(10))
-_trace = re.compile('"trace":"[0-9a-f]{32}","span":"[0-9a-f]{16}",').fullmatch
+_trace = re.compile('[0-9a-f]{32}","span":"[0-9a-f]{16}",').fullmatch
 _level = re.compile(r"([0-9]{3}) \[([a-z]{4})\]").fullmatch
 _HUMAN_HEAD_COUNT = 2
 """Pieces of a human line before its fields: stamp and level, logger and message."""
@@ -49,11 +51,13 @@ class Renderer:
         self._log_type = log_type
         self._no_trace = no_trace(full=normaliser.full)
         cache = Cache()
-        self._heads = Memo(cache, self._head)
-        self._levels = Memo(cache, _rest_and_level)
-        self._loggers = Memo(cache, self._logger)
-        self._stamps = Memo(cache, self._stamp)
-        self._seconds = Memo(cache, _second)
+        self._heads = TextMemo(cache, self._head)
+        self._rest = self._log = ""
+        """A header that was met last, and its part of the log: mostly it is the same again."""
+        self._levels = TextMemo(cache, _rest_and_level)
+        self._loggers = TextMemo(cache, self._logger)
+        self._stamps = TextMemo(cache, self._stamp)
+        self._seconds = TextMemo(cache, _second)
         self._makers = {name: ShapeMaker(Form(name), normaliser, cache, self._seconds) for name in ("json", "human")}
         self._shapes: dict[str, dict[int, list[Render]]] = {"json": {}, "human": {}}
         self._json_shapes, self._human_shapes = self._shapes["json"].get, self._shapes["human"].get
@@ -72,24 +76,22 @@ class Renderer:
         """The record of one line; ``source`` is the record's part that says where it was read."""
         try:
             text = raw.decode()
-            if text.startswith('{"ts":"'):
-                end = text.index('"', 7)
-                fields = text.index('"fields":{"', end)
-                digits = text[27 : end - 1]
-                if text[26] != "." or text[end - 1] != "Z" or not text.endswith("}}"):
+            if text[:7] == '{"ts":"':
+                head, _, body = text.partition('"fields":{"')
+                if body[-2:] != "}}":
                     return None
-                if not (digits.isdigit() and digits.isascii()):
+                _, _, _, time, rest = head.split('"', 4)
+                digits = time[20:-1]
+                if time[19] != "." or time[-1] != "Z" or not (digits.isdigit() and digits.isascii()):
                     return None
-                trace, over = self._no_trace, fields
-                if text[fields - 2] != "]":
+                trace = self._no_trace
+                if rest[-2:] != "],":
                     # After the logger's names stands what changes from request to request.
-                    over = text.index('"trace":"', end, fields)
-                    if _trace(text, over, fields) is None:
-                        return None
-                    trace = f",{text[over : fields - 1]}}}"
-                second, rest = self._seconds[text[7:26]], self._heads[text[end:over]]
-                log = f'"log":{{"time":"{second}.{digits}{_ZEROS[len(digits)]}{rest}{trace}'
-                pieces = text[fields + 11 : -2].split(',"')
+                    rest, trace = self._split_trace(rest)
+                if rest != self._rest:
+                    self._rest, self._log = rest, self._heads[rest]
+                log = f'"log":{{"time":"{self._seconds[time[:19]]}.{digits}{_ZEROS[len(digits)]}{self._log}{trace}'
+                pieces = body[:-2].split(',"')
                 shapes = self._json_shapes(len(pieces), ())
             else:
                 pieces = text.split("  ")
@@ -136,9 +138,17 @@ class Renderer:
 
     # -- a line's header -------------------------------------------------------------------
 
+    @staticmethod
+    def _split_trace(rest: str) -> tuple[str, str]:
+        """A JSON line's header before its trace, and the trace as the end of a log's part."""
+        rest, mark, ids = rest.partition('"trace":"')
+        if _trace(ids) is None:
+            raise Odd
+        return rest, f",{mark}{ids[:-1]}}}"
+
     def _head(self, text: str) -> str:
         """What stands in a JSON line between its time and its fields, to the log's part behind its time."""
-        line = f'{{"ts":"2026-01-01T00:00:00Z{text}"fields":{{"ID":"0"}}}}'
+        line = f'{{"ts":"2026-01-01T00:00:00Z"{text}"fields":{{"ID":"0"}}}}'
         parsed = self._json.parse(line.encode())
         if not isinstance(parsed, Parsed) or parsed.beside or parsed.keys != ("ID",):
             raise Odd

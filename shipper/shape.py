@@ -15,17 +15,13 @@ import msgspec
 import orjson
 
 from shipper.alias import KEYS
-from shipper.normalisation import Normaliser, Odd
+from shipper.memo import Cache, Memo, TextMemo
+from shipper.normalisation import Normaliser
 from shipper.parsing.grammar import terminals
 from shipper.record import SCHEMA, Encoded, JsonValue, Record
 from shipper.text import BadEscape, unquote
-
-CACHE_MAX_BYTES = 32 << 20
-"""About what the fields met before may take; then all are forgotten."""
-ENTRY_BYTES = 300
-"""About what one of them takes beside its own characters."""
-FIELD_MAX_CHARACTERS = 1024
-"""A longer field is not remembered."""
+from shipper.timestamp import canonical
+from shipper.value import Odd
 
 Render = Callable[[list[str], str, str], Encoded | None]
 """A line's fields, the log's part of the record as far as the header tells it, and the source's part, to the record;
@@ -34,7 +30,8 @@ Kind = tuple[str | None, str | None, str | None, str | None, bool]
 """The fields of type, method, app or slug, and slug, as they stand, and whether there is a connection id."""
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_TIME = r'"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,9}Z"'
+# Another form has no Z in it, so that one letter tells them apart.
+_TIME = r'"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,9}Z|[^"\\Z]{19,64})"'
 _ZEROS = tuple("0" * (9 - digits) + "Z" for digits in range(10))
 _KIND = ("type", "method", "app_or_slug", "slug_or_port")
 _NULLABLE = ("connection_id", "client_session_id", "request_id")
@@ -51,65 +48,6 @@ def to_json(value: object) -> str:
 def no_trace(*, full: bool) -> str:
     """The end of a log's part where the line names no trace."""
     return ',"trace":null,"span":null}' if full else "}"
-
-
-class Cache:
-    """What is remembered of fields, all within one bound."""
-
-    def __init__(self) -> None:
-        self._parts: list[dict[Any, Any]] = []
-        self._bytes = 0
-
-    def join(self, part: dict[Any, Any]) -> None:
-        """One more that remembers, and may be told to forget."""
-        self._parts.append(part)
-
-    def room(self, characters: int) -> bool:
-        """Whether something of this size may be remembered; everything else may be forgotten for it."""
-        if characters > FIELD_MAX_CHARACTERS:
-            return False
-        self._bytes += characters + ENTRY_BYTES
-        if self._bytes > CACHE_MAX_BYTES:
-            self._bytes = characters + ENTRY_BYTES
-            for part in self._parts:
-                part.clear()
-        return True
-
-
-class Memo(dict[str, str]):
-    """What ``make`` gives of a text, remembered; ``make`` raises Odd for what is left to the careful way."""
-
-    __slots__ = ("_cache", "_make")
-
-    def __init__(self, cache: Cache, make: Callable[[str], str]) -> None:
-        super().__init__()
-        self._cache = cache
-        self._make = make
-        cache.join(self)
-
-    def __missing__(self, text: str) -> str:
-        made = self._make(text)
-        if self._cache.room(len(text) + len(made)):
-            self[text] = made
-        return made
-
-
-class _Kinds(dict[Kind, tuple[str, str]]):
-    """The record's parts for type, method and app, and for the slug, by the fields that they depend on."""
-
-    __slots__ = ("_cache", "_make")
-
-    def __init__(self, cache: Cache, make: Callable[[Kind], tuple[str, str]]) -> None:
-        super().__init__()
-        self._cache = cache
-        self._make = make
-        cache.join(self)
-
-    def __missing__(self, fields: Kind) -> tuple[str, str]:
-        made = self._make(fields)
-        if self._cache.room(sum(len(field or "") for field in fields[:4]) + len(made[0]) + len(made[1])):
-            self[fields] = made
-        return made
 
 
 class Form:
@@ -149,14 +87,14 @@ class Form:
 class ShapeMaker:
     """Makes the shapes of one form. What a field gives is remembered for all of them."""
 
-    def __init__(self, form: Form, normaliser: Normaliser, cache: Cache, seconds: Memo) -> None:
+    def __init__(self, form: Form, normaliser: Normaliser, cache: Cache, seconds: TextMemo) -> None:
         self._form = form
         self._normaliser = normaliser
         self._full = normaliser.full
         self._cache = cache
         self._seconds = seconds
-        self._memos: dict[str, Memo] = {}
-        self._kinds: dict[tuple[str | None, ...], _Kinds] = {}
+        self._memos: dict[str, TextMemo] = {}
+        self._kinds: dict[tuple[str | None, ...], Memo[Kind, tuple[str, str]]] = {}
 
     def make(self, keys: tuple[str, ...]) -> Render | None:
         """The function that renders lines with these keys; None where one alone can't tell what a field means."""
@@ -174,7 +112,12 @@ class ShapeMaker:
         if not {"id", "time", "status"} <= names.keys() or ("trace" in names) != ("span" in names):
             return None
         at = {key: keys.index(name) for key, name in names.items()}
-        space: dict[str, Any] = {"seconds": self._seconds, "zeros": _ZEROS, "Encoded": Encoded}
+        space: dict[str, Any] = {
+            "seconds": self._seconds,
+            "zeros": _ZEROS,
+            "other_time": self._other_time,
+            "Encoded": Encoded,
+        }
         body = [self._check(names, at, space)]
         connected = "False"
         nullable = [key for key in _NULLABLE if key in names]
@@ -183,16 +126,17 @@ class ShapeMaker:
             connected = f"p{at['connection_id']} not in connection_id_null"
         kind_names = tuple(names.get(key) for key in _KIND)
         space["kinds"] = self._kinds.get(kind_names) or self._kinds.setdefault(
-            kind_names, _Kinds(self._cache, lambda fields: self._kind(kind_names, fields))
+            kind_names, Memo(self._cache, lambda fields: self._kind(kind_names, fields), _characters)
         )
         fields = ", ".join(f"p{at[key]}" if key in at else "None" for key in _KIND)
         body.append(f"kind, slug = kinds[{fields}, {connected}]")
         lead = len(form.lead(names["id"])) + (not form.human)
         body.append(f"id = p{at['id']}[{lead}:{lead + 36}]")
         lead, time = len(form.lead(names["time"])) + 1, f"p{at['time']}"
-        body.append(
-            f"time = f'{{seconds[{time}[{lead}:{lead + 19}]]}}.{{{time}[{lead + 20}:-2]}}{{zeros[len({time}) - {lead + 22}]}}'"
+        usual = (
+            f"f'{{seconds[{time}[{lead}:{lead + 19}]]}}.{{{time}[{lead + 20}:-2]}}{{zeros[len({time}) - {lead + 22}]}}'"
         )
+        body.append(f"time = {usual} if {time}[-2] == 'Z' else other_time({time}[{lead}:-1])")
         parts = [f'{{{{"schema":{SCHEMA},"id":"{{id}}","time":"{{time}}",']
         own = Record.__struct_fields__[3 : Record.__struct_fields__.index("log")]
         parts += [self._part(key, names, at, space) for key in own]
@@ -216,6 +160,16 @@ class ShapeMaker:
         exec(source, space)  # noqa: S102
         render: Render = space["render"]
         return render
+
+    def _other_time(self, text: str) -> str:
+        """A time that is not RFC 3339 in UTC: mostly what Go prints of one that is in UTC."""
+        digits = text[20:-10]
+        if text[10] == " " and text[19] == "." and text.endswith(" +0000 UTC") and digits.isdigit() and text.isascii():
+            return f"{self._seconds[f'{text[:10]}T{text[11:19]}']}.{digits}{_ZEROS[len(digits)]}"
+        found = canonical(text)
+        if found is None:
+            raise Odd
+        return found
 
     def _check(self, names: dict[str, str], at: dict[str, int], space: dict[str, Any]) -> str:
         """One look at all fields that are new in each line."""
@@ -260,9 +214,9 @@ class ShapeMaker:
         space[f"memo{at[key]}"] = self._memo(names[key], key)
         return f"{{memo{at[key]}[p{at[key]}]}}"
 
-    def _memo(self, name: str, key: str | None) -> Memo:
+    def _memo(self, name: str, key: str | None) -> TextMemo:
         if name not in self._memos:
-            self._memos[name] = Memo(self._cache, lambda field: self._field(name, key, field))
+            self._memos[name] = TextMemo(self._cache, lambda field: self._field(name, key, field))
         return self._memos[name]
 
     def _field(self, name: str, key: str | None, field: str) -> str:
@@ -273,11 +227,11 @@ class ShapeMaker:
         return self._written(key, self._normaliser.value(key, value))
 
     def _kind(self, names: tuple[str | None, ...], fields: Kind) -> tuple[str, str]:
-        values = [
+        type_, method, app_or_slug, slug_or_port = (
             None if name is None or field is None else self._value(name, field)
             for name, field in zip(names, fields[:4], strict=True)
-        ]
-        kind, method, app, slug = self._normaliser.kind(*values, connected=fields[4])
+        )
+        kind, method, app, slug = self._normaliser.kind((type_, method, app_or_slug, slug_or_port), connected=fields[4])
         head = "".join(self._written(key, value) for key, value in (("type", kind), ("method", method), ("app", app)))
         return head, self._written("slug_or_port", slug)
 
@@ -289,3 +243,7 @@ class ShapeMaker:
 
     def _written(self, key: str, value: JsonValue) -> str:
         return f'"{key}":{to_json(value)},' if self._full or value is not None else ""
+
+
+def _characters(fields: Kind, made: tuple[str, str]) -> int:
+    return sum(len(field or "") for field in fields[:4]) + len(made[0]) + len(made[1])

@@ -52,6 +52,9 @@ def block_end(data: bytes, at: int, stop: int) -> tuple[int, bool]:
 
 def hold(data: bytes, start: int, end: int) -> int:
     """Where the complete lines must stop: before a JSON document over many lines whose end has not come yet."""
+    last = data.rfind(b"\n", start, end - 1) + 1 or start
+    if data[last] not in b" \t{" or data[last + 1] in b'"':
+        return end  # the usual last line, which is none of such a document
     low = max(start, end - PRETTY_MAX_BYTES)
     at = max(data.rfind(b"\n{\n", low, end), data.rfind(b"\n{\r\n", low, end)) + 1
     if not at:

@@ -234,7 +234,7 @@ class Tailer:
         piece = self._pieces.get(tail.stream)
         if piece is None:
             piece = self._pieces[tail.stream] = Piece(tail.stream)
-        piece.records += got.records
+        piece.encoded += got.encoded
         piece.originals += got.originals
         piece.malformed += got.malformed
         piece.drift += got.drift

@@ -14,13 +14,13 @@ from pathlib import Path
 from shipper.errors import StateFull
 from shipper.journal import delivery_sql as dsql
 from shipper.journal import sql
-from shipper.journal.batch import Appended, Batch, Block
+from shipper.journal.batch import Appended, Batch
 from shipper.journal.blob import Codec, Notices, checksum
 from shipper.journal.database import transaction
 from shipper.journal.ledger import write_ledger
 from shipper.journal.position import encode_feed, encode_position
 from shipper.journal.recent import RecentIds
-from shipper.journal.sift import sift
+from shipper.journal.sift import Sifted, sift
 
 RECENT_IDS_MAX_COUNT = 262_144
 
@@ -75,7 +75,7 @@ class Appender:
         sifted = sift(batch, self._recent)
         seq = self.last_seq + 1 if sifted.for_outputs else None
         if seq is not None:
-            self._write_batch(seq, now_ns, sifted.ids, sifted.block(seq, now_ns))
+            self._write_batch(seq, now_ns, sifted)
         if sifted.ids:
             group = self._db.execute(sql.ADD_RECENT, (sifted.ids,)).lastrowid
             assert group is not None
@@ -102,12 +102,12 @@ class Appender:
             drift=entered.drift,
         )
 
-    def _write_batch(self, seq: int, now_ns: int, ids: bytes, block: Block) -> None:
-        times = [record.time for record in block.records]
-        records = self._codec.pack_records(block.records)
-        originals = self._codec.pack_lines(block.originals)
-        notices = self._codec.pack_notices(Notices(block.gaps, block.malformed))
-        count = len(block.records)
+    def _write_batch(self, seq: int, now_ns: int, sifted: Sifted) -> None:
+        ids, times = sifted.ids, [record.time for record in sifted.encoded]
+        records = self._codec.pack_records(sifted.encoded)
+        originals = self._codec.pack_lines(sifted.originals)
+        notices = self._codec.pack_notices(Notices(sifted.gaps, [entry for _, entry in sifted.malformed_entries]))
+        count = len(sifted.encoded)
         proof = checksum((count, ids, records, originals, notices))
         low, high = (min(times), max(times)) if times else (None, None)
         row = (seq, now_ns, count, low, high, ids, records, originals, notices, proof)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from msgspec import Struct
 
 from shipper.journal.position import FeedPosition, Position
-from shipper.record import Gap, Malformed, Record
+from shipper.record import Encoded, Gap, Malformed, Record
 
 
 class Piece(Struct):
-    """What one source gave since the last batch. ``originals`` runs beside ``records``.
+    """What one source gave since the last batch. ``originals`` runs beside ``encoded``, records in their compact form.
 
-    ``entries == len(records) + len(malformed) + not_ours``; ``lookalikes`` is a part of ``not_ours``.
+    ``entries == len(encoded) + len(malformed) + not_ours``; ``lookalikes`` is a part of ``not_ours``.
     """
 
     source: str
-    records: list[Record] = []
+    encoded: list[Encoded] = []
     originals: list[bytes] = []
     malformed: list[Malformed] = []
     entries: int = 0

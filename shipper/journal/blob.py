@@ -10,7 +10,7 @@ import msgspec
 import zstandard
 
 from shipper.errors import StateDamaged
-from shipper.record import Gap, Malformed, Record, decode_record, encode_record
+from shipper.record import Encoded, Gap, Malformed, Record, decode_record
 
 BLOB_MAX_BYTES = 1 << 30
 """A blob that claims to be larger when unpacked is taken for damaged."""
@@ -36,9 +36,9 @@ class Codec:
         self._compress = zstandard.ZstdCompressor(level=level).compress
         self._decompress = zstandard.ZstdDecompressor().decompress
 
-    def pack_records(self, records: Iterable[Record]) -> bytes:
+    def pack_records(self, encoded: Iterable[Encoded]) -> bytes:
         """Records as NDJSON, compressed."""
-        return self._compress(b"\n".join([encode_record(record) for record in records]))
+        return self._compress("\n".join([record.json for record in encoded]).encode())
 
     def pack_lines(self, lines: Iterable[bytes]) -> bytes:
         """Lines of any bytes, each behind its length (32 bits, little endian), compressed."""

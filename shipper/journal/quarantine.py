@@ -18,7 +18,7 @@ from shipper.journal.appender import Appender
 from shipper.journal.batch import Appended, Batch, Piece
 from shipper.journal.database import connect_guest, transaction, translated
 from shipper.journal.ledger import REASON_MAX_CHARACTERS
-from shipper.record import Malformed, Record, Source
+from shipper.record import Malformed, Record, Source, encoded
 
 REPLAY_SOURCE = "quarantine"
 """What was replayed is counted under this source: entries, stored, duplicates."""
@@ -149,7 +149,7 @@ class Quarantine:
                     self._db.execute(sql.RENEW_QUARANTINE, (one.reason[:REASON_MAX_CHARACTERS], one.column, one.number))
                 piece = Piece(
                     REPLAY_SOURCE,
-                    [one.record for one in taken],
+                    [encoded(one.record) for one in taken],
                     [one.original for one in taken],
                     entries=len(taken),
                     drift=list(drift),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from shipper.journal.batch import Batch, Block, Counters
+from shipper.journal.batch import Batch, Counters
 from shipper.journal.recent import RecentIds, id_bytes
-from shipper.record import Gap, Malformed, Record
+from shipper.record import Encoded, Gap, Malformed
 
 
 class Sifted(Struct):
     """A batch without its duplicates. ``ids`` are 16 bytes each; ``counts`` are by source."""
 
-    records: list[Record]
+    encoded: list[Encoded]
     originals: list[bytes]
     malformed_entries: list[tuple[str, Malformed]]
     gaps: list[Gap]
@@ -22,12 +22,12 @@ class Sifted(Struct):
     @property
     def for_outputs(self) -> bool:
         """Whether there is anything in it that an output must get."""
-        return bool(self.records or self.malformed_entries or self.gaps)
+        return bool(self.encoded or self.malformed_entries or self.gaps)
 
     @property
     def stored(self) -> int:
         """Events that are new."""
-        return len(self.records)
+        return len(self.encoded)
 
     @property
     def duplicates(self) -> int:
@@ -39,27 +39,22 @@ class Sifted(Struct):
         """Entries that can't be records."""
         return len(self.malformed_entries)
 
-    def block(self, seq: int, stored_ns: int) -> Block:
-        """What outputs will read of it."""
-        malformed = [entry for _, entry in self.malformed_entries]
-        return Block(seq, stored_ns, self.records, self.originals, self.gaps, malformed)
-
 
 def sift(batch: Batch, recent: RecentIds) -> Sifted:
     """Part ``batch`` by what ``recent`` remembers and what comes twice in the batch itself."""
-    records: list[Record] = []
+    encoded: list[Encoded] = []
     originals: list[bytes] = []
     malformed: list[tuple[str, Malformed]] = []
     fresh: dict[bytes, None] = {}
     counts: dict[str, Counters] = {}
     for piece in batch.pieces:
         stored = 0
-        for record, original in zip(piece.records, piece.originals, strict=True):
+        for record, original in zip(piece.encoded, piece.originals, strict=True):
             key = id_bytes(record.id)
             if key in fresh or key in recent:
                 continue
             fresh[key] = None
-            records.append(record)
+            encoded.append(record)
             originals.append(original)
             stored += 1
         malformed.extend((piece.source, entry) for entry in piece.malformed)
@@ -69,9 +64,9 @@ def sift(batch: Batch, recent: RecentIds) -> Sifted:
             bytes=before.bytes + piece.bytes,
             entries=before.entries + piece.entries,
             stored=before.stored + stored,
-            duplicates=before.duplicates + len(piece.records) - stored,
+            duplicates=before.duplicates + len(piece.encoded) - stored,
             malformed=before.malformed + len(piece.malformed),
             not_ours=before.not_ours + piece.not_ours,
             lookalikes=before.lookalikes + piece.lookalikes,
         )
-    return Sifted(records, originals, malformed, list(batch.gaps), b"".join(fresh), counts)
+    return Sifted(encoded, originals, malformed, list(batch.gaps), b"".join(fresh), counts)

@@ -234,7 +234,7 @@ class Backfill:
     def _keep(self, tail: Tail, got: Yield, position: Position) -> None:
         piece = Piece(
             tail.stream,
-            got.records,
+            got.encoded,
             got.originals,
             got.malformed,
             got.entries,

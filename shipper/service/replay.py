@@ -67,8 +67,7 @@ class Replay:
         if whole:
             meta, cursor = old.source.meta, old.source.cursor
             verdict = recogniser.verdict(Entry(old.raw, old.source.offset or 0, old.line, old.length, cursor, meta))
-            self._drift += recogniser.normaliser.drift
-            recogniser.normaliser.drift = []
+            self._drift += recogniser.normaliser.take_drift()
         if isinstance(verdict, Record):
             self._mended.append(Mended(kept.number, verdict, old.raw))
             return

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from shipper.cli.main import main
 from shipper.index import IndexWriter
 from shipper.journal import Batch, Journal, Piece
-from shipper.record import Gap, Record, Source
+from shipper.record import Gap, Record, Source, encoded
 from shipper.service.lock import StateLock
 
 
@@ -62,7 +62,7 @@ def test_a_rebuild_takes_the_old_index_the_journal_and_logs_each_event_once(
     journal.register("index")
     last = None
     for number in (2, 3):
-        piece = Piece(source="a", records=[event(number)], originals=[b"x"])
+        piece = Piece(source="a", encoded=[encoded(event(number))], originals=[b"x"])
         last = journal.append(Batch((piece,))).seq
     journal.close()
     plain, packed = tmp_path / "a.log", tmp_path / "b.log.gz"

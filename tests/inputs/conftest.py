@@ -13,7 +13,7 @@ from shipper.config import FileInput
 from shipper.extraction import Yield
 from shipper.inputs.tailer import Tailer
 from shipper.journal import Batch, Position
-from shipper.record import CompactRecord, Gap
+from shipper.record import CompactRecord, Gap, encoded
 
 TIME = "2026-01-02T03:04:05.000000000Z"
 
@@ -37,7 +37,9 @@ class LineExtractor:
         size = sum(len(line) + 1 for line in lines)
         self.offset += size
         self.line += len(lines)
-        return Yield(records=list(records), originals=lines, entries=len(lines), lines=len(lines), bytes=size)
+        return Yield(
+            encoded=[encoded(one) for one in records], originals=lines, entries=len(lines), lines=len(lines), bytes=size
+        )
 
     def flush(self, final: bool = False) -> Yield:
         return self.feed(b"\n") if final and self._rest else Yield()

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shipper.journal import Batch, Journal, Piece, Position
-from shipper.record import CompactRecord
+from shipper.record import CompactRecord, encoded
 
 BATCHES_COUNT = 40
 PAGE_BYTES = 4096
@@ -27,7 +27,7 @@ STRIDE_BYTES = int(os.environ.get("CONNLOG_STRIDE", "67"))
 def batch(number: int) -> Batch:
     """One event with an incompressible line, and a position that says that it was read."""
     record = CompactRecord(1, str(uuid.UUID(int=number)), "2026-01-02T03:04:05.000000000Z", "connected")
-    piece = Piece("/f", [record], [random.Random(number).randbytes(900)], [], 1)
+    piece = Piece("/f", [encoded(record)], [random.Random(number).randbytes(900)], [], 1)
     where = Position("k", "/f", "/f", 1, 2, 0, 3, b"h", 0, b"m", number + 1, 1, b"", number + 1, 0, 0)
     return Batch((piece,), (where,))
 

@@ -27,7 +27,7 @@ from shipper.journal import (
     Span,
 )
 from shipper.journal import sql as journal_sql
-from shipper.record import CompactRecord, Record, Source, encode_record
+from shipper.record import CompactRecord, Record, Source, encode_record, encoded
 from shipper.timestamp import from_ns, to_ns
 
 HOUR = 3_600_000_000_000
@@ -39,7 +39,7 @@ def record(number: int, time: str = "2026-01-02T12:00:00.000000001Z") -> Record:
 
 
 def append(journal: Journal, *numbers: int) -> int:
-    piece = Piece("/f", [record(n) for n in numbers], [b"line"] * len(numbers), [], len(numbers))
+    piece = Piece("/f", [encoded(record(n)) for n in numbers], [b"line"] * len(numbers), [], len(numbers))
     return journal.append(Batch((piece,))).seq or 0
 
 

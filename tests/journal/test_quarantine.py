@@ -16,7 +16,7 @@ from shipper.errors import StateError, StateFull, StateNewer
 from shipper.journal import Batch, Journal, Mended, Piece, Quarantine, Renewed, sql
 from shipper.journal import ledger as ledger_module
 from shipper.journal.quarantine import REPLAY_SOURCE
-from shipper.record import CompactRecord, CompactSource, Malformed, Record, Source
+from shipper.record import CompactRecord, CompactSource, Malformed, Record, Source, encoded
 
 TIME = "2026-01-02T03:04:05.000000000Z"
 
@@ -26,7 +26,9 @@ def record(number: int) -> Record:
 
 
 def events(*numbers: int) -> Batch:
-    return Batch((Piece("/f", [record(n) for n in numbers], [b"line %d" % n for n in numbers], [], len(numbers)),))
+    return Batch(
+        (Piece("/f", [encoded(record(n)) for n in numbers], [b"line %d" % n for n in numbers], [], len(numbers)),)
+    )
 
 
 def malformed(*texts: bytes, drift: tuple[str, ...] = ()) -> Batch:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from shipper.errors import StateFull
 from shipper.journal import Batch, Journal, Piece
 from shipper.journal.ledger import COUNTERS_MAX_COUNT, FORMER_SOURCES
-from shipper.record import CompactRecord
+from shipper.record import CompactRecord, encoded
 
 BATCHES_COUNT = 24
 DELIVERED_COUNT = 8
@@ -35,7 +35,7 @@ def line(number: int) -> bytes:
 
 def batch(number: int) -> Batch:
     record = CompactRecord(1, str(uuid.UUID(int=number)), "2026-01-02T03:04:05.000000000Z", "connected")
-    return Batch((Piece("/f", [record], [line(number)], [], 1),))
+    return Batch((Piece("/f", [encoded(record)], [line(number)], [], 1),))
 
 
 def numbers(journal: Journal) -> list[int]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from shipper.errors import StateFull, StateNewer
 from shipper.journal import Batch, Counters, Journal, Piece, Position
-from shipper.record import CompactRecord, CompactSource, Gap, Malformed, Record, Source
+from shipper.record import CompactRecord, CompactSource, Gap, Malformed, Record, Source, encoded
 
 TIME = "2026-01-02T03:04:05.000000000Z"
 
@@ -27,7 +27,14 @@ def record(number: int) -> Record:
 
 def batch(*numbers: int, source: str = "/f", offset: int = 0, not_ours: int = 0) -> Batch:
     records = [record(number) for number in numbers]
-    piece = Piece(source, records, [b"line %d" % n for n in numbers], [], len(numbers) + not_ours, not_ours)
+    piece = Piece(
+        source,
+        [encoded(one) for one in records],
+        [b"line %d" % n for n in numbers],
+        [],
+        len(numbers) + not_ours,
+        not_ours,
+    )
     return Batch((piece,), (position(offset),))
 
 
@@ -62,7 +69,9 @@ def numbers(journal: Journal, after: int = 0) -> list[int]:
 
 def test_what_is_read_is_what_was_appended(journal: Journal) -> None:
     gap = Gap(1, "truncated_unread", Source(path="/f"), None, TIME, 7, False, TIME, "why")
-    piece = Piece("/f", [record(1), record(2)], [b"one\n\x00", b""], [garbled(1)], 3, drift=["type:new"])
+    piece = Piece(
+        "/f", [encoded(record(1)), encoded(record(2))], [b"one\n\x00", b""], [garbled(1)], 3, drift=["type:new"]
+    )
     journal.append(Batch((piece,), gaps=(gap,)))
     block = journal.read(0)
     assert block is not None

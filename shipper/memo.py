@@ -1,0 +1,67 @@
+"""The memo: what was made of a text before, all memos of one owner within one bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+CACHE_MAX_BYTES = 32 << 20
+"""About what the memos of one cache may take; then all are emptied."""
+ENTRY_BYTES = 300
+"""About what one entry takes beside its own characters."""
+ENTRY_MAX_CHARACTERS = 1024
+"""A longer one is not remembered."""
+
+Key = TypeVar("Key")
+Made = TypeVar("Made")
+
+
+class Cache:
+    """The bound of the memos that join it."""
+
+    def __init__(self) -> None:
+        self._parts: list[dict[Any, Any]] = []
+        self._bytes = 0
+
+    def join(self, part: dict[Any, Any]) -> None:
+        """One more that remembers, and may be told to forget."""
+        self._parts.append(part)
+
+    def room(self, characters: int) -> bool:
+        """Whether something of this size may be remembered; everything else may be forgotten for it."""
+        if characters > ENTRY_MAX_CHARACTERS:
+            return False
+        self._bytes += characters + ENTRY_BYTES
+        if self._bytes > CACHE_MAX_BYTES:
+            self._bytes = characters + ENTRY_BYTES
+            for part in self._parts:
+                part.clear()
+        return True
+
+
+class Memo(dict[Key, Made]):
+    """What ``make`` gives of a key, remembered; what it raises passes through. ``size`` is that of an entry, in characters."""
+
+    __slots__ = ("_cache", "_make", "_size")
+
+    def __init__(self, cache: Cache, make: Callable[[Key], Made], size: Callable[[Key, Made], int]) -> None:
+        super().__init__()
+        self._cache = cache
+        self._make = make
+        self._size = size
+        cache.join(self)
+
+    def __missing__(self, key: Key) -> Made:
+        made = self._make(key)
+        if self._cache.room(self._size(key, made)):
+            self[key] = made
+        return made
+
+
+class TextMemo(Memo[str, str]):
+    """A memo of texts made of texts."""
+
+    __slots__ = ()
+
+    def __init__(self, cache: Cache, make: Callable[[str], str]) -> None:
+        super().__init__(cache, make, lambda text, made: len(text) + len(made))
