@@ -23,8 +23,6 @@ FIRST_LINES_COUNT = 16
 CHAINS_MAX_COUNT = 256
 """Streams inside one wrapped source that may hold something back at the same time."""
 LINE_MAX_BYTES = 1_048_576
-
-
 _CR = ord("\r")
 
 
@@ -35,8 +33,8 @@ class Extractor:
     source held back; all three are this object's own attributes at any moment, and one built from them goes
     on exactly there. ``wrapper`` is ``auto``, ``none`` or a name of ``framing.wrapper.WRAPPERS``. A line of
     more than ``line_max_bytes`` is malformed if it is ours, and is kept in part. Without ``by_scan`` every line is
-    looked at, one by one: slower, and equal in result. Not ``counted``, the yields of bare lines have no counts
-    of entries and lines, and ``Malformed.line`` is 0: for readers that don't ask for them.
+    looked at, one by one: slower, and equal in result. Not ``counted``, the yields of bare lines have no counts of
+    entries and lines, and ``Malformed.line`` is 0; not ``placed``, no offset: for sources without one that lasts.
     """
 
     def __init__(
@@ -53,14 +51,15 @@ class Extractor:
         carry: bytes = b"",
         by_scan: bool = True,
         counted: bool = True,
+        placed: bool = True,
     ) -> None:
-        self._recogniser = Recogniser(source, format=format, tz=tz, compact=compact)
+        self._recogniser = Recogniser(source, format=format, tz=tz, compact=compact, placed=placed)
         self._verdict = self._recogniser.verdict
         self._auto = wrapper == "auto"
         self._by_scan = by_scan
         self._counted = counted
         # Where one form alone is asked for, each verdict must know of it.
-        self._render = self._recogniser.render if format == "auto" else None
+        self._render = self._recogniser.render if format == "auto" and placed else None
         self._usual = self._recogniser.usual if format == "auto" else None
         self._line_max_bytes = line_max_bytes
         self.offset = offset

@@ -27,9 +27,12 @@ _stamp = re.compile(rb'(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})|"ts"\s*+:\s*+"(
 
 
 class Recogniser:
-    """Tells what an entry is. ``compact`` chooses the class of the records, ``format`` restricts what is read."""
+    """Tells what an entry is. ``compact`` chooses the class of the records, ``format`` restricts what is read. Not
+    ``placed``, what it makes has no offset: the source has none that lasts."""
 
-    def __init__(self, source: Source, *, format: str = "auto", tz: str = "UTC", compact: bool = True) -> None:
+    def __init__(
+        self, source: Source, *, format: str = "auto", tz: str = "UTC", compact: bool = True, placed: bool = True
+    ) -> None:
         log_type = CompactLog if compact else Log
         self._source_type: type[Source] = CompactSource if compact else Source
         if source.path is not None:
@@ -37,6 +40,7 @@ class Recogniser:
             source = replace(source, path=decode(os.fsencode(source.path)))
         self._source = source
         self._format = format
+        self._placed = placed
         self._json = JsonParser(log_type)
         self.human = HumanParser(_zone(tz), log_type)
         self.normaliser = Normaliser(CompactRecord if compact else Record)
@@ -56,7 +60,9 @@ class Recogniser:
         """Where the entry was read."""
         own = self._source
         meta = {**own.meta, **entry.meta} if entry.meta else own.meta
-        return self._source_type(own.host, own.input, own.path, entry.offset, entry.cursor, meta)
+        return self._source_type(
+            own.host, own.input, own.path, entry.offset if self._placed else None, entry.cursor, meta
+        )
 
     def usual(self, entry: Entry) -> Encoded | None:
         """As ``verdict``, for an entry in a shape that was met before; None: ask ``verdict``."""

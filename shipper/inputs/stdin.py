@@ -137,7 +137,7 @@ class Stdin:
     def _keep(self, got: Yield) -> None:
         piece = self._piece
         self._dirty = True
-        piece.records += got.records
+        piece.encoded += got.encoded
         piece.originals += got.originals
         piece.malformed += got.malformed
         piece.drift += got.drift

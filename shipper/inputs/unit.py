@@ -19,7 +19,7 @@ from shipper.inputs.journalctl import PROGRAM, Match, oldest
 from shipper.inputs.lines import Line, Lines
 from shipper.inputs.lost_cursor import LostCursor
 from shipper.journal import FeedPosition, Piece
-from shipper.record import Gap, Malformed, Record, Source
+from shipper.record import Gap, Malformed, Source
 
 _JSON_FACTOR = 6  # a byte of a message takes up to four in JSON, and there are other fields
 log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class Unit:
             offset=held.offset,
             line=held.line,
             carry=held.carry,
+            # An offset in what journalctl printed this time tells nobody anything: the cursor is the place.
+            placed=False,
         )
         self.flushed = not self._extractor.waiting
         """Whether what is complete of what was held back was given."""
@@ -247,23 +249,12 @@ class Unit:
     def _keep(self, got: Yield) -> None:
         piece = self._piece
         self._dirty = True
-        piece.records += [_placed(record) for record in got.records]
+        piece.encoded += got.encoded
         piece.originals += got.originals
-        piece.malformed += [
-            msgspec.structs.replace(one, line=0, source=_without_offset(one.source)) for one in got.malformed
-        ]
+        piece.malformed += [msgspec.structs.replace(one, line=0) for one in got.malformed]
         piece.drift += got.drift
         piece.entries += got.entries
         piece.not_ours += got.not_ours
         piece.lookalikes += got.lookalikes
         piece.lines += got.lines
         piece.bytes += got.bytes
-
-
-def _placed(record: Record) -> Record:
-    return msgspec.structs.replace(record, source=_without_offset(record.source))
-
-
-def _without_offset(source: Source) -> Source:
-    # An offset in what journalctl printed this time tells nobody anything: the cursor is the place.
-    return msgspec.structs.replace(source, offset=None)

@@ -81,12 +81,12 @@ class Log:
 
     def keep(self, batch: Batch) -> None:
         for piece in batch.pieces:
-            self.records += piece.records
+            self.records += [found.record() for found in piece.encoded]
             self.malformed += piece.malformed
             self.entries += piece.entries
             self.not_ours += piece.not_ours
-            assert piece.entries == len(piece.records) + len(piece.malformed) + piece.not_ours
-            assert len(piece.originals) == len(piece.records)
+            assert piece.entries == len(piece.encoded) + len(piece.malformed) + piece.not_ours
+            assert len(piece.originals) == len(piece.encoded)
         self.positions.update({feed.key: feed for feed in batch.feeds})
         self.gaps += batch.gaps
 
