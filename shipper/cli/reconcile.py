@@ -87,10 +87,11 @@ def command(since: str, until: str | None, backfill: bool, details: bool, output
 def _pieces(missing: Iterator[Missing], url: str) -> Iterator[Piece]:
     """What only the API has, as pieces for the journal; its JSON stands for the original line."""
     from shipper.journal import Piece
+    from shipper.record import encoded
 
     piece = Piece(f"coder_api:{url}")
     for row, records in missing:
-        piece.records += records
+        piece.encoded += [encoded(record) for record in records]
         piece.originals += [row.raw] * len(records)
         piece.entries += len(records)
         piece.lines += 1

@@ -23,7 +23,7 @@ from shipper.query import parse_query
 from shipper.reconciliation.event import ApiEvents
 from shipper.reconciliation.finding import Report
 from shipper.reconciliation.reconcile import Missing, Reconciler
-from shipper.record import Gap, Record, Source
+from shipper.record import Gap, Record, Source, encoded
 from shipper.service.backfill import Backfill
 from shipper.timestamp import to_ns
 from tests.coder import fault
@@ -322,7 +322,9 @@ def rows(tmp_path: Path, query: str = "", events: bool = False) -> list[Any]:
 
 def ship(config: str, records: Sequence[Record]) -> None:
     """Records on their way through the journal, as the daemon would take them."""
-    piece = Piece("test", list(records), [b"line"] * len(records), entries=len(records), lines=len(records))
+    piece = Piece(
+        "test", [encoded(one) for one in records], [b"line"] * len(records), entries=len(records), lines=len(records)
+    )
     Backfill(load_config(Path(config)), [], FileInput(paths=()), lambda _: None).take([piece])
 
 
