@@ -20,6 +20,7 @@ from shipper.errors import InputError, SecretError
 from shipper.inputs.content import PACKED, PlainContent, compression
 from shipper.inputs.discovery import discover
 from shipper.inputs.journalctl import matches_of, refusals
+from shipper.service.mirror import refuse_own_log
 
 REFUSED_MAX = 20
 """Most files and folders named for one pattern that are not read."""
@@ -34,6 +35,7 @@ def command(path: Path | None) -> None:
     Without -c it is $CONNLOG_CONFIG, /etc/connlog/connlog.toml if it exists, or the built-in defaults.
     """
     config = load_config(path)
+    refuse_own_log(config, by_file=False)
     warnings = list(state_warnings(config.state.dir))
     for label, text in _summary(config, warnings):
         click.echo(f"{label:<14} {printable(text)}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import faulthandler
 import sys
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from shipper.service.stop import Stop
+
+if TYPE_CHECKING:
+    from shipper.config import Config
 
 
 @click.command("run")
@@ -24,8 +27,14 @@ def command(path: Path | None) -> int:
     with Stop() as stop:
         # Imported here: a signal is heard before all that takes its time, and a refused configuration needs no daemon.
         from shipper.config import load_config
+        from shipper.service.mirror import refuse_own_log
 
-        config = load_config(path)
+        def load() -> Config:
+            config = load_config(path)
+            refuse_own_log(config)
+            return config
+
+        config = load()
         from shipper.service.daemon import run_daemon
         from shipper.service.diary import open_diary
 
@@ -33,4 +42,4 @@ def command(path: Path | None) -> int:
             # A watchdog ends with SIGABRT: then every thread says where it stood.
             faulthandler.enable(2)
         open_diary(level=config.log.level, form=config.log.format)
-        return run_daemon(config, stop, partial(load_config, path))
+        return run_daemon(config, stop, load)

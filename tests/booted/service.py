@@ -87,7 +87,9 @@ class Booted:
             f"systemctl reset-failed {UNIT} {CODER} 2>/dev/null || true\n"
             f"! mountpoint -q {STATE} || umount {STATE}\n"
             f"rm -rf {STATE} /var/lib/coder-double /var/log/coder /etc/systemd/system/connlog.service.d {CONFIG} {CREDENTIAL}\n"
-            "systemctl daemon-reload"
+            "systemctl daemon-reload\n"
+            # Numbers begin anew: what earlier tests logged must be gone.
+            "journalctl --quiet --rotate --vacuum-size=1"
         )
         self._since = "@" + self.machine.run("date", "+%s.%N").stdout.strip()
 
@@ -155,7 +157,9 @@ class Booted:
         self.machine.wait_for(
             lambda: len(self.indexed()) >= len(expected), (f"{count} events indexed", UNIT), CATCH_UP_SECONDS
         )
-        assert self.indexed() == expected
+        found = self.indexed()
+        lacking, odd = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+        assert found == expected, f"lacking {lacking[:20]}, odd {odd[:20]}, {len(found) - len(set(found))} doubled"
 
     def said(self) -> str:
         """All that the service, and systemd of it, wrote to the journal since ``reset``."""
