@@ -76,7 +76,8 @@ _kinds = st.sampled_from(
 def records(draw: st.DrawFn) -> Record:
     """Records that keep the contract's table of types and hold any text where text is free."""
     type_, method, app = draw(_kinds)
-    paired = method in ("ssh", "reconnecting_pty")
+    # A type that could not be read is null, also where there is a connection id.
+    paired = method in ("ssh", "reconnecting_pty") or (type_ is None and draw(st.booleans()))
     return Record(
         schema=1,
         id=draw(_ids),

@@ -149,9 +149,9 @@ def _stats(text: str, table: Table) -> Table:
     table.need(set(keys))
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in table.rows:
-        # A row without one of the keys is in no group: as Splunk has it.
-        if all(row.get(key) is not None for key in keys):
-            groups.setdefault(tuple(text_of(row[key]) for key in keys), []).append(row)
+        # Splunk would leave a row out, silently, that lacks one of the keys.
+        assert all(row.get(key) is not None for key in keys), f"a row without one of {keys} would be left out: {row}"
+        groups.setdefault(tuple(text_of(row[key]) for key in keys), []).append(row)
     if not keys:
         groups.setdefault((), [])
     fields = set(keys) | {given or name for name, _, given in _AGGREGATE.findall(what)}

@@ -10,11 +10,13 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shipper.record import SCHEMA, Gap, Log, Record, Source
 from tests.splunk.condition import condition_values
 from tests.splunk.conf import parse_conf
-from tests.splunk.envelope import envelope, gap_envelope
+from tests.splunk.envelope import envelope, gap_envelope, records
 from tests.splunk.pipeline import Table, expand, follow, run
 from tests.splunk.searchhead import ADDON, conf, lookup_rows, search_fields
 
@@ -45,6 +47,7 @@ def session(number: int, begins: float | None, ends: float | None, **more: objec
     return found
 
 
+DEFAULTS: dict[str, str | None] = dict.fromkeys(("workspace", "agent", "ip", "type", "state", "session"), "*")
 RECORDS = [
     *session(1, 0, 61.5),
     *session(2, 100, None),
@@ -99,14 +102,29 @@ def test_a_saved_search_runs_and_finds_something(name: str) -> None:
 
 @pytest.mark.parametrize("name", SAVED)
 def test_a_saved_search_says_its_range_and_an_alert_ships_disabled(name: str) -> None:
-    settings = SAVED[name]
-    assert settings["description"].endswith(".")
-    assert settings["dispatch.earliest_time"].startswith("-")
-    assert settings["dispatch.latest_time"]
-    assert ("Alert" in name) == ("cron_schedule" in settings) == (settings.get("disabled") == "1")
-    if "cron_schedule" in settings:
-        assert re.fullmatch(r"\d+ (\*|\d+) \* \* \*", settings["cron_schedule"])
-        assert (settings["enableSched"], settings["quantity"], settings["relation"]) == ("1", "0", "greater than")
+    said = SAVED[name]
+    assert said["description"].endswith(".")
+    assert said["dispatch.earliest_time"].startswith("-")
+    assert said["dispatch.latest_time"]
+    assert ("Alert" in name) == ("cron_schedule" in said) == (said.get("disabled") == "1")
+    if "cron_schedule" in said:
+        assert re.fullmatch(r"\d+ (\*|\d+) \* \* \*", said["cron_schedule"])
+        assert (said["enableSched"], said["quantity"], said["relation"]) == ("1", "0", "greater than")
+
+
+@settings(max_examples=20)
+@given(st.lists(records(), min_size=1, max_size=8))
+def test_no_search_leaves_out_an_event_for_what_it_lacks(odd: list[Record]) -> None:
+    """Whatever keys are missing and whatever texts are in them: no row is dropped for a missing key of a group."""
+    table = Table([search_fields(envelope(one)) for one in odd], known_fields())
+    for saved_search in SAVED.values():
+        run(saved_search["search"], table)
+    for path in VIEWS:
+        view = ET.fromstring(path.read_text())
+        bases = {node.get("id"): node.findtext("query") or "" for node in view.iter("search") if node.get("id")}
+        for base, query in searches_of(view):
+            text = fill(query, DEFAULTS)
+            follow(text, run(fill(bases[base], DEFAULTS), table)) if base else run(text, table)
 
 
 def test_sessions_are_paired_with_start_end_and_duration() -> None:
