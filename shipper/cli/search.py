@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from shipper.cli import question
+from shipper.cli.attributed import attributed
 from shipper.cli.output import FORMATS, write_answer
 from shipper.cli.talk import say
 
@@ -22,6 +23,7 @@ LIMIT = 100
     "--sort", metavar="COLUMN", default="-time", show_default=True, help="Order; a minus before it: descending."
 )
 @click.option("--events", is_flag=True, help="Single events rather than connections.")
+@click.option("--attribution", is_flag=True, help="Say who was likely behind sessions, which name no user.")
 @click.option(
     "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="raw: the original lines."
 )
@@ -36,6 +38,7 @@ def command(
     limit: int,
     sort: str,
     events: bool,
+    attribution: bool,
     output: str,
     index: Path | None,
     config: Path | None,
@@ -49,12 +52,14 @@ def command(
     filter_ = question.read_query(words, now_ns)
     since_ns = question.read_bound("--since", since, now_ns)
     until_ns = question.read_bound("--until", until, now_ns)
-    reader = question.open_index(index, config)
+    path = question.find_index(index, config)
+    reader = question.open_index(path, None)
     try:
         answer = reader.search(
             filter_, events=events, limit=limit, sort=sort, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns
         )
-        write_answer(answer, reader, output, events)
+        with attributed(answer, path, wanted=attribution) as shown:
+            write_answer(shown, reader, output, events)
         question.say_beside(answer)
         if not answer.rows and output == "table":
             say("nothing found")

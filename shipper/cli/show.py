@@ -8,12 +8,14 @@ import click
 from msgspec import UNSET, Struct
 
 from shipper import timestamp
+from shipper.attribution import Attribution
 from shipper.cli import question
 from shipper.cli.output import write_json
 from shipper.cli.table import CONNECTION_COLUMNS, lasted, plain_lines, visible, visible_lines
 from shipper.cli.talk import say
 from shipper.errors import UsageError
 from shipper.index import Connection, IndexReader
+from shipper.index.evidence import Witness
 from shipper.index.lookup import find_connections
 from shipper.query import Filter
 from shipper.query.filter import Ids, Names, Term, Text
@@ -34,6 +36,8 @@ class Told(Struct, frozen=True):
     events: list[Record]
     originals: list[str]
     around: list[Connection]
+    attribution: Attribution | None = None
+    """Who was behind a session that an agent reported; None where the event names its user."""
 
 
 @click.command()
@@ -51,12 +55,14 @@ def command(id: str, output: str, index: Path | None, config: Path | None) -> in
         raise UsageError("the ID is empty; 'connlog search --output ndjson' prints those of what it finds")
     path = question.find_index(index, config)
     reader = question.open_index(path, None)
+    witness: Witness | None = None
     try:
         found = find_connections(reader, path, id, CONNECTIONS_MAX + 1)
         if len(found) > CONNECTIONS_MAX:
             raise UsageError(f"more than {CONNECTIONS_MAX} connections have an id that begins so; give more of it")
+        witness = Witness(path)
         for number, one in enumerate(found):
-            told = _tell(reader, one)
+            told = _tell(reader, one, witness)
             if output == "ndjson":
                 write_json(told)
             else:
@@ -68,6 +74,8 @@ def command(id: str, output: str, index: Path | None, config: Path | None) -> in
         return 0 if found else 1
     finally:
         reader.close()
+        if witness is not None:
+            witness.close()
 
 
 def _around(reader: IndexReader, term: Term, at_ns: int) -> list[Connection]:
@@ -83,7 +91,7 @@ def _around(reader: IndexReader, term: Term, at_ns: int) -> list[Connection]:
     return [row for row in answer.rows if isinstance(row, Connection)]
 
 
-def _tell(reader: IndexReader, one: Connection) -> Told:
+def _tell(reader: IndexReader, one: Connection, witness: Witness) -> Told:
     ids = one.event_ids[:EVENTS_MAX]
     events = [event for event in map(reader.record, ids) if event is not None]
     originals = [decode(line).removesuffix("\n") for line in map(reader.original, ids) if line is not None]
@@ -100,7 +108,10 @@ def _tell(reader: IndexReader, one: Connection) -> Told:
         for term in terms:
             around.update((other.id, other) for other in _around(reader, term, at) if other.id != one.id)
     nearest = sorted(around.values(), key=lambda other: other.connect_time)[:AROUND_MAX]
-    return Told(one, events, originals, nearest)
+    attribution = witness.of(one)
+    if attribution is not None:
+        one = witness.named(one, attribution)
+    return Told(one, events, originals, nearest, attribution)
 
 
 def _print(told: Told) -> None:
@@ -120,6 +131,8 @@ def _print(told: Told) -> None:
         ("template", names.get("template")),
         ("user", _named(names.get("user"), one.user_id)),
         ("email", names.get("user_email")),
+        ("attributed to", _attributed(told)),
+        ("evidence", names.get("attribution_evidence")),
         ("address", one.ip),
         ("user agent", one.user_agent),
         ("destination", one.slug_or_port),
@@ -145,6 +158,17 @@ def _print(told: Told) -> None:
     click.echo("\nOriginal lines")
     for line in told.originals:
         click.echo(visible_lines(line))
+
+
+def _attributed(told: Told) -> str | None:
+    """Who it was in the attribution's words."""
+    found = told.attribution
+    if found is None or told.connection.names is UNSET:
+        return None
+    who = told.connection.names.get("attribution_candidates") or "nobody"
+    if found.grade == "unknown":
+        return f"unknown: {found.reason}"
+    return f"{who.replace(' ', ' or ')} ({found.grade}: {found.reason})"
 
 
 def _named(name: str | None, id_: str | None) -> str | None:

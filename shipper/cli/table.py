@@ -142,7 +142,11 @@ def _workspace(row: Row) -> str:
 
 
 def _user(row: Row) -> str:
-    return visible(_name(row, "user") or row.user_id or "")
+    known = _name(row, "user") or row.user_id
+    if known is None and (grade := _name(row, "attribution")) is not None:
+        candidates = (_name(row, "attribution_candidates") or "").replace(" ", " or ")
+        known = {"certain": candidates, "likely": f"{candidates} (likely)", "ambiguous": f"{candidates}?"}.get(grade)
+    return visible(known or "")
 
 
 def _detail(row: Row) -> str:
