@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 
@@ -25,6 +26,10 @@ class RecentIds:
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._known
+
+    def has_none_of(self, keys: Iterable[bytes]) -> bool:
+        """Whether it remembers none of these."""
+        return self._known.isdisjoint(keys)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -54,7 +59,12 @@ class RecentIds:
 
 def split_ids(ids: bytes) -> Iterator[bytes]:
     """The ids of a joined list, 16 bytes each."""
-    return (ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES))
+    return (key for (key,) in struct.iter_unpack(f"{ID_BYTES}s", ids))
+
+
+def all_id_bytes(texts: list[str]) -> list[bytes]:
+    """The 16 bytes of each of many lower-case UUIDs."""
+    return list(split_ids(bytes.fromhex("".join(texts).replace("-", ""))))
 
 
 def id_bytes(text: str) -> bytes:

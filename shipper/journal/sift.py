@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from shipper.journal.batch import Batch, Counters
-from shipper.journal.recent import RecentIds, id_bytes
+from shipper.journal.recent import RecentIds, all_id_bytes
 from shipper.record import Encoded, Gap, Malformed
 
 
@@ -48,15 +48,21 @@ def sift(batch: Batch, recent: RecentIds) -> Sifted:
     fresh: dict[bytes, None] = {}
     counts: dict[str, Counters] = {}
     for piece in batch.pieces:
-        stored = 0
-        for record, original in zip(piece.encoded, piece.originals, strict=True):
-            key = id_bytes(record.id)
-            if key in fresh or key in recent:
-                continue
-            fresh[key] = None
-            encoded.append(record)
-            originals.append(original)
-            stored += 1
+        before_count = len(encoded)
+        keys = all_id_bytes([record.id for record in piece.encoded])
+        unique = dict.fromkeys(keys)
+        if len(unique) == len(keys) and recent.has_none_of(unique) and fresh.keys().isdisjoint(unique):
+            # As nearly always: nothing was met before.
+            fresh.update(unique)
+            encoded.extend(piece.encoded)
+            originals.extend(piece.originals)
+        else:
+            for key, record, original in zip(keys, piece.encoded, piece.originals, strict=True):
+                if key not in fresh and key not in recent:
+                    fresh[key] = None
+                    encoded.append(record)
+                    originals.append(original)
+        stored = len(encoded) - before_count
         malformed.extend((piece.source, entry) for entry in piece.malformed)
         before = counts.get(piece.source, Counters())
         counts[piece.source] = Counters(
