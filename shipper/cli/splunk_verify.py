@@ -150,16 +150,21 @@ def find_place(
 def _resend(result: Result, ledger: DeliveredLedger, output: str, config: Config, warnings: list[str]) -> None:
     """Put the missing events back. Raises RemoteError where it is not sure that they are missing."""
     from shipper.index import IndexReader
+    from shipper.record import decode_record
     from shipper.splunk.resend import lines_of
 
     if warnings:
         raise RemoteError(
             "nothing is sent again: Splunk warned that its answers may not be whole; see above, and try later"
         )
+    waiting = {decode_record(line).id for line in ledger.queued(output)}
+    wanted = [one.id for one in result.missing if one.id not in waiting]
     lost: list[str] = []
     with closing(IndexReader(config.state.dir / "index.db")) as reader:
-        put = ledger.put_back(output, lines_of((one.id for one in result.missing), reader, lost))
+        put = ledger.put_back(output, lines_of(wanted, reader, lost))
     say(f"{put} missing events were put back into the queue of {output}; the daemon sends them, and then verify anew")
+    if len(wanted) < len(result.missing):
+        say(f"{len(result.missing) - len(wanted)} wait there already, from an earlier --resend")
     if lost:
         say(
             f"{len(lost)} are not in the local index any more: 'connlog backfill' reads them from logs that still have them"

@@ -22,7 +22,7 @@ from shipper.errors import StateDamaged, StateFull, UsageError
 from shipper.journal import delivery_sql as dsql
 from shipper.journal import sql
 from shipper.journal.database import connect_guest, transaction, translated
-from shipper.journal.parcel import pack_lines
+from shipper.journal.parcel import Unpacker, pack_lines
 from shipper.journal.recent import ID_BYTES
 from shipper.timestamp import from_ns, to_ns
 
@@ -120,6 +120,15 @@ class DeliveredLedger:
                     put_back(self._db, output, lines, self._journal_max_bytes)
                 count += len(lines)
         return count
+
+    def queued(self, output: str) -> Iterator[bytes]:
+        """The events that were put back into the queue of ``output`` and are not sent yet, as compact JSON."""
+        unpack = Unpacker()
+        number = 0
+        with translated(self._path):
+            while row := self._db.execute(dsql.NEXT_AGAIN, (output, number)).fetchone():
+                number = int(row[0])
+                yield from unpack.again(row).lines
 
     def close(self) -> None:
         """Give the journal back."""

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,7 +43,10 @@ class Server(Struct, frozen=True):
     @property
     def local(self) -> bool:
         """Whether it is on this machine, so that it can read a file that is written here."""
-        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 def read_server(address: str, ca_file: Path | None, insecure: bool, timeout_seconds: float) -> Server:

@@ -157,6 +157,12 @@ def test_missing_events_are_put_back_into_the_queue(scene: Scene, capsys: pytest
     parcel = scene.journal.outbox("splunk_hec").put_back(0)
     assert parcel is not None
     assert parcel.lines[0] == encode_record(compact(scene.records[0]))
+    assert scene.verify("--resend") == 1
+    told = capsys.readouterr().err
+    assert "0 missing events were put back" in told
+    assert "2 wait there already" in told
+    assert scene.put_back() == [id_of(1), id_of(3)]
+    assert scene.journal.outbox("splunk_hec").put_back_count() == 2
 
 
 def test_nothing_is_put_back_on_a_doubtful_answer(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
