@@ -17,11 +17,12 @@ from shipper.errors import ConfigError, ConnlogError, StateError, StateFull
 from shipper.journal import Journal
 from shipper.service.crew import Crew
 from shipper.service.diary import open_diary, settle_diary
+from shipper.service.facts import gather
 from shipper.service.herald import Herald
 from shipper.service.lock import FULL, StateLock
 from shipper.service.status_page import headline
 from shipper.service.stop import Stop
-from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, StatusFile, waiting_status
+from shipper.status import Status, StatusFile, waiting_status
 from shipper.timestamp import from_ns
 
 if TYPE_CHECKING:
@@ -277,63 +278,17 @@ class Daemon:
             log.warning("%s", error)
 
     def _status(self) -> Status:
-        readings = self._crew.readings
-        views = [reading.view for reading in readings]
-        files = [file for view in views for file in view.files]
-        troubles = {name: trouble for view in views for name, trouble in view.troubles.items()}
-        worst = sorted(files, key=lambda file: (-file.lag_bytes, file.path))[:FILES_MAX_COUNT]
-        gaps_count, gaps = self._journal.gaps(GAPS_MAX_COUNT)
-        paused = next((reading.paused for reading in readings if reading.paused is not None), None)
-        now = time.monotonic()
-        naming = self._naming
-        pulses = [*self._crew.pulses, *([] if naming is None else [naming.pulse])]
-        return Status(
-            version=__version__,
-            pid=os.getpid(),
+        return gather(
+            self._journal,
+            self._crew,
+            self._naming,
+            limits=self._config.state,
             started=self._started,
-            updated=from_ns(time.time_ns()),
-            state="paused" if paused and self._state == "reading" else self._state,
-            paused=paused,
-            files=worst,
-            files_count=len(files),
-            lag_bytes=sum(file.lag_bytes for file in files),
-            feeds=[feed for view in views for feed in view.feeds][:FILES_MAX_COUNT],
-            troubles=dict(sorted(troubles.items())[:FILES_MAX_COUNT]),
-            sources=self._journal.counters(),
-            journal=self._journal.depth(),
-            journal_max_bytes=self._config.state.journal_max_bytes,
-            outputs=self._output_states(),
-            gaps_count=gaps_count,
-            gaps=gaps,
-            quarantine=self._journal.quarantine_size(),
-            quarantine_max_bytes=self._config.state.quarantine_max_bytes,
-            drift=[Drift(name, from_ns(first), count) for name, first, count in self._journal.drift()],
-            stalled=[pulse.name for pulse in pulses if pulse.stalled(now)],
+            state=self._state,
             metrics=None if self._endpoint is None else f"{self._endpoint.url}/metrics",
             refused=self._refused,
             reloads_count=self._reloads_count,
-            names=None if naming is None else naming.status,
         )
-
-    def _output_states(self) -> list[OutputStatus]:
-        states = {state.name: state for state in self._journal.outputs()}
-        found: list[OutputStatus] = []
-        for sending in self._crew.sendings:
-            state = states[sending.name]
-            success_ns = sending.last_success_ns or state.advanced_ns
-            success = from_ns(success_ns) if success_ns is not None else None
-            found.append(
-                OutputStatus(
-                    sending.name,
-                    state.cursor,
-                    state.pending,
-                    success,
-                    sending.last_error,
-                    sending.errors_count,
-                    sending.hec,
-                )
-            )
-        return found
 
 
 def run_daemon(config: Config, stop: Stop, load: Callable[[], Config] | None = None) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.booted.service import CONFIG, CREDENTIAL, FILE_INPUT, UNIT, Booted
+from tests.hec import fault
 from tests.hec.ack import AckRules
 from tests.hec.server import HecServer
 from tests.hec.token import TOKEN, Token
@@ -106,4 +107,21 @@ def test_a_missing_token_is_told_of_and_nothing_is_lost(booted: Booted, server: 
     booted.await_more()
     machine.write(CREDENTIAL, TOKEN, 0o600)
     machine.run("systemctl", "restart", UNIT)
+    all_arrived(booted, server)
+
+
+def test_a_long_drain_asks_systemd_for_its_time(booted: Booted, server: HecServer) -> None:
+    """It drains for longer than the unit allows, and is not killed for it."""
+    machine = booted.machine
+    machine.write(CREDENTIAL, TOKEN, 0o600)
+    booted.configure(configuration(server), drop_in="RestartSec=1s\nTimeoutStopSec=2s\n")
+    server.script.always(fault.slow_answer(4.0), to="event")
+    booted.start_coder(to_file=True)
+    booted.start()
+    booted.await_more()
+    machine.run("systemctl", "stop", UNIT)
+    assert machine.show(UNIT, "Result", "ExecMainStatus") == {"Result": "success", "ExecMainStatus": "0"}
+    assert "timed out" not in booted.said()
+    server.script.clear()
+    booted.start()
     all_arrived(booted, server)

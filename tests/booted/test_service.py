@@ -208,6 +208,23 @@ def test_an_installation_can_be_repeated_and_taken_away(booted: Booted) -> None:
         machine.run(program, "service", "install")
 
 
+def test_an_upgrade_renews_the_unit_and_starts_it_again(booted: Booted) -> None:
+    machine = booted.machine
+    follow(booted, drop_in="")
+    pid = machine.show(UNIT, "MainPID")["MainPID"]
+    machine.sh(f"sed -i s/^Nice=5/Nice=6/ /etc/systemd/system/{UNIT}")
+    assert machine.run("/opt/connlog/bin/connlog", "service", "status", check=False).returncode == 1
+    did = machine.run("/opt/connlog/bin/connlog", "service", "install", "--now").stdout
+    assert f"do  renew /etc/systemd/system/{UNIT}" in did
+    assert "do  start it now" in did
+    facts = machine.show(UNIT, "MainPID", "Nice", "ActiveState")
+    assert facts["MainPID"] != pid
+    assert (facts["Nice"], facts["ActiveState"]) == ("5", "active")
+    machine.run("systemctl", "disable", UNIT)
+    booted.await_more()
+    booted.await_indexed(booted.stop_coder())
+
+
 def test_the_running_unit_is_rated_as_the_documentation_says(booted: Booted) -> None:
     rated = booted.machine.run("systemd-analyze", "security", "--no-pager", UNIT).stdout
     assert re.search(r"Overall exposure level for connlog.service: (?:1\.[01]|0\.\d) ", rated)

@@ -1,0 +1,89 @@
+"""The facts: the status of a running daemon, put together from its parts."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from shipper import __version__
+from shipper.config import State
+from shipper.journal import Journal
+from shipper.service.crew import Crew
+from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status
+from shipper.timestamp import from_ns
+
+if TYPE_CHECKING:
+    from shipper.service.naming import Naming
+
+
+def gather(
+    journal: Journal,
+    crew: Crew,
+    naming: Naming | None,
+    *,
+    limits: State,
+    started: str,
+    state: str,
+    metrics: str | None,
+    refused: str | None,
+    reloads_count: int,
+) -> Status:
+    """The status as of now; ``state`` is the daemon's own word. Raises StateError."""
+    readings = crew.readings
+    views = [reading.view for reading in readings]
+    files = [file for view in views for file in view.files]
+    troubles = {name: trouble for view in views for name, trouble in view.troubles.items()}
+    worst = sorted(files, key=lambda file: (-file.lag_bytes, file.path))[:FILES_MAX_COUNT]
+    gaps_count, gaps = journal.gaps(GAPS_MAX_COUNT)
+    paused = next((reading.paused for reading in readings if reading.paused is not None), None)
+    now = time.monotonic()
+    pulses = [*crew.pulses, *([] if naming is None else [naming.pulse])]
+    return Status(
+        version=__version__,
+        pid=os.getpid(),
+        started=started,
+        updated=from_ns(time.time_ns()),
+        state="paused" if paused and state == "reading" else state,
+        paused=paused,
+        files=worst,
+        files_count=len(files),
+        lag_bytes=sum(file.lag_bytes for file in files),
+        feeds=[feed for view in views for feed in view.feeds][:FILES_MAX_COUNT],
+        troubles=dict(sorted(troubles.items())[:FILES_MAX_COUNT]),
+        sources=journal.counters(),
+        journal=journal.depth(),
+        journal_max_bytes=limits.journal_max_bytes,
+        outputs=_output_states(journal, crew),
+        gaps_count=gaps_count,
+        gaps=gaps,
+        quarantine=journal.quarantine_size(),
+        quarantine_max_bytes=limits.quarantine_max_bytes,
+        drift=[Drift(name, from_ns(first), count) for name, first, count in journal.drift()],
+        stalled=[pulse.name for pulse in pulses if pulse.stalled(now)],
+        metrics=metrics,
+        refused=refused,
+        reloads_count=reloads_count,
+        names=None if naming is None else naming.status,
+    )
+
+
+def _output_states(journal: Journal, crew: Crew) -> list[OutputStatus]:
+    states = {state.name: state for state in journal.outputs()}
+    found: list[OutputStatus] = []
+    for sending in crew.sendings:
+        state = states[sending.name]
+        success_ns = sending.last_success_ns or state.advanced_ns
+        success = from_ns(success_ns) if success_ns is not None else None
+        found.append(
+            OutputStatus(
+                sending.name,
+                state.cursor,
+                state.pending,
+                success,
+                sending.last_error,
+                sending.errors_count,
+                sending.hec,
+            )
+        )
+    return found
