@@ -17,7 +17,7 @@ from shipper.cli.table import event_line, visible, visible_lines
 from shipper.cli.talk import say
 from shipper.errors import UsageError
 from shipper.index import IndexReader
-from shipper.index.search import Found, Wanted, compile_wanted, find_lines, places
+from shipper.index.search import Found, Wanted, compile_wanted, find_lines, line_of, places
 from shipper.query.filter import Filter, Pattern
 from shipper.record import Record
 
@@ -161,11 +161,12 @@ class _Printer:
 
     def write(self, one: Found) -> None:
         if self._only:
-            for begin, end in places(self._wanted, one.text) if one.hit and self._marked else ():
+            text = self._text(one)
+            for begin, end in places(self._wanted, text) if one.hit and self._marked else ():
                 if begin < end:
-                    click.echo(visible(one.text[begin:end]))
+                    click.echo(visible(text[begin:end]))
         elif self._output == "raw":
-            click.echo(self._line(one))
+            click.echo(self._line(self._text(one), one.hit))
         else:
             row = self._reader.row(one.event, events=True)
             if self._output == "ndjson":
@@ -173,13 +174,16 @@ class _Printer:
             elif isinstance(row, Record):
                 click.echo(event_line(row, colour=False))
 
-    def _line(self, one: Found) -> str:
+    def _text(self, one: Found) -> str:
+        return line_of(self._reader, one.event) if one.text is None else one.text
+
+    def _line(self, text: str, hit: bool) -> str:
         """The original line; a character that a terminal obeys is an escape, and on one the hits are marked."""
         parts: list[str] = []
         at = 0
-        for begin, end in places(self._wanted, one.text) if self._marked and one.hit and sys.stdout.isatty() else ():
-            hit = click.style(visible_lines(one.text[begin:end]), fg="red", bold=True)
-            parts += (visible_lines(one.text[at:begin]), hit)
+        for begin, end in places(self._wanted, text) if self._marked and hit and sys.stdout.isatty() else ():
+            marked = click.style(visible_lines(text[begin:end]), fg="red", bold=True)
+            parts += (visible_lines(text[at:begin]), marked)
             at = end
-        parts.append(visible_lines(one.text[at:]))
+        parts.append(visible_lines(text[at:]))
         return "".join(parts)

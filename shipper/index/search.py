@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import Protocol
 
 from msgspec import Struct
@@ -24,16 +24,16 @@ class Match(Protocol):
 class Spans(Protocol):
     """A compiled pattern."""
 
-    def finditer(self, text: str) -> Iterator[Match]: ...
+    def finditer(self, text: str | bytes) -> Iterator[Match]: ...
 
     def search(self, text: str | bytes) -> object: ...
 
 
 class Found(Struct, frozen=True):
-    """An event by its number, the text of its line, and whether it is one of those looked for."""
+    """An event by its number, the text of its line where that was needed, and whether it is one of those looked for."""
 
     event: int
-    text: str
+    text: str | None
     hit: bool
 
 
@@ -69,17 +69,6 @@ def places(wanted: Wanted, text: str) -> list[tuple[int, int]]:
     return [found.span() for found in islice(wanted.line.finditer(text), SPANS_MAX)]
 
 
-def _may_hold(wanted: Wanted, block: Block) -> bool:
-    """Whether an original of a block can hold the pattern."""
-    assert wanted.lines is not None
-    try:
-        text = block.text()
-    except ValueError:
-        return True  # who reads the line tells of the damage
-    # ASCII needs no decoding, which would take as long as the search.
-    return wanted.lines.search(text if text.isascii() else decode(text)) is not None
-
-
 def find_lines(
     reader: IndexReader, numbers: Iterator[int], in_fields: Iterator[int], wanted: Wanted, *, invert: bool, all_: bool
 ) -> Iterator[Found]:
@@ -87,18 +76,61 @@ def find_lines(
     others need be given. ``in_fields`` are those of ``numbers``, in order, that hold the pattern in a field."""
     field = next(in_fields, 0)
     first = last = 0
-    may_hold = True
-    skip = not (invert or all_) and wanted.lines is not None
-    for number in numbers:
+    places: frozenset[int] | None = None
+    number = next(numbers, None)
+    while number is not None:
         while field and field < number:
             field = next(in_fields, 0)
-        if skip:
-            if not first <= number < last:
-                first, block = reader.block(number)
-                last = first + len(block)
-                may_hold = _may_hold(wanted, block)
-            if not may_hold and field != number:
+        if not first <= number < last:
+            first, block = reader.block(number)
+            last = first + len(block)
+            places = _places(wanted, block)
+        held = field == number or (places is not None and number - first in places)
+        if held is invert and not all_:
+            if places is not None and not places and not invert and not field < last:
+                # None of this block: the rest of its numbers are passed over without a look at each.
+                number = next(dropwhile(last.__gt__, numbers), None)
                 continue
-        text = decode(reader.original_of(number).removesuffix(b"\n").removesuffix(b"\r"))
-        held = field == number or wanted.line.search(text) is not None
-        yield Found(number, text, held is not invert)
+            if places is not None:
+                number = next(numbers, None)
+                continue
+        text = None
+        if places is None:
+            text = line_of(reader, number)
+            held = held or wanted.line.search(text) is not None
+        if all_ or held is not invert:
+            yield Found(number, text, held is not invert)
+        number = next(numbers, None)
+
+
+def line_of(reader: IndexReader, number: int) -> str:
+    """The original line of an event by its number, without its line end."""
+    return decode(reader.original_of(number).removesuffix(b"\n").removesuffix(b"\r"))
+
+
+def _places(wanted: Wanted, block: Block) -> frozenset[int] | None:
+    """Which of a block's originals hold the pattern; None where each has to be looked at by itself."""
+    if wanted.lines is None:
+        return None
+    try:
+        text = block.text()
+    except ValueError:
+        return None  # who reads the line tells of the damage
+    # ASCII needs no decoding, which would take as long as the search.
+    plain = text.isascii()
+    if wanted.lines.search(text if plain else decode(text)) is None:
+        return frozenset()
+    if not plain or b"\r" in text or text.count(b"\n") != len(block):
+        return None
+    found: set[int] = set()
+    line, begin, end = -1, 0, 0
+    for match in wanted.lines.finditer(text):
+        start, stop = match.span()
+        if start >= end:
+            line += 1 + text.count(b"\n", end, start)
+            begin = text.rfind(b"\n", 0, start) + 1
+            end = text.find(b"\n", start) + 1 or len(text) + 1
+        if stop >= end or start < begin:
+            return None  # it reaches into the next line
+        found.add(line)
+    return frozenset(found)
