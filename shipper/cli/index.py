@@ -19,7 +19,7 @@ from shipper.errors import InputError, StateDamaged, StateError
 if TYPE_CHECKING:
     from shipper.index import IndexWriter
 
-BATCH_EVENTS = 16_384
+BATCH_EVENTS = 32_768
 BAD_NEWS = 1
 
 
@@ -138,7 +138,7 @@ def _fill(path: Path, fresh: Path, paths: tuple[str, ...], tz: str) -> int:
 def _carry_over(path: Path, writer: IndexWriter) -> tuple[int, int]:
     """Take over what the present index still gives; gives its cursor, and how many events these were."""
     from shipper.index import IndexReader
-    from shipper.index.upkeep import read_all
+    from shipper.index.upkeep import read_all, together
 
     if not path.exists():
         return 0, 0
@@ -147,7 +147,7 @@ def _carry_over(path: Path, writer: IndexWriter) -> tuple[int, int]:
         reader = IndexReader(path, named=False)
         try:
             cursor = reader.cursor
-            for stored in read_all(reader):
+            for stored in together(read_all(reader)):
                 added += writer.load(stored.records, stored.originals, stored_ns=stored.stored_ns).added
                 lost += stored.lost
             writer.take_notices(path)

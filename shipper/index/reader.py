@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, starmap
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from shipper.directory.lookup import Directory
+from shipper.errors import StateDamaged
 from shipper.index import sql
 from shipper.index.answer import Answer, Rows
 from shipper.index.block import Block, BlockCache, BlockCodec
@@ -152,6 +154,18 @@ class IndexReader:
         more = [row[0] for row in self._database.execute(sql.ALL_MORE_EVENTS, (connection,))] if row[1] else []
         return sorted(event for event in (*row, *more) if event is not None)
 
+    def records(self, first: int, events: int) -> Iterator[tuple[Record, bytes]]:
+        """The events of one block, by the number of the first, with their originals; those that are damaged are left
+        out. Raises StateDamaged where all of them are."""
+        block = self.block(first)[1]
+        with translated(self._path):
+            rows = self._database.execute(sql.BLOCK_CELLS, (first, first + events - 1)).fetchall()
+        for number, *row in rows:
+            try:
+                yield self._build(row, block, number - first), block.original(number - first)
+            except (ValueError, StateDamaged):
+                continue
+
     def record(self, event_id: str) -> Record | None:
         """The record of an event by its id, or None."""
         found = self._find(event_id)
@@ -266,15 +280,18 @@ class IndexReader:
             row = self._database.execute(sql.EVENT_CELLS, (event,)).fetchone()
             if row is None:
                 raise damaged(self._path, f"event {event} is missing")
-            id_, connection_id, time_ns, ended, code, *words = row
-            texts = tuple(None if word is None else self._word(word) for word in words)
         first, block = self.block(event)
         try:
-            record = block.record(event - first)
+            return self._build(row, block, event - first)
         except ValueError as error:
             raise damaged(self._path, f"block {first}: {error}") from error
+
+    def _build(self, row: Sequence[Any], block: Block, place: int) -> Record:
+        id_, connection_id, time_ns, ended, code, *words = row
+        with translated(self._path):
+            texts = tuple(None if word is None else self._word(word) for word in words)
         cells = RowCells(unpack_id(id_) or "", unpack_id(connection_id), time_ns, bool(ended), code, texts)
-        return with_cells(record, cells)
+        return with_cells(block.record(place), cells)
 
     def _word(self, number: int) -> str:
         text = self._words.get(number)

@@ -114,6 +114,9 @@ EVENT_CELLS = (
     "FROM events JOIN kinds ON kinds.id = events.kind JOIN places ON places.id = events.place "
     "JOIN connections ON connections.id = connection WHERE events.id = ?"
 )
+BLOCK_CELLS = EVENT_CELLS.replace("SELECT event,", "SELECT events.id, event,").replace(
+    "WHERE events.id = ?", "WHERE events.id BETWEEN ? AND ? ORDER BY events.id"
+)
 CONNECTIONS_BY_EVENT = (
     f"SELECT DISTINCT connection FROM events WHERE {_segments} AND substr(event, 1, 4) BETWEEN ? AND ? "  # noqa: S608  # own names only
     "AND event BETWEEN ? AND ? LIMIT ?"

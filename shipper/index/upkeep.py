@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipper.errors import ConnlogError
 from shipper.index import sql
@@ -21,6 +22,10 @@ from shipper.record import Record
 PROBLEMS_MAX = 100
 BLOCKS_TOGETHER = 256
 """Blocks looked at in one transaction, so that the daemon never waits long."""
+
+
+EVENTS_TOGETHER = 4096
+"""Events of a rebuild that are taken over in one transaction."""
 
 
 class Compacted(Struct, frozen=True):
@@ -179,14 +184,26 @@ def read_all(reader: IndexReader) -> Iterator[Stored]:
     """Everything that an index still gives, block by block, in the order of storage."""
     database = reader.view()
     for first, events, stored_ns in database.execute(sql.BLOCKS_WITH_TIME):
-        records: list[Record] = []
-        originals: list[bytes] = []
-        for event in range(first, first + events):
-            try:
-                row, original = reader.row(event, events=True), reader.original_of(event)
-            except ConnlogError:
-                continue  # counted as lost
-            if isinstance(row, Record):
-                records.append(row)
-                originals.append(original)
-        yield Stored(stored_ns, records, originals, events - len(records))
+        try:
+            found = list(reader.records(first, events))
+        except ConnlogError:
+            found = []  # counted as lost
+        records, originals = [record for record, _ in found], [original for _, original in found]
+        yield Stored(stored_ns, records, originals, events - len(found))
+
+
+def together(blocks: Iterable[Stored]) -> Iterator[Stored]:
+    """Neighbouring blocks that were stored at one time as one, of ``EVENTS_TOGETHER`` events or a few more."""
+    held: Stored | None = None
+    for one in blocks:
+        if held is not None and (held.stored_ns != one.stored_ns or len(held.records) >= EVENTS_TOGETHER):
+            yield held
+            held = None
+        if held is None:
+            held = one
+        else:
+            held.records.extend(one.records)
+            held.originals.extend(one.originals)
+            held = replace(held, lost=held.lost + one.lost)
+    if held is not None:
+        yield held

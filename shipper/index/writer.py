@@ -13,6 +13,7 @@ from shipper import timestamp
 from shipper.directory.schema import take_over
 from shipper.index import sql
 from shipper.index.block import BlockCodec, group_blocks
+from shipper.index.bulk import Bulk
 from shipper.index.cell import encode_rest
 from shipper.index.connection import Cell, part
 from shipper.index.expiry import expire, give_back
@@ -61,8 +62,7 @@ class IndexWriter:
         self._closed = False
         self._database = open_writer(path)
         with translated(path):
-            if not durable:
-                self._database.execute("PRAGMA synchronous = OFF")
+            self._bulk = None if durable else Bulk(self._database)
             primer = self._database.execute(sql.GET_DICTIONARIES).fetchone()[1]
             self._codec = BlockCodec(primer)
             self._words = Words(self._database)
@@ -155,7 +155,10 @@ class IndexWriter:
                     with self._transaction():
                         self._presence.keep()
                         self._pairing.presence.keep()
-                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                if self._bulk is None:
+                    self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                else:
+                    self._bulk.finish()
         finally:
             self._database.close()
 

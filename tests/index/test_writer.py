@@ -264,3 +264,17 @@ def test_what_has_expired_gives_its_room_back_to_the_disk(tmp_path: Path) -> Non
     assert path.stat().st_size + path.with_name("index.db-wal").stat().st_size < full / 4
     writer.close()
     assert count(path) == 1
+
+
+def test_an_index_filled_in_bulk_is_the_same_as_one_filled_by_the_daemon(tmp_path: Path) -> None:
+    schemas = []
+    for name, durable in (("bulk.db", False), ("daemon.db", True)):
+        writer = IndexWriter(tmp_path / name, durable=durable)
+        writer.add(1, [event(number) for number in range(50)], [b"line"] * 50, stored_ns=NOW)
+        writer.close()
+        database = sqlite3.connect(tmp_path / name)
+        schemas.append(set(database.execute("SELECT name, sql FROM sqlite_schema")))
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        database.close()
+        assert count(tmp_path / name) == 50
+    assert schemas[0] == schemas[1]
