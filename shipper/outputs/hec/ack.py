@@ -129,7 +129,6 @@ class Acks:
         if expired:
             self._give_up(expired)
             return True
-        self._looked = now
         channel = self._next(now)
         if channel is None:
             return False
@@ -229,11 +228,14 @@ class Acks:
         self._settling.intersection_update(self._output.pending.values())
         limit_ns = time.time_ns() - int(self._output.settings.ack_timeout_seconds * 1e9)
         with self._output.lock:
-            return [
+            found = [
                 one
                 for key, one in self._output.pending.items()
                 if one.sent_ns < limit_ns and key[0] in self._channels and one not in self._settling
             ]
+        if not found:
+            self._looked = now
+        return found
 
     def _give_up(self, expired: Sequence[Receipt]) -> None:
         output = self._output

@@ -69,7 +69,7 @@ class Answer(Struct, frozen=True):
 _PER_EVENT = frozenset({5, 6, 12, 13, 15})
 _WRONG_INDEX = 7
 _BY_CODE = {
-    0: Verdict.TAKEN, 24: Verdict.TAKEN, 25: Verdict.TAKEN,
+
     1: Verdict.HELD, 2: Verdict.HELD, 3: Verdict.HELD, 4: Verdict.HELD, 10: Verdict.HELD, 11: Verdict.HELD,
     14: Verdict.HELD, 16: Verdict.HELD, 21: Verdict.HELD, 22: Verdict.HELD, 28: Verdict.HELD,
     8: Verdict.UNSURE,

@@ -31,6 +31,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - all of it is UTC
 _ID, _AFTER_ID, _TIME, _AFTER_TIME = 18, 54, 64, 94
 _NEXT = b'","time":"'
 _LOG_TIME = b',"log":{"time":"'
+_NOTHING = (None, {}, CompactLog(), CompactSource())
 _SOURCE, _OFFSET = b',"source":{"host":', b',"offset":'
 
 
@@ -169,4 +170,4 @@ def _compact(record: Record, line: bytes) -> bytes:
     values = {name: getattr(record, name) for name in Record.__struct_fields__}
     values["log"] = CompactLog(*(getattr(record.log, name) for name in CompactLog.__struct_fields__))
     values["source"] = CompactSource(*(getattr(record.source, name) for name in CompactSource.__struct_fields__))
-    return encode_record(CompactRecord(**values))
+    return encode_record(CompactRecord(**{name: value for name, value in values.items() if value not in _NOTHING}))

@@ -33,6 +33,8 @@ class Progress:
             if taken is None:
                 continue  # the cursor is past it
             until = min(span.until, len(taken))
+            if span.first >= until:
+                continue
             if not any(taken[span.first : until]):
                 taken[span.first : until] = b"\1" * (until - span.first)
                 self._left[span.seq] -= until - span.first
