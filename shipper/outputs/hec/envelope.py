@@ -31,7 +31,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - all of it is UTC
 _ID, _AFTER_ID, _TIME, _AFTER_TIME = 18, 54, 64, 94
 _NEXT = b'","time":"'
 _LOG_TIME = b',"log":{"time":"'
-_NOTHING = (None, {}, CompactLog(), CompactSource())
+_NOTHING: tuple[object, ...] = (None, {}, CompactLog(), CompactSource())
 _SOURCE, _OFFSET = b',"source":{"host":', b',"offset":'
 
 
