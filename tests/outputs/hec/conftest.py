@@ -15,7 +15,7 @@ from shipper.config import SplunkHecOutput
 from shipper.config.settings import State
 from shipper.journal import Batch, Journal, Piece
 from shipper.outputs.hec.state import HecState
-from shipper.record import CompactLog, CompactRecord, CompactSource, Gap, Record
+from shipper.record import CompactLog, CompactRecord, CompactSource, Gap, Record, encoded
 from shipper.service.dispatch import Dispatch
 from shipper.service.outlet import open_output
 from tests.hec.server import HecServer
@@ -66,7 +66,7 @@ class Rig:
 
     def append(self, *numbers: int, gaps: Sequence[Gap] = (), **values: Any) -> None:
         """One batch of the journal."""
-        records = [record(number, **values) for number in numbers]
+        records = [encoded(record(number, **values)) for number in numbers]
         piece = Piece("/f", records, [b"line"] * len(records), [], len(records))
         self.journal.append(Batch((piece,) if records else (), gaps=tuple(gaps)))
         if self.dispatch is not None:
