@@ -1,12 +1,13 @@
-"""The memo: what was made of a text before, all memos of one owner within one bound."""
+"""The memo: what was made of a text before, all memos of the process within one bound."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
+from weakref import WeakSet
 
 CACHE_MAX_BYTES = 32 << 20
-"""About what the memos of one cache may take; then all are emptied."""
+"""About what all memos may take; then all are emptied."""
 ENTRY_BYTES = 300
 """About what one entry takes beside its own characters."""
 ENTRY_MAX_CHARACTERS = 1024
@@ -17,11 +18,14 @@ Made = TypeVar("Made")
 
 
 class Cache:
-    """The bound of the memos that join it."""
+    """The memos of one owner. All caches of the process share one bound: many sources remember no more than one."""
+
+    _all: ClassVar[WeakSet[Cache]] = WeakSet()
+    _bytes: ClassVar[int] = 0
 
     def __init__(self) -> None:
         self._parts: list[dict[Any, Any]] = []
-        self._bytes = 0
+        Cache._all.add(self)
 
     def join(self, part: dict[Any, Any]) -> None:
         """One more that remembers, and may be told to forget."""
@@ -31,12 +35,18 @@ class Cache:
         """Whether something of this size may be remembered; everything else may be forgotten for it."""
         if characters > ENTRY_MAX_CHARACTERS:
             return False
-        self._bytes += characters + ENTRY_BYTES
-        if self._bytes > CACHE_MAX_BYTES:
-            self._bytes = characters + ENTRY_BYTES
-            for part in self._parts:
-                part.clear()
+        # Threads may count past each other here: the bound is one of memory, not of entries.
+        Cache._bytes += characters + ENTRY_BYTES
+        if Cache._bytes > CACHE_MAX_BYTES:
+            Cache._bytes = characters + ENTRY_BYTES
+            for cache in list(Cache._all):
+                cache.forget()
         return True
+
+    def forget(self) -> None:
+        """Forget everything."""
+        for part in self._parts:
+            part.clear()
 
 
 class Memo(dict[Key, Made]):

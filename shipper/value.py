@@ -15,7 +15,7 @@ from shipper.parsing.result import gather
 from shipper.record import JsonValue
 from shipper.timestamp import canonical
 
-CACHE_MAX_COUNT = 65_536
+CACHE_MAX_COUNT = 8192
 """Entries in each of the caches; a full one is emptied."""
 DRIFT_MAX_COUNT = 1000
 """Names of drift remembered; further ones are not reported."""
