@@ -12,7 +12,7 @@ from statistics import median
 
 from tests.splunk.condition import condition_names, matches
 from tests.splunk.expression import Value, evaluate, names, number_of, text_of
-from tests.splunk.searchhead import Row, conf, lookup_rows
+from tests.splunk.searchhead import FILLED, Row, conf, lookup_columns, lookup_rows
 
 _AGGREGATE = re.compile(r"(\w+)(?:\((\w+)\))?(?: AS (\w+))?")
 
@@ -217,9 +217,18 @@ def _rename(text: str, table: Table) -> Table:
     return Table(rows, (table.fields - {found[1]}) | {found[2]})
 
 
-def _inputlookup(text: str, _table: Table) -> Table:
-    rows: list[Row] = [dict(row) for row in lookup_rows(text.strip())]
-    return Table(rows, set(rows[0]))
+def _inputlookup(text: str, table: Table) -> Table:
+    name = text.removeprefix("append=true ").strip()
+    rows: list[Row] = [dict(row) for row in lookup_rows(name)]
+    if text.startswith("append=true "):
+        return Table([*table.rows, *rows], table.fields | set(lookup_columns(name)))
+    return Table(rows, set(lookup_columns(name)))
+
+
+def _outputlookup(text: str, table: Table) -> Table:
+    assert table.fields == set(lookup_columns(text))
+    FILLED[text] = [{name: text_of(row[name]) for name in lookup_columns(text)} for row in table.rows]
+    return table
 
 
 _COMMANDS_OF_EVENTS: dict[str, Callable[[str, Table, Table], Table]] = {
@@ -227,6 +236,6 @@ _COMMANDS_OF_EVENTS: dict[str, Callable[[str, Table, Table], Table]] = {
     "search": lambda text, table, _events: _search(text, table, table),
 }
 _COMMANDS: dict[str, Callable[[str, Table], Table]] = {
-    "dedup": _dedup, "eval": _eval, "fields": _fields, "fillnull": _fillnull, "inputlookup": _inputlookup,
+    "dedup": _dedup, "eval": _eval, "fields": _fields, "fillnull": _fillnull, "inputlookup": _inputlookup, "outputlookup": _outputlookup,
     "rename": _rename, "sort": _sort, "stats": _stats, "table": _table, "timechart": _timechart, "where": _where,
 }  # fmt: skip

@@ -27,9 +27,23 @@ def conf(name: str) -> Conf:
     return read_conf(ADDON / "default" / f"{name}.conf")
 
 
-@cache
+FILLED: dict[str, list[dict[str, str]]] = {}
+"""What searches have put into lookups, in place of the files."""
+
+
+def lookup_columns(name: str) -> list[str]:
+    """The header of a lookup by the name of its stanza."""
+    with (ADDON / "lookups" / conf("transforms")[name]["filename"]).open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file))
+
+
 def lookup_rows(name: str) -> tuple[dict[str, str], ...]:
     """The rows of a lookup by the name of its stanza."""
+    return tuple(FILLED[name]) if name in FILLED else _shipped_rows(name)
+
+
+@cache
+def _shipped_rows(name: str) -> tuple[dict[str, str], ...]:
     with (ADDON / "lookups" / conf("transforms")[name]["filename"]).open(encoding="utf-8", newline="") as file:
         return tuple(csv.DictReader(file))
 

@@ -18,7 +18,7 @@ from shipper.resource import read_data
 from tests.splunk.conf import parse_conf
 from tests.splunk.envelope import envelope, gap_envelope, records
 from tests.splunk.expression import evaluate, names
-from tests.splunk.searchhead import Row, conf, flatten, lookup_rows, parse_lookup, search_fields
+from tests.splunk.searchhead import Row, conf, flatten, lookup_columns, lookup_rows, parse_lookup, search_fields
 from tests.truth.corpus import FILES, name_of
 from tests.truth.reading import read
 
@@ -189,7 +189,7 @@ def test_what_is_calculated_reads_only_what_is_there(sourcetype: str) -> None:
             assert names(value) <= raw_fields(sourcetype) | aliases, key
         elif key.startswith("LOOKUP-"):
             name, keys, _, outputs = parse_lookup(value)
-            columns = set(lookup_rows(name)[0])
+            columns = set(lookup_columns(name))
             assert {column for column, _ in [*keys, *outputs]} <= columns
             assert {field for _, field in keys} <= raw_fields(sourcetype) | aliases | calculated
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from xml.etree import ElementTree as ET
@@ -18,7 +19,7 @@ from tests.splunk.condition import condition_values
 from tests.splunk.conf import parse_conf
 from tests.splunk.envelope import envelope, gap_envelope, records
 from tests.splunk.pipeline import Table, expand, follow, run
-from tests.splunk.searchhead import ADDON, conf, lookup_rows, search_fields
+from tests.splunk.searchhead import ADDON, FILLED, conf, lookup_columns, lookup_rows, search_fields
 
 SAVED = conf("savedsearches")
 VIEWS = sorted((ADDON / "default/data/ui/views").glob("*.xml"))
@@ -88,6 +89,13 @@ def known_fields() -> set[str]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def shipped_lookups() -> Iterator[None]:
+    """Each test begins with the lookups as they ship."""
+    yield
+    FILLED.clear()
+
+
 def saved(name: str) -> list[dict[str, object]]:
     return [dict(row) for row in run(SAVED[f"Coder Connection Log - {name}"]["search"], events()).rows]
 
@@ -106,10 +114,12 @@ def test_a_saved_search_says_its_range_and_an_alert_ships_disabled(name: str) ->
     assert said["description"].endswith(".")
     assert said["dispatch.earliest_time"].startswith("-")
     assert said["dispatch.latest_time"]
-    assert ("Alert" in name) == ("cron_schedule" in said) == (said.get("disabled") == "1")
+    assert ("Alert" in name or "Remember" in name) == ("cron_schedule" in said) == (said.get("disabled") == "1")
     if "cron_schedule" in said:
         assert re.fullmatch(r"\d+ (\*|\d+) \* \* \*", said["cron_schedule"])
-        assert (said["enableSched"], said["quantity"], said["relation"]) == ("1", "0", "greater than")
+        assert said["enableSched"] == "1"
+    if "Alert" in name:
+        assert (said["quantity"], said["relation"]) == ("0", "greater than")
 
 
 @settings(max_examples=20)
@@ -136,6 +146,24 @@ def test_sessions_are_paired_with_start_end_and_duration() -> None:
     assert (two["state"], two["action"], "duration" in two, "end_time" in two) == ("ongoing", "started", False, False)
     assert (three["state"], "duration" in three, three["reason"]) == ("completed", False, "agent gone")
     assert four["state"] == "ongoing"
+
+
+def test_remembered_durations_are_fields_of_the_ends_of_sessions() -> None:
+    """The number that CIM wants, on ends alone; a second run keeps what it has and adds nothing twice."""
+    end, start = RECORDS[1], RECORDS[0]
+    assert "duration" not in search_fields(envelope(end))
+    for _ in range(2):
+        saved("Remember Durations")
+        assert lookup_rows("coder_connlog_durations") == (
+            {
+                "session_key": f"{end.connection_id}|{WORKSPACE}|main",
+                "duration": "61.5",
+                "end_time": f"{START.timestamp() + 61.5}",
+            },
+        )
+    assert search_fields(envelope(end))["duration"] == "61.5"
+    assert "duration" not in search_fields(envelope(start))
+    assert "duration" not in search_fields(envelope(session(3, None, 300)[0]))
 
 
 def test_an_end_without_a_usable_start_has_no_duration() -> None:
@@ -221,7 +249,7 @@ def test_every_lookup_file_has_its_stanza_and_a_header() -> None:
         path.name for path in (ADDON / "lookups").iterdir()
     }
     for name in conf("transforms"):
-        assert lookup_rows(name)
+        assert lookup_columns(name)
         assert all(None not in row and None not in row.values() for row in lookup_rows(name))
 
 
