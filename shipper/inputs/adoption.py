@@ -17,11 +17,17 @@ from shipper.errors import InputError
 from shipper.inputs.content import Content
 from shipper.inputs.identity import Known
 from shipper.inputs.roster import Roster
-from shipper.inputs.search import Names, Sibling, later_ones, listing, open_as_listed, siblings_of
+from shipper.inputs.search import (
+    TRIES_MAX_COUNT,
+    Names,
+    Sibling,
+    later_ones,
+    listing,
+    open_as_listed,
+    siblings_of,
+)
 from shipper.inputs.tail import MakeExtractor, Tail
 
-TRIES_MAX_COUNT = 8
-"""Looks in one scan at a folder that changes."""
 UNSETTLED_MAX_SECONDS = 30.0
 """How long newer files wait for a look that counts, where files are renamed all the time."""
 
@@ -98,14 +104,19 @@ class Adoption:
                 still = False
                 continue
             try:
-                known = self._known.match(content.pread, sibling.device, sibling.inode)
-                if known is not None or self._is_copy(content) or not content.pread(0, 1):
+                # Whether it is empty comes first: a copy in the making may have got its bytes by the last question.
+                if not content.pread(0, 1):
                     content.close()
                     continue
+                known = self._known.match(content.pread, sibling.device, sibling.inode)
+                if known is not None or self._is_copy(content):
+                    content.close()
+                    continue
+                start = self._known.begin_in(content.pread, due.stream)
             except InputError:
                 content.close()
                 continue
-            tail = Tail(content, sibling.path, due.watch, self._make_extractor, now, stream=due.stream)
+            tail = Tail(content, sibling.path, due.watch, self._make_extractor, now, stream=due.stream, start=start)
             tail.away_since = now
             tail.moved_to(sibling.path, named=False)
             tail.size = content.stat().st_size if content.growing else 0

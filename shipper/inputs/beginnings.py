@@ -22,15 +22,17 @@ class Beginnings:
 
     def __init__(self) -> None:
         self._at: dict[Place, dict[str, Tail]] = {}
-        self._places: dict[str, tuple[int, list[Place]]] = {}
+        self._places: dict[str, tuple[tuple[int, int], list[Place]]] = {}
+        """By key where the first bytes began and how many there were, and under what they are filed."""
         self._displaced: dict[str, Tail] = {}
         """Files whose first bytes are a hole: rare, and looked at one by one."""
 
     def file(self, tail: Tail) -> None:
         """File the tail under its first bytes, again if more of them are known by now."""
         head = tail.head
+        extent = tail.head_at, len(head)
         before = self._places.get(tail.key)
-        if before is not None and before[0] == len(head):
+        if before is not None and before[0] == extent:
             return
         self.drop(tail)
         if not head:
@@ -42,12 +44,12 @@ class Beginnings:
         places += [(level, True, place) for level, _, place in places[-1:]]
         for place in places:
             self._at.setdefault(place, {})[tail.key] = tail
-        self._places[tail.key] = len(head), places
+        self._places[tail.key] = extent, places
 
     def drop(self, tail: Tail) -> None:
         """Forget the tail."""
         self._displaced.pop(tail.key, None)
-        for place in self._places.pop(tail.key, (0, []))[1]:
+        for place in self._places.pop(tail.key, ((0, 0), []))[1]:
             group = self._at[place]
             del group[tail.key]
             if not group:

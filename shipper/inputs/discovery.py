@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import stat
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatch
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import translate
+from functools import lru_cache
 from pathlib import Path
 
 from msgspec import Struct
@@ -36,11 +38,12 @@ def discover(watches: Sequence[FileInput]) -> tuple[dict[tuple[int, int], Found]
     found: dict[tuple[int, int], Found] = {}
     troubles: dict[str, str] = {}
     for watch in watches:
+        excluded = _excluder(watch.exclude)
         for pattern in watch.paths:
             empty = True
             for path in expand(pattern, troubles):
                 empty = False
-                if _excluded(path, watch.exclude):
+                if excluded(path):
                     continue
                 if not is_text(path):
                     # Records, positions and the status hold paths, and these are text.
@@ -124,6 +127,16 @@ def is_text(path: str) -> bool:
     return True
 
 
-def _excluded(path: str, patterns: Sequence[str]) -> bool:
-    name = path.rpartition("/")[2]
-    return any(fnmatch(path if "/" in pattern else name, pattern) for pattern in patterns)
+@lru_cache(maxsize=64)
+def _excluder(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    """Whether a path is to be left out. Asked for every file at every look, so the patterns are one expression."""
+    by_name = [translate(pattern) for pattern in patterns if "/" not in pattern]
+    by_path = [translate(pattern) for pattern in patterns if "/" in pattern]
+    names, paths = (re.compile("|".join(some)).match if some else None for some in (by_name, by_path))
+
+    def excluded(path: str) -> bool:
+        return (names is not None and names(path[path.rfind("/") + 1 :]) is not None) or (
+            paths is not None and paths(path) is not None
+        )
+
+    return excluded

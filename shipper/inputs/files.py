@@ -14,6 +14,8 @@ from shipper.journal import Batch
 
 WAKE_SECONDS = 0.05
 """How long to wait after a wake-up for the others that come with it."""
+WAKE_FACTOR = 4
+"""The same as a multiple of what the turn before took: in a storm of renames looking must not be all that is done."""
 
 
 class Files:
@@ -23,17 +25,21 @@ class Files:
         self._tailer = tailer
         self.poll_seconds = min(watch.poll_seconds for watch in watches)
         self._woken = threading.Event()
+        self._took_seconds = 0.0
         self._wake_up = WakeUp(watches, self.wake)
 
     def turn(self, now: float, *, woken: bool) -> Turn:
         """One turn of the tailer; after a wake-up it looks for files."""
-        return self._tailer.turn(now, rescan=woken)
+        began = time.monotonic()
+        turn = self._tailer.turn(now, rescan=woken)
+        self._took_seconds = time.monotonic() - began
+        return turn
 
     def rest(self, seconds: float) -> bool:
         """Wait for a wake-up."""
         woken = self._woken.wait(seconds)
         if woken:
-            time.sleep(min(WAKE_SECONDS, seconds))
+            time.sleep(min(max(WAKE_SECONDS, WAKE_FACTOR * self._took_seconds), seconds))
         self._woken.clear()
         return woken
 

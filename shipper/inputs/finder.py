@@ -21,9 +21,9 @@ from shipper.inputs.judged import Judged
 from shipper.inputs.late import Latecomers
 from shipper.inputs.original import find_original
 from shipper.inputs.roster import Roster
-from shipper.inputs.search import Names, Sibling, find_holder, siblings_of
+from shipper.inputs.search import Names, Sibling, find_holder, find_steadily, siblings_of
 from shipper.inputs.sibling import base_name
-from shipper.inputs.succession import is_reused, is_superseded
+from shipper.inputs.succession import Successors, is_reused
 from shipper.inputs.tail import MakeExtractor, Tail
 from shipper.journal import Position
 
@@ -94,7 +94,9 @@ class Finder:
         self._note_absent(found, now)
         fresh = [one for one in found.values() if self.roster.at(one.device, one.inode) is None]
         fresh = self._judged.keep(fresh)
-        fresh.sort(key=lambda one: (one.mtime_ns, one.path), reverse=True)
+        known = self._known.inodes() if fresh else set()
+        # Known ones first: a copy of a file is known for one only while that is followed. Then the oldest.
+        fresh.sort(key=lambda one: (one.inode_key not in known, one.mtime_ns, one.path), reverse=True)
         while fresh:
             self._meet(fresh.pop(), now)
             if time.monotonic() >= deadline:
@@ -116,11 +118,22 @@ class Finder:
         """Remember a file that is no longer followed, to know it again by its content."""
         self._known.add(position)
 
+    def leave_copy(self, tail: Tail) -> bool:
+        """A file was empty when it was met: leave it if it turns out a copy; the next scan judges it. Raises InputError."""
+        content = tail.content
+        if content is None or find_original(self.roster, content, content.stat().st_size) is None:
+            return False
+        self.roster.remove(tail)
+        return True
+
     def replace(self, tail: Tail, position: Position, now: float) -> Tail | None:
-        """A followed file was truncated: follow it anew, and before it the copy of what it held, if one is found."""
+        """A followed file was truncated: follow it anew, and before it the copy of what it held, if one is found.
+
+        Where none is it is remembered as lost: a copy of less than was read may be there, and must not be read again.
+        """
         stream, path, watch = tail.stream, tail.path, tail.watch
         copies = [Sibling(copy, 0, 0, 0) for copy in self._judged.copies_of(tail.key)]
-        found = find_holder(position, copies + (siblings_of(path, stream) or []), self.roster.follows)
+        found = find_steadily(position, copies, path, stream, self.roster.follows)
         content, tail.content = tail.content, None
         away_since = tail.away_since
         self.roster.remove(tail)
@@ -128,9 +141,15 @@ class Finder:
         anew = Tail(content, path, watch, self._make_extractor, now, stream=stream)
         anew.away_since = away_since
         self.roster.add(anew)
+        # Files may have come and been copied away since it was last seen.
         if found is None:
+            self._adoption.ask(stream, path, tail.proven_mtime_ns, watch, now)
+            self._judged.forget_copies(tail.key)
+            self.let_go(msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns()))
             return None
-        return self._follow_away(found[1], found[0].path, watch, now, position)
+        copy = self._follow_away(found[1], found[0].path, watch, now, position)
+        self._adoption.ask(stream, path, copy.age_ns, watch, now)
+        return copy
 
     # ---- deciding ------------------------------------------------------------------------------
 
@@ -145,9 +164,11 @@ class Finder:
                 if tail.away_since is not None:
                     tail.away_since = None
                     self.roster.resort(tail)
-            elif tail.away_since is None and is_there(tail.path, tail.device, tail.inode):
+                continue
+            tail.found = (-1, 0)
+            if tail.away_since is None and is_there(tail.path, tail.device, tail.inode):
                 continue  # behind a folder that can't be listed now; the handle goes on
-            elif tail.parked:
+            if tail.parked:
                 # Without a handle it is found again by its content alone.
                 self.let_go(tail.position())
                 self.roster.remove(tail)
@@ -197,10 +218,12 @@ class Finder:
             self._judged.copy(one, original.key)
             return False
         at_end = self._first and one.watch.read_from == "end"
-        start = status.st_size if at_end else 0
         stream = self._stream_of(one.path)
+        # Of the log itself anything may be new; a copy of it begins with what was read.
+        copied = self._known.begin_in(content.pread, stream) if stream != one.path else 0
+        start = status.st_size if at_end else copied
         tail = Tail(content, one.path, one.watch, self._make_extractor, now, start=start, stream=stream)
-        tail.dirty = at_end
+        tail.dirty = tail.dirty or start > 0
         self.roster.add(tail)
         self._new.add(tail.key)
         self._renewed.add(stream)
@@ -235,6 +258,7 @@ class Finder:
 
     def _seek(self, now: float, changes: Changes) -> None:
         listed: Names = {}
+        given_up: list[tuple[Position, bool]] = []
         for position in self._known.all():
             if position.done or position.lost or position.backfilled:
                 continue
@@ -263,16 +287,19 @@ class Finder:
             if holder is None and now - since >= (
                 self._grace_seconds if siblings is not None else MISSING_FOLDER_SECONDS
             ):
-                self._stop_seeking(position.key)
-                if is_superseded(position, self.roster):
-                    self._known.remove(position.key)
-                    changes.forget.append(position.key)
-                    continue
-                kept = loss.truncated(position, position.offset, 0, self._host) if same_inode else None
-                changes.gaps.append(kept or loss.vanished(position, self._host))
-                gone = msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns())
-                self._known.add(gone)
-                changes.positions.append(gone)
+                given_up.append((position, same_inode))
+        successors = Successors(self.roster)
+        for position, same_inode in given_up:
+            self._stop_seeking(position.key)
+            if successors.has(position):
+                self._known.remove(position.key)
+                changes.forget.append(position.key)
+                continue
+            kept = loss.truncated(position, position.offset, 0, self._host) if same_inode else None
+            changes.gaps.append(kept or loss.vanished(position, self._host))
+            gone = msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns())
+            self._known.add(gone)
+            changes.positions.append(gone)
 
     def _ask_for_missed(self, now: float) -> None:
         """Between two scans, or while nobody looked, files of a log may have come and been rotated away.
@@ -282,9 +309,13 @@ class Finder:
         """
         latest: dict[str, int] = {}
         for tail in self.roster:
+            if tail.untouched:
+                continue  # what is to be read before it may not have been found yet
             if tail.away_since is not None or (tail.stream in self._renewed and tail.key not in self._new):
                 latest[tail.stream] = max(latest.get(tail.stream, 0), tail.age_ns)
         for position in [p for p in self._known.all() if p.stream in self._renewed] + self._at_start:
+            if position.untouched:
+                continue
             latest[position.stream] = max(latest.get(position.stream, 0), position.mtime_ns)
         self._at_start = []
         for stream, mtime_ns in latest.items():

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from shipper.errors import InputError
+from shipper.inputs.marks import begin_of_rest
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
 
@@ -17,6 +18,9 @@ DONE_KEPT_NS = 24 * 3600 * 1_000_000_000
 BACKFILLED_KEPT_NS = 400 * DONE_KEPT_NS
 """The same of a file that ``connlog backfill`` read: running it again must add nothing."""
 KNOWN_MAX_COUNT = 20_000
+COMPARED_MAX_BYTES = 16 << 20
+"""Of a larger file only so many bytes and the last ones are compared with its copy."""
+PIECE_BYTES = 1 << 18
 ReadAt = Callable[[int, int], bytes]
 
 
@@ -40,6 +44,7 @@ class Known:
     def __init__(self, positions: Iterable[Position] = ()) -> None:
         self._by_key: dict[str, Position] = {}
         self._by_head: dict[tuple[int, int, bytes], dict[str, Position]] = {}
+        self._by_stream: dict[str, dict[str, Position]] = {}
         self._lengths: Counter[tuple[int, int]] = Counter()
         """How many heads begin there and are so long: asked for each new file, and only few are different."""
         for position in positions:
@@ -52,6 +57,7 @@ class Known:
         """Remember a position, in place of an older one of the same key."""
         self.remove(position.key)
         self._by_key[position.key] = position
+        self._by_stream.setdefault(position.stream, {})[position.key] = position
         if _head(position) not in self._by_head:
             self._by_head[_head(position)] = {}
             self._lengths[position.head_at, position.head_length] += 1
@@ -61,6 +67,10 @@ class Known:
         """Forget a position, if there is one."""
         position = self._by_key.pop(key, None)
         if position is not None:
+            stream = self._by_stream[position.stream]
+            del stream[key]
+            if not stream:
+                del self._by_stream[position.stream]
             group = self._by_head[_head(position)]
             del group[key]
             if not group:
@@ -73,6 +83,10 @@ class Known:
     def all(self) -> list[Position]:
         """Every position."""
         return list(self._by_key.values())
+
+    def inodes(self) -> set[tuple[int, int]]:
+        """Devices and inodes of all of them, which are hints."""
+        return {(position.device, position.inode) for position in self._by_key.values()}
 
     def expire(self, now_ns: int) -> list[str]:
         """Forget files that are read to their end or lost, the oldest first; returns their keys.
@@ -98,23 +112,33 @@ class Known:
         found.sort(key=lambda p: ((p.device, p.inode) == (device, inode), p.offset), reverse=True)
         return next((position for position in found if marker_holds(position, read)), None)
 
+    def begin_in(self, read: ReadAt, stream: str) -> int:
+        """Where to begin in a file beside the log ``stream`` that holds less than was read of a file that is lost or
+        missing: behind what was read, as far as that is sure. 0 for every other file. Raises InputError."""
+        gone = (p for p in self._by_stream.get(stream, {}).values() if not (p.done or p.backfilled))
+        return max((begin_of_rest(position, read) for position in gone), default=0)
+
 
 def is_copy(size: int, read: ReadAt, other_head_at: int, read_other: ReadAt) -> bool:
     """Whether a file of ``size`` bytes is a copy, perhaps half made, of another one that has as many or more.
 
-    Equal first bytes are not enough, files may share a preamble: the last common bytes must be equal too.
+    Equal first bytes are not enough: files may share a preamble, and in small ones the middle alone may differ.
     """
-    common = size - other_head_at
-    if common <= 0:
-        return False
-    head = min(HEAD_MAX_BYTES, common)
-    tail = min(MARKER_MAX_BYTES, common)
     try:
-        return read(other_head_at, head) == read_other(other_head_at, head) and read(size - tail, tail) == read_other(
-            size - tail, tail
-        )
+        return are_equal(other_head_at, size, read, read_other)
     except InputError:
         return False
+
+
+def are_equal(begin: int, end: int, read: ReadAt, read_other: ReadAt) -> bool:
+    """Whether two files hold the same from ``begin`` to ``end``, which is behind it: ``COMPARED_MAX_BYTES`` are
+    compared, and the last before the end. Raises InputError."""
+    middle = min(end, begin + COMPARED_MAX_BYTES)
+    for at in (*range(begin, middle, PIECE_BYTES), max(middle, end - MARKER_MAX_BYTES)):
+        length = min(PIECE_BYTES, end - at)
+        if read(at, length) != read_other(at, length):
+            return False
+    return begin < end
 
 
 def _kept_ns(position: Position) -> int:

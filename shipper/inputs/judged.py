@@ -42,6 +42,11 @@ class Judged:
         """Where copies of a followed file are."""
         return [path for path, other in self._copies.items() if other == key]
 
+    def forget_copies(self, key: str) -> None:
+        """Copies of the followed file with this key must be judged again: it isn't followed any more."""
+        for path in self.copies_of(key):
+            del self._copies[path], self._found[path]
+
     def tell(self, troubles: dict[str, str]) -> None:
         """Add what an operator should know of."""
         for path in self._packed:

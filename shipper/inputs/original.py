@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from shipper.errors import InputError
 from shipper.inputs.content import Content
-from shipper.inputs.identity import holds, is_copy
+from shipper.inputs.identity import are_equal, holds, is_copy
+from shipper.inputs.marks import begin_of_rest
 from shipper.inputs.roster import Roster
 from shipper.inputs.tail import Tail
 from shipper.journal import Position
@@ -24,21 +25,54 @@ def find_original(roster: Roster, content: Content, size: int) -> Tail | None:
     for tail in roster.like(first):
         if tail.content is None or not tail.begins(first[tail.head_at :]):
             continue
+        if tail.untouched:
+            if _is_twin(content, size, tail.content):
+                return tail
+            continue
         position = tail.position()
-        try:
-            intact = holds(position, tail.content.pread)
-            grown_to = tail.content.stat().st_size if tail.content.growing else tail.fed
-        except InputError:
-            intact, grown_to = False, 0
+        # Before it is asked whether it is intact: of one that is truncated between, the copy must be known for one.
+        grown_to = _grown_to(tail, tail.content)
+        intact = _is_intact(position, tail.content)
         if not content.growing:
             if _is_packed_copy(position, content, size, tail.content if intact else None):
                 return tail
-        elif intact and size <= grown_to:
-            if is_copy(size, content.pread, tail.head_at, tail.content.pread):
-                return tail
-        elif not intact and holds(position, content.pread):
+        elif (intact and size <= grown_to and is_copy(size, content.pread, tail.head_at, tail.content.pread)) or (
+            not (intact and _is_intact(position, tail.content))
+            and (holds(position, content.pread) or begin_of_rest(position, content.pread))
+        ):
             return tail
     return None
+
+
+def _is_intact(position: Position, content: Content) -> bool:
+    try:
+        return holds(position, content.pread)
+    except InputError:
+        return False
+
+
+def _grown_to(tail: Tail, content: Content) -> int:
+    """The length of a followed file, as far as it is known of a compressed one."""
+    try:
+        return content.stat().st_size if content.growing else tail.fed
+    except InputError:
+        return 0
+
+
+def _is_twin(content: Content, size: int, other: Content) -> bool:
+    """The same of a file that is followed and of which nothing was read yet. Raises InputError.
+
+    A compressed file that is still being written, beside the one that it is made of, can't be read so far: an error.
+    """
+    if content.growing:
+        length = size
+        if other.growing and other.stat().st_size < size:
+            return False  # it holds more, and all of it will be read
+    elif other.growing:
+        length = other.stat().st_size
+    else:
+        return False
+    return are_equal(0, length, content.pread, other.pread)
 
 
 def _is_packed_copy(position: Position, content: Content, size: int, original: Content | None) -> bool:

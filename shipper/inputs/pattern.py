@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from itertools import pairwise
 
 
@@ -37,10 +38,10 @@ def _walk(folder: str, parts: list[str], troubles: dict[str, str]) -> Iterator[s
             if is_folder and not _leads_back(folder, path):
                 yield from _walk(path, parts, troubles)
     elif glob.has_magic(part):
+        fits = re.compile(translate(part)).match
+        hidden = part.startswith(".")
         for name, is_folder in _listed(folder, troubles):
-            if name.startswith(".") and not part.startswith("."):
-                continue
-            if fnmatchcase(name, part) and (is_folder or not rest):
+            if fits(name) and (hidden or not name.startswith(".")) and (is_folder or not rest):
                 path = _join(folder, name)
                 if rest:
                     yield from _walk(path, rest, troubles)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from shipper.inputs.beginnings import Beginnings
 from shipper.inputs.tail import Tail
@@ -69,6 +69,10 @@ class Roster:
             return []
         self._first = (self._first + 1) % len(queues)
         return queues[self._first :] + queues[: self._first]
+
+    def queues(self, streams: Iterable[str]) -> list[list[Tail]]:
+        """The queues of these streams, of those that are followed."""
+        return [list(self._streams[stream]) for stream in streams if stream in self._streams]
 
     def left_off(self, number: int) -> None:
         """Of the last turn the queues from ``number`` on were not come to: the next turn begins there."""

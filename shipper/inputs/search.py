@@ -18,6 +18,8 @@ from shipper.journal import Position
 
 SIBLINGS_MAX_COUNT = 4096
 """Of more files beside a log only the newest are looked at."""
+TRIES_MAX_COUNT = 8
+"""Looks at a folder that changes while it is looked at."""
 
 
 class Sibling(Struct, frozen=True):
@@ -93,6 +95,22 @@ def find_holder(
             content.close()
             continue
         content.close()
+    return None
+
+
+def find_steadily(
+    position: Position, first: list[Sibling], path: str, stream: str, taken: Callable[[tuple[int, int]], bool]
+) -> tuple[Sibling, Content] | None:
+    """The same beside ``path``, where files may be renamed meanwhile, and among ``first``: where none is found, the
+    names were the same before and after a look. Only after ``TRIES_MAX_COUNT`` looks it gives up all the same."""
+    siblings = siblings_of(path, stream) or []
+    for _ in range(TRIES_MAX_COUNT):
+        found = find_holder(position, first + siblings, taken)
+        if found is not None:
+            return found
+        before, siblings = listing(siblings), siblings_of(path, stream) or []
+        if listing(siblings) == before:
+            break
     return None
 
 

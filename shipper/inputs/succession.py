@@ -10,6 +10,7 @@ from shipper.inputs.discovery import Found
 from shipper.inputs.identity import holds
 from shipper.inputs.tail import Tail
 from shipper.journal import Position
+from shipper.journal.position import digest
 
 
 def is_reused(position: Position, tail: Tail | None, found: Found | None) -> bool:
@@ -26,14 +27,32 @@ def is_reused(position: Position, tail: Tail | None, found: Found | None) -> boo
     return bool(position.generation and generation) and generation != position.generation
 
 
-def is_superseded(position: Position, tails: Iterable[Tail]) -> bool:
-    """Whether a followed file holds what the position was read from, and was itself read as far."""
-    for tail in tails:
-        if tail.content is None or tail.fed < position.offset or not tail.has_head_of(position):
-            continue
-        try:
-            if holds(position, tail.content.pread):
-                return True
-        except InputError:
-            continue
-    return False
+class Successors:
+    """The followed files of ``tails`` by their first bytes, for asking about any number of positions at one moment."""
+
+    def __init__(self, tails: Iterable[Tail]) -> None:
+        self._tails = [tail for tail in tails if tail.content is not None]
+        self._by_head: dict[tuple[int, int], dict[bytes, list[Tail]]] = {}
+        """By where a head begins and how long it is, of which there are few."""
+
+    def has(self, position: Position) -> bool:
+        """Whether a followed file holds what the position was read from, and was itself read as far."""
+        for tail in self._like(position):
+            if tail.content is None or tail.fed < position.offset:
+                continue
+            try:
+                if holds(position, tail.content.pread):
+                    return True
+            except InputError:
+                continue
+        return False
+
+    def _like(self, position: Position) -> list[Tail]:
+        extent = position.head_at, position.head_length
+        if extent not in self._by_head:
+            heads = self._by_head[extent] = {}
+            for tail in self._tails:
+                head = tail.read_head[: position.head_length]
+                if tail.head_at == position.head_at and len(head) == position.head_length:
+                    heads.setdefault(digest(head), []).append(tail)
+        return self._by_head[extent].get(position.head, [])

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from typing import Protocol
 
 from shipper.config import FileInput
+from shipper.errors import InputError
 from shipper.extraction import Yield
 from shipper.inputs.content import Content, PlainContent
+from shipper.inputs.marks import Marks
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
 
@@ -46,7 +49,7 @@ class Tail:
     """One file being followed; not for use by two threads.
 
     ``away_since`` (monotonic seconds) says since when no pattern names the file; ``grown_at`` when it last grew;
-    ``age_ns`` orders the files of a stream.
+    ``age_ns`` orders the files of a stream; ``proven_mtime_ns`` is when what was read of it was last written to.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Tail:
         self.device, self.inode, self.generation = status.st_dev, status.st_ino, content.generation
         self._seen_ns = time.time_ns() if position is None else position.seen_ns
         self.size, self.mtime_ns = start, 0
-        self._proven_size = start
+        self._proven_size, self.proven_mtime_ns = start, status.st_mtime_ns
         self.age_ns = status.st_mtime_ns
         self.path = path
         self.grown_at = now
@@ -88,11 +91,14 @@ class Tail:
             self.head_at, self.fed = position.head_at, position.offset
             self._extractor = make_extractor(path, watch, position.offset, position.line, position.carry)
             self.flushed = not self._extractor.waiting
-            self._proven_size = position.size
+            self._proven_size, self.proven_mtime_ns = position.size, position.mtime_ns
         at = self.head_at
         self._head = content.pread(at, min(HEAD_MAX_BYTES, self.fed - at)) if self.fed > at else b""
+        self._glimpse = b""
+        self.glance()
         overlap = min(MARKER_MAX_BYTES, self.fed - at)
         self._recent = content.pread(self.fed - overlap, overlap) if overlap > 0 else b""
+        self._marks = Marks(() if position is None else position.marks)
 
     @property
     def waiting(self) -> bool:
@@ -110,15 +116,25 @@ class Tail:
         if isinstance(self.content, PlainContent):
             self.content.path, self.content.pinned = path, not named
 
-    def has_head_of(self, position: Position) -> bool:
-        """Whether the first bytes that were read are those of ``position``."""
-        head = self._head[: position.head_length]
-        return self.head_at == position.head_at and len(head) == position.head_length and digest(head) == position.head
+    @property
+    def read_head(self) -> bytes:
+        """The first bytes that were read."""
+        return self._head
 
     @property
     def head(self) -> bytes:
-        """The first bytes that were read."""
-        return self._head
+        """The first bytes that were read, or were seen where nothing was read yet."""
+        return self._head or self._glimpse
+
+    def glance(self) -> None:
+        """See how a file begins of which nothing was read yet: it is known by that all the same, so that its copies are
+        not read as well and its truncation is noticed."""
+        if self.untouched and self.content is not None and len(self._glimpse) < HEAD_MAX_BYTES:
+            with suppress(InputError):
+                seen = self.content.pread(self.head_at, HEAD_MAX_BYTES)
+                if seen.startswith(self._glimpse):
+                    self._glimpse = seen
+                    self._proven_size = max(self._proven_size, self.head_at + len(seen))
 
     @property
     def untouched(self) -> bool:
@@ -127,7 +143,7 @@ class Tail:
 
     def begins(self, data: bytes) -> bool:
         """Whether the file's first bytes may be those of ``data``, as far as both are known."""
-        head = self._head
+        head = self.head
         # Asked for every followed file whenever a new one comes: most differ in their first bytes.
         if not head or (head[:32] != data[:32] and len(head) >= 32 and len(data) >= 32):
             return False
@@ -138,13 +154,16 @@ class Tail:
         """Bytes of the file that are not read yet, as of the last look."""
         return max(0, self.size - self.fed)
 
-    def look(self) -> bool:
-        """Whether there may be something to read or to notice: the file has grown, shrunk or was written to."""
+    def look(self, *, just_found: bool = False) -> bool:
+        """Whether there may be something to read or to notice: the file has grown, shrunk or was written to.
+
+        ``just_found``: the last scan was a moment ago, and what it found tells that.
+        """
         if self.content is None:
             return False
         if not self.content.growing:
             return True
-        if self.parked and self.found == (self.fed, self.mtime_ns):
+        if (just_found or self.parked) and self.found == (self.fed, self.mtime_ns):
             self._seen_ns = time.time_ns()
             return False
         status = self.content.stat()
@@ -164,9 +183,11 @@ class Tail:
         data = self.content.pread(self.fed - len(overlap), len(overlap) + limit)
         if not data.startswith(overlap):
             raise Truncated
+        if self.untouched and not _goes_on(self._glimpse, data[len(overlap) :], limit):
+            raise Truncated
         self._seen_ns = time.time_ns()
-        # Only now it is known that the size seen is that of the bytes being followed.
-        self._proven_size = max(self.size, self.fed)
+        # Only now it is known that size and time seen are those of the bytes being followed.
+        self._proven_size, self.proven_mtime_ns = max(self.size, self.fed), self.mtime_ns
         data = data[len(overlap) :]
         if not data:
             return None
@@ -184,6 +205,7 @@ class Tail:
         self.dirty = True
         got = self._extractor.feed(data)
         keep = self.fed - self._extractor.offset + MARKER_MAX_BYTES
+        self._marks.add(self.fed, self._recent[-MARKER_MAX_BYTES:] + data)
         self._recent = (self._recent + data)[-keep:]
         return got
 
@@ -194,8 +216,9 @@ class Tail:
         return self._extractor.flush(final)
 
     def position(self, *, done: bool = False) -> Position:
-        """The position now. A file of which nothing was read has an empty head and is not worth keeping."""
+        """The position now. A file of which nothing was even seen has an empty head and is not worth keeping."""
         offset = self._extractor.offset
+        head = self.head
         marker = self._recent[: len(self._recent) - (self.fed - offset)][-MARKER_MAX_BYTES:]
         return Position(
             key=self.key,
@@ -204,18 +227,19 @@ class Tail:
             device=self.device,
             inode=self.inode,
             head_at=self.head_at,
-            head_length=len(self._head),
-            head=digest(self._head),
+            head_length=len(head),
+            head=digest(head),
             marker_length=len(marker),
             marker=digest(marker),
             offset=offset,
             line=self._extractor.line,
             carry=self._extractor.carry,
             size=self._proven_size,
-            mtime_ns=self.mtime_ns,
+            mtime_ns=self.proven_mtime_ns,
             seen_ns=time.time_ns() if done else self._seen_ns,
             done=done,
             generation=self.generation,
+            marks=self._marks.all,
         )
 
     def close(self) -> None:
@@ -229,5 +253,11 @@ class Tail:
         rest = data.lstrip(b"\0")
         if len(rest) < len(data):
             self.head_at = self.fed = self.fed + len(data) - len(rest)
+            self._recent, self._marks = b"", Marks()
             self._extractor = self._make_extractor(self.path, self.watch, self.fed, 1, b"")
         return rest
+
+
+def _goes_on(glimpse: bytes, data: bytes, limit: int) -> bool:
+    """Whether ``data``, at most ``limit`` bytes, is from a file that began with ``glimpse``."""
+    return data[: len(glimpse)] == glimpse[: min(limit, len(glimpse))]

@@ -29,11 +29,13 @@ TURN_MAX_BYTES = 8 << 20
 GRACE_SECONDS = 10.0
 """How long a file that was rotated away is kept open after it last grew: its writer may not have reopened yet."""
 IDLE_FLUSH_SECONDS = 0.5
-SCAN_PAUSE_MAX_SECONDS = 10.0
+PAUSE_MAX_SECONDS = 10.0
+PAUSE_FACTOR = 100
+"""Looking takes one part in so many of the time: with thousands of files it must not become the main thing."""
 TURN_MAX_SECONDS = 1.0
 """How long a turn looks for files, and how long it reads, before it leaves the rest for the next."""
 HOT_SECONDS = 5.0
-"""A file that grew within this time is looked at in every turn, the others only when files are looked for."""
+"""A file that grew within this time is looked at in every turn, the others when all are."""
 
 
 class Tailer:
@@ -63,7 +65,10 @@ class Tailer:
         )
         self._roster = self._finder.roster
         self._poll_seconds = min((watch.poll_seconds for watch in watches), default=1.0)
-        self._next_scan = float("-inf")
+        self._next_scan = self._next_glance = float("-inf")
+        self._awake: dict[str, None] = {}
+        """Streams that every turn comes by, in its order: something may be read of them at any moment."""
+        self._grown_at = float("-inf")
         self._pieces: dict[str, Piece] = {}
         self._positions: dict[str, Position] = {}
         self._forget: dict[str, None] = {}
@@ -92,9 +97,12 @@ class Tailer:
             self._scan(now)
         if self._finder.partial:
             return Turn(self._batch(), True, True)  # which of the new files is the oldest isn't known yet
-        busy = self._read(now, everything=scanned)
-        hot = any(now - tail.grown_at < HOT_SECONDS for tail in self._roster)
-        return Turn(self._batch(), busy, hot)
+        everything = scanned or now >= self._next_glance
+        began = time.monotonic()
+        busy = self._read(now, everything=everything, scanned=scanned)
+        if everything:
+            self._next_glance = now + self._pause(time.monotonic() - began)
+        return Turn(self._batch(), busy, now - self._grown_at < HOT_SECONDS)
 
     def finish(self) -> Batch:
         """Give what is complete and held back, and the positions, before the process ends; the handles are closed."""
@@ -123,47 +131,76 @@ class Tailer:
         if self._finder.partial:
             self._next_scan = now
             return
-        # Thousands of files: looking for them must not become the main thing.
-        self._next_scan = now + max(self._poll_seconds, min(20 * (time.monotonic() - began), SCAN_PAUSE_MAX_SECONDS))
+        self._next_scan = now + self._pause(time.monotonic() - began)
+
+    def _pause(self, took_seconds: float) -> float:
+        """How long to wait after a look at everything that took so long."""
+        return max(self._poll_seconds, min(PAUSE_FACTOR * took_seconds, PAUSE_MAX_SECONDS))
 
     # ---- reading -------------------------------------------------------------------------------
 
-    def _read(self, now: float, *, everything: bool) -> bool:
+    def _read(self, now: float, *, everything: bool, scanned: bool) -> bool:
+        """Whether there is more to read at once. ``everything``: idle files are looked at too."""
         budget = TURN_MAX_BYTES
         deadline = time.monotonic() + self._turn_seconds
         busy = False
-        queues = self._roster.turns()
+        whole = everything or self._to_look_at > 0
+        queues = self._roster.turns() if whole else self._roster.queues(self._awake)
         if everything:
             self._to_look_at = len(queues)
         for number, queue in enumerate(queues):
             if budget <= 0 or (number and time.monotonic() >= deadline):
-                self._roster.left_off(number)
-                self._to_look_at = max(0, self._to_look_at - number)
+                self._leave_off(number, whole=whole)
                 return True
+            idle_too = number < self._to_look_at
+            awake = False
             for tail in queue:
-                idle = now - tail.grown_at >= HOT_SECONDS and tail.lag_bytes == 0
-                if idle and number >= self._to_look_at:
+                if not idle_too and not self._is_awake(tail, now):
                     continue
                 if budget <= 0:
-                    busy = True
+                    busy = awake = True
                     break
                 if tail.untouched and tail.stream in self._finder.unsettled:
                     # Files before this one may not have been found yet; behind this one they are not looked for.
+                    tail.glance()
+                    awake = True
                     break
                 before = tail.fed
-                at_end = self._read_one(tail, min(READ_MAX_BYTES, budget), now)
+                at_end = self._read_one(tail, min(READ_MAX_BYTES, budget), now, scanned)
                 budget -= tail.fed - before
+                awake = awake or self._is_awake(tail, now)
                 if not at_end:
                     # The files after this one hold later lines.
-                    busy = True
+                    busy = awake = True
                     break
+            if awake:
+                self._awake[queue[0].stream] = None
+            else:
+                self._awake.pop(queue[0].stream, None)
         self._to_look_at = 0
         return busy
 
-    def _read_one(self, tail: Tail, limit: int, now: float) -> bool:
+    def _leave_off(self, number: int, *, whole: bool) -> None:
+        """The turn ends before the queue with this number, of all or of those awake; the next one begins there."""
+        if whole:
+            self._roster.left_off(number)
+            self._to_look_at = max(0, self._to_look_at - number)
+            return
+        for stream in list(self._awake)[:number]:
+            self._awake[stream] = self._awake.pop(stream)
+
+    def _is_awake(self, tail: Tail, now: float) -> bool:
+        """Whether something may be read of it, or is to be done, at any moment."""
+        self._grown_at = max(self._grown_at, tail.grown_at)
+        return now - tail.grown_at < HOT_SECONDS or tail.lag_bytes > 0 or (tail.waiting and not tail.flushed)
+
+    def _read_one(self, tail: Tail, limit: int, now: float, scanned: bool) -> bool:
         """Whether the end of the file was reached."""
         try:
-            got = tail.read(limit, now) if tail.look() else None
+            changed = tail.look(just_found=scanned)
+            if changed and not tail.head and self._finder.leave_copy(tail):
+                return True
+            got = tail.read(limit, now) if changed else None
         except Truncated:
             self._truncated(tail, now)
             return False
@@ -181,7 +218,9 @@ class Tailer:
             self._keep(tail, got)
             return tail.lag_bytes == 0 and not isinstance(tail.content, UnpackedContent)
         if tail.away_since is not None and (
-            isinstance(tail.content, UnpackedContent) or now - max(tail.away_since, tail.grown_at) > self._grace_seconds
+            isinstance(tail.content, UnpackedContent)
+            # By the scan files were looked for that were made and rotated away after this one.
+            or (scanned and now - max(tail.away_since, tail.grown_at) > self._grace_seconds)
         ):
             self._retire(tail)
         elif tail.waiting and not tail.flushed and now - tail.grown_at >= IDLE_FLUSH_SECONDS:
@@ -194,9 +233,13 @@ class Tailer:
         copy = self._finder.replace(tail, position, now)
         if copy is None:
             self._keep(tail, tail.flush(final=True))
-            self._drop_position(tail.key)
+            if not tail.untouched:
+                self._positions[tail.key] = msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns())
+            else:
+                self._drop_position(tail.key)
         else:
-            self._positions[position.key] = copy.position()
+            if not copy.untouched:
+                self._positions[position.key] = copy.position()
         self._gaps.append(loss.truncated(position, tail.fed, copy.size if copy is not None else 0, self._host))
 
     def _failed(self, tail: Tail, message: str, now: float) -> None:
@@ -252,9 +295,9 @@ class Tailer:
         for tail in self._roster:
             if tail.dirty:
                 tail.dirty = False
-                position = tail.position()
-                if position.head_length:
-                    self._positions[tail.key] = position
+                # One that was only seen is found again, and behind those that are to be read before it.
+                if not tail.untouched:
+                    self._positions[tail.key] = tail.position()
         batch = Batch(
             tuple(self._pieces.values()),
             tuple(self._positions.values()),

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 HEAD_MAX_BYTES = 1024
 MARKER_MAX_BYTES = 256
+MARKS_MAX_COUNT = 24
 BACKFILL_PREFIX = "backfill-"
 """Begins the keys of files that ``connlog backfill`` read: the daemon knows them again and does not seek them."""
 
@@ -32,6 +33,8 @@ class Position(Struct, frozen=True):
     says that the file was rotated away and read to its end; ``lost`` that it could not be found
     again and a gap was recorded. ``seen_ns`` is when the file was last known to hold what was read;
     ``generation`` tells an inode that was handed to another file, 0 where the file system doesn't say.
+    ``marks`` are earlier offsets, each with a hash of the bytes before it: by them a copy is known that holds
+    less than was read.
     """
 
     key: str
@@ -53,6 +56,12 @@ class Position(Struct, frozen=True):
     done: bool = False
     lost: bool = False
     generation: int = 0
+    marks: tuple[tuple[int, bytes], ...] = ()
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was read of the file: it was seen, and ``head`` is how it began."""
+        return self.offset == self.head_at
 
     @property
     def backfilled(self) -> bool:

@@ -135,19 +135,27 @@ def lay(fuse: Fuse) -> None:
 def tell_doubles() -> None:
     """Say on stderr what of a batch the journal had already: nothing should be read twice."""
     from shipper.journal import Journal
+    from shipper.journal.recent import id_bytes
 
     journal: Any = Journal
     inner: Callable[..., Any] = journal.append
 
     def append(self: Any, batch: Any) -> Any:
+        recent = self._appender._recent
+        doubles = [one for piece in batch.pieces for one in piece.encoded if id_bytes(one.id) in recent]
+        twice = [one.record().source for one in doubles]
         result = inner(self, batch)
-        if result.duplicates:
-            places = [(r.source.path, r.source.offset, r.id) for piece in batch.pieces for r in piece.records]
-            kept = [(p.path, p.inode, p.offset, p.size, p.done) for p in batch.positions]
-            print(
-                f"READ TWICE: {result.duplicates} of {len(places)}: {places[:3]} … {places[-3:]} {kept}",
-                file=sys.stderr,
-            )
+        if twice:
+            spans: dict[str, list[int]] = {}
+            for source in twice:
+                spans.setdefault(source.path, []).append(source.offset)
+            told = {path: (len(at), min(at), max(at)) for path, at in spans.items()}
+            kept = [
+                (p.path, p.inode, p.offset, p.size, p.done)
+                for p in batch.positions
+                if any(p.path.startswith(path.partition(".log")[0]) for path in spans)
+            ]
+            print(f"READ TWICE: {len(twice)}: {told} {kept}", file=sys.stderr)
         return result
 
     journal.append = append

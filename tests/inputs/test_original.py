@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,3 +88,20 @@ def test_the_index_of_beginnings_misses_no_original(
     for tail in list(roster):
         roster.remove(tail)
         assert tail.key not in {other.key for other in roster.like(whole[:size][:1024])}
+
+
+def test_a_copy_is_known_for_one_after_a_restart_too_though_its_original_has_grown(bench: Bench) -> None:
+    bench.pattern = str(bench.folder / "*.log*")
+    bench.restart()
+    bench.write(300)
+    bench.turn()
+    copy = bench.folder / "coderd.log.1"
+    copy.write_bytes(bench.log.read_bytes())
+    os.utime(copy, (1_700_000_000, 1_700_000_000))
+    bench.turn(3)
+    bench.write(3)
+    bench.turn(3)
+    bench.restart()
+    bench.turn(5)
+    assert bench.whole()
+    assert not bench.gaps

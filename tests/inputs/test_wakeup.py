@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shipper.config import FileInput
+from shipper.inputs.tailer import Tailer
 from shipper.inputs.wakeup import FOLDERS_MAX_COUNT, WakeUp
 
 if TYPE_CHECKING:
@@ -51,8 +52,13 @@ def test_more_folders_than_it_watches_and_missing_ones_are_no_error(tmp_path: Pa
     WakeUp([FileInput(paths=tuple(f"{folder}/*.log" for folder in folders))], lambda: None).close()
 
 
-def test_everything_is_found_without_a_single_wake_up(bench: Bench) -> None:
+@pytest.mark.parametrize("pause_seconds", [1.0, 3.0, 10.0])
+def test_everything_is_found_without_a_single_wake_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, pause_seconds: float
+) -> None:
     """The bench has no wake-up at all: what an overflow of the system's queue lost is found the same way."""
+    # As long as it pauses where looking takes long.
+    monkeypatch.setattr(Tailer, "_pause", lambda tailer, took_seconds: pause_seconds)
     bench.write(1)
     bench.turn()
     for number in range(50):

@@ -1,0 +1,79 @@
+"""Files that change at the very moment when they are looked at: every line still comes once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shipper.inputs.content import Content, PlainContent, open_content
+
+if TYPE_CHECKING:
+    from tests.inputs.conftest import Bench
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_the_copy_is_renamed_while_it_is_looked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """As the next rotation does that shifts the numbers."""
+    inner = open_content
+    left = times
+
+    def shifting(path: str) -> Content:
+        nonlocal left
+        if left:
+            left -= 1
+            for number in range(9, 0, -1):
+                old = bench.folder / f"coderd.log.{number}"
+                if old.exists():
+                    old.rename(bench.folder / f"coderd.log.{number + 1}")
+        return inner(path)
+
+    bench.write(30)
+    bench.turn()
+    bench.write(30)
+    bench.copytruncate("coderd.log.1")
+    bench.write(3)
+    monkeypatch.setattr("shipper.inputs.search.open_content", shifting)
+    bench.turn(5)
+    bench.restart()
+    bench.turn(5)
+    assert not left
+    assert bench.whole()
+    assert [gap.bytes for gap in bench.gaps] == [0]
+
+
+@pytest.mark.parametrize("look", range(1, 12))
+@pytest.mark.parametrize("name", ["pread", "stat"])
+def test_the_log_is_truncated_while_its_copy_is_compared_with_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, look: int
+) -> None:
+    """At each of the looks at the log that a comparison takes."""
+    bench.pattern = str(bench.folder / "*.log*")
+    bench.restart()
+    bench.write(300)
+    bench.turn()
+    copy = bench.folder / "coderd.log.1"
+    copy.write_bytes(bench.log.read_bytes())
+    inner: Callable[..., Any] = getattr(PlainContent, name)
+    looks = 0
+
+    def truncating(content: PlainContent, *where: int) -> Any:
+        nonlocal looks
+        if Path(content.path) == bench.log:
+            looks += 1
+            if looks == look:
+                os.truncate(bench.log, 0)
+        return inner(content, *where)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PlainContent, name, truncating)
+        bench.turn(12)
+    bench.write(3)
+    bench.turn(3)
+    bench.restart()
+    bench.turn(5)
+    assert bench.whole()
+    assert not any(gap.bytes for gap in bench.gaps)
