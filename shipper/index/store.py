@@ -14,6 +14,7 @@ from shipper.index.block import PRIMER
 from shipper.index.failure import translated
 from shipper.index.schema import MIGRATIONS
 from shipper.index.sql import ADD_DICTIONARY
+from shipper.vintage import vintage_of
 
 FILE_MODE = 0o640
 BUSY_TIMEOUT_SECONDS = 5.0
@@ -26,6 +27,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
     Raises StateNewer, leaving the file as it is, where a newer connlog wrote it, and other StateErrors.
     """
+    refuse_newer(path)
     try:
         # Made by us first: SQLite would take the umask, and gives -wal and -shm the mode of this file.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
@@ -35,7 +37,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         # One thread uses it at a time, but not always the one that opened it.
         database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            version = _check_version(database, path)
+            version = _version(database)
             if version < len(MIGRATIONS):
                 path.chmod(FILE_MODE)
             if version == 0:
@@ -72,6 +74,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         ) from error
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}; ask as a member of the group that owns the index") from error
+    refuse_newer(path)
     address = path.absolute().as_uri() + "?mode=ro"
     with translated(path):
         wal = path.with_name(path.name + "-wal")
@@ -91,18 +94,22 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _check_version(database: sqlite3.Connection, path: Path) -> int:
-    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+def refuse_newer(path: Path) -> None:
+    """Raises StateNewer, having changed nothing, where a newer connlog made the index at ``path``."""
+    version = vintage_of(path)
     if version > len(MIGRATIONS):
         raise StateNewer(
             f"{path}: the index has version {version}, this connlog knows {len(MIGRATIONS)}; "
             "install the newer connlog again, or move the index away to build it anew"
         )
-    return version
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _check_ready(database: sqlite3.Connection, path: Path) -> None:
-    if _check_version(database, path) < len(MIGRATIONS):
+    if _version(database) < len(MIGRATIONS):
         raise StateError(f"{path}: the index is not ready yet; start 'connlog run', which brings it up to date")
 
 
@@ -110,7 +117,7 @@ def _migrate(database: sqlite3.Connection) -> None:
     database.create_function("pack_ids", -1, pack_ids, deterministic=True)
     database.execute("BEGIN IMMEDIATE")
     try:
-        version = int(database.execute("PRAGMA user_version").fetchone()[0])
+        version = _version(database)
         for number in range(version, len(MIGRATIONS)):
             for statement in _statements(MIGRATIONS[number]):
                 database.execute(statement)

@@ -1,6 +1,7 @@
 """The journal: what was read is durable here, together with how far it was read, before anything is delivered."""
 
 from shipper.journal.batch import Appended, Batch, Block, Counters, Piece
+from shipper.journal.database import refuse_newer
 from shipper.journal.delivered import Delivered, DeliveredLedger, Handed, LedgerSummary
 from shipper.journal.outbox import Change, Channel, Outbox, Receipt, Refused, Span
 from shipper.journal.parcel import Parcel, gap_line
@@ -35,4 +36,5 @@ __all__ = [
     "Renewed",
     "Span",
     "gap_line",
+    "refuse_newer",
 ]

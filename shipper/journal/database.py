@@ -13,6 +13,7 @@ from pathlib import Path
 
 from shipper.errors import StateBusy, StateDamaged, StateError, StateFull, StateNewer
 from shipper.journal import sql
+from shipper.vintage import vintage_of
 
 BUSY_TIMEOUT_SECONDS = 5.0
 FREE_MIN_BYTES = 1 << 20
@@ -53,6 +54,7 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises StateNewer, having written nothing, where a newer connlog made it; StateDamaged where it
     is not sound; StateBusy, StateFull and StateError.
     """
+    refuse_newer(path)
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         versions = os.pread(fd, 2, _FORMAT_VERSIONS_AT)
@@ -97,11 +99,12 @@ def connect_guest(path: Path) -> sqlite3.Connection:
         ) from error
     except OSError as error:
         raise StateError(f"{path}: the journal can't be opened: {error.strerror}") from error
+    refuse_newer(path)
     with translated(path):
         uri = f"{path.absolute().as_uri()}?mode=rw"
         db = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
         try:
-            _refuse_older(_known_version(db, path), path)
+            _refuse_older(int(db.execute(sql.VERSION).fetchone()[0]), path)
             for pragma in sql.GUEST:
                 db.execute(pragma)
         except BaseException:
@@ -120,15 +123,14 @@ def _owner(path: Path) -> str:
     return "connlog"
 
 
-def _known_version(db: sqlite3.Connection, path: Path) -> int:
-    """The schema of the file; raises StateNewer where it is not known here."""
-    version = int(db.execute(sql.VERSION).fetchone()[0])
+def refuse_newer(path: Path) -> None:
+    """Raises StateNewer, having changed nothing, where a newer connlog made the journal at ``path``."""
+    version = vintage_of(path)
     if version > sql.SCHEMA_VERSION:
         raise StateNewer(
             f"{path}: written by a newer connlog (schema {version}, this one knows {sql.SCHEMA_VERSION}); "
             "left untouched: install that version again, or choose another state.dir"
         )
-    return version
 
 
 def _refuse_older(version: int, path: Path) -> None:
@@ -140,7 +142,7 @@ def _refuse_older(version: int, path: Path) -> None:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    version = _known_version(db, path)
+    version = int(db.execute(sql.VERSION).fetchone()[0])
     for pragma in sql.OPEN:
         db.execute(pragma)
     if version:

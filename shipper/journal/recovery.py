@@ -27,14 +27,15 @@ DAMAGED_KEPT_COUNT = 3
 _LOGS = ("-wal", "-shm")
 
 
-def went_back(path: Path, count: int, now_ns: int) -> Gap:
-    """A journal that lacks the last ``count`` batches that were committed to it."""
+def went_back(path: Path, count: int, since_ns: int | None, now_ns: int) -> Gap:
+    """A journal that lacks the last ``count`` batches that were committed to it, stored after ``since_ns``."""
     reason = (
         f"{path.name} lacks the last {count} batches that were written to it: its -wal file was lost, or it comes from "
         "a backup; files are read again from where it says, and what they no longer hold is gone"
     )
     log.warning("%s", reason)
-    return Gap(SCHEMA, "journal_damaged", Source(), None, None, None, False, from_ns(now_ns), reason)
+    begin, end = None if since_ns is None else from_ns(since_ns), from_ns(now_ns)
+    return Gap(SCHEMA, "journal_damaged", Source(), begin, end, None, False, end, reason)
 
 
 def recover(path: Path, *, newest: int, base: int, now_ns: int, recent_ids_max_count: int) -> None:
@@ -126,7 +127,8 @@ def _gap(salvage: Salvage, aside: Path, now_ns: int) -> Gap:
         f"the journal was damaged and is kept as {aside.name}; {salvage.taken} batches were taken over, "
         f"{salvage.lost} or more were lost; files are read again from their start"
     )
-    return Gap(SCHEMA, "journal_damaged", Source(), None, None, None, False, from_ns(now_ns), reason)
+    begin, end = (None if at is None else from_ns(at) for at in salvage.span(now_ns))
+    return Gap(SCHEMA, "journal_damaged", Source(), begin, end, None, False, from_ns(now_ns), reason)
 
 
 def _built(path: Path) -> Path:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 LENGTH_MAX_BYTES = 1 << 42
 SEQ_AHEAD_MAX_COUNT = 1 << 45
 """A number this far above those of today is itself damage."""
+STORED_MAX_NS = 1 << 62
 _REFUSED = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
 
@@ -39,6 +41,8 @@ class Salvage:
         self._seq_max = base + SEQ_AHEAD_MAX_COUNT
         self._newest = newest
         self._seqs: set[int] = set()
+        self._stored: dict[int, int] = {}
+        """When each batch that was copied had been stored, by its number."""
         self._unsound = 0
         self._idless = 0
         self.last = max(base, newest) if newest < self._seq_max else base
@@ -56,6 +60,19 @@ class Salvage:
             return self._unsound
         last = max(*self._seqs, self._newest)
         return max(self._unsound, last + 1 - min(self._seqs) - self.taken)
+
+    def span(self, now_ns: int) -> tuple[int | None, int | None]:
+        """Between which times (Unix, ns) the lost batches were stored, as far as those beside them tell; the end is
+        now where the newest are lost."""
+        taken = sorted(self._stored)
+        if not taken:
+            return None, now_ns
+        holes = [(a, b) for a, b in pairwise(taken) if b > a + 1]
+        newest = max(taken[-1], self._newest)
+        if newest > taken[-1] or not holes:
+            # Where nothing is known to be missing the last ones may be.
+            return self._stored[holes[0][0] if holes else taken[-1]], now_ns
+        return self._stored[holes[0][0]], self._stored[holes[-1][1]]
 
     def run(self, old: sqlite3.Connection, now_ns: int, recent_ids_max_count: int) -> None:
         """Copy all that is sound of ``old``, and of recent ids the newest ``recent_ids_max_count`` and more."""
@@ -88,6 +105,8 @@ class Salvage:
                 seen.add(row[0])
                 if is_sound(row) and int(str(row[0])) < self._seq_max and self._add(sql.ADD_BATCH, row):
                     self._seqs.add(int(str(row[0])))
+                    if isinstance(row[1], int) and 0 <= row[1] <= STORED_MAX_NS:
+                        self._stored[int(str(row[0]))] = row[1]
                     self._idless += not row[5]
                 else:
                     self._unsound += 1

@@ -103,6 +103,7 @@ PUT_META: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE S
 ADD_BATCH: Final = "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 NEXT_BATCH: Final = "SELECT * FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"
 FIRST_SEQ: Final = "SELECT MIN(seq) FROM batches"
+LAST_STORED: Final = "SELECT stored_ns FROM batches ORDER BY seq DESC LIMIT 1"
 DROP_BATCHES: Final = "DELETE FROM batches WHERE seq <= (SELECT MIN(cursor) FROM outputs)"
 MOVE_BATCHES: Final = "UPDATE batches SET seq = -(seq + ?)"
 TURN_BATCHES: Final = "UPDATE batches SET seq = -seq WHERE seq < 0"

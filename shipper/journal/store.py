@@ -110,7 +110,9 @@ class Journal:
                 )
             newest = self._mark.read()
             if newest > (last := self._last_seq()):
-                self.append(Batch(gaps=(went_back(path, newest - last, now_ns()),)))
+                row = self._db.execute(sql.LAST_STORED).fetchone()
+                since_ns = None if row is None else int(row[0])
+                self.append(Batch(gaps=(went_back(path, newest - last, since_ns, now_ns()),)))
         except BaseException:
             # Whoever waits for room makes another, again and again.
             self._db.close()

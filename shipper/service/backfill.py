@@ -28,7 +28,7 @@ from shipper.journal import Batch, Journal, Piece, Position
 from shipper.journal.position import BACKFILL_PREFIX
 from shipper.service.dispatch import Dispatch
 from shipper.service.intake import FileExtractors
-from shipper.service.lock import StateLock
+from shipper.service.lock import StateLock, refuse_newer
 from shipper.service.outlet import open_output
 from shipper.service.sending import Sending
 
@@ -87,6 +87,7 @@ class Backfill:
             self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
             raise StateError(f"{self._folder}: can't be made: {error.strerror}; choose another state.dir") from error
+        refuse_newer(self._folder)
         self._hold()
         self._journal = Journal(
             self._folder / "journal.db",

@@ -1,19 +1,27 @@
-"""The lock of a state folder: at most one daemon holds it, and it falls with its process however that ends."""
+"""The lock of a state folder: at most one daemon holds it, and it falls with its process however that ends.
+
+Two files, since whoever may open a file may lock it: ``lock``, which only its owner may open, keeps a second daemon
+out; ``running``, which the group may read, only tells of the first, and a lock that a reader holds on it hinders nobody.
+"""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
+import struct
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from shipper.errors import StateBusy, StateError, StateFull
+from shipper.index.store import refuse_newer as refuse_newer_index
+from shipper.journal import refuse_newer as refuse_newer_journal
 
 WAIT_SECONDS = 1.0
-"""``connlog status`` holds the lock for a moment when it looks whether a daemon runs."""
+"""A daemon that is just ending may be waited for so long."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -23,14 +31,7 @@ class StateLock:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "lock"
-        try:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        except OSError as error:
-            if error.errno in FULL:
-                raise StateFull(
-                    f"{self.path}: no room on the disk; make room, and connlog goes on by itself"
-                ) from error
-            raise StateError(f"{self.path}: can't be opened: {error.strerror}; check the folder's owner") from error
+        self._fd = _open(self.path, 0o600)
         deadline = time.monotonic() + WAIT_SECONDS
         while not _flock(self._fd, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
@@ -41,25 +42,25 @@ class StateLock:
                     "stop it, or give this one another state.dir"
                 )
             time.sleep(0.05)
-        # The group that may read the status may ask the lock too; where another owner made it, it stays as it is.
-        with suppress(OSError):
-            os.fchmod(self._fd, 0o640)
-        self._sign()
-
-    def _sign(self) -> None:
-        """Put the process number in, for messages; on a full disk there is none."""
-        own = f"{os.getpid()}\n".encode()
         try:
-            # Over the old one, whose room is there; cut first, it might be gone.
-            written = os.pwrite(self._fd, own, 0)
-        except OSError:
-            written = 0
-        with suppress(OSError):
-            os.ftruncate(self._fd, written)
+            self._sign_fd = _open(folder / "running", 0o640)
+        except StateError:
+            os.close(self._fd)
+            raise
+        for fd in (self._fd, self._sign_fd):
+            _write_pid(fd)
+        _hold_sign(self._sign_fd)
 
     def close(self) -> None:
         """Let the folder go."""
+        os.close(self._sign_fd)
         os.close(self._fd)
+
+
+def refuse_newer(folder: Path) -> None:
+    """Raises StateNewer, before anything in the folder is touched, where a newer connlog made a part of it."""
+    refuse_newer_journal(folder / "journal.db")
+    refuse_newer_index(folder / "index.db")
 
 
 class Holder(NamedTuple):
@@ -70,7 +71,7 @@ class Holder(NamedTuple):
 
 def holder_of(folder: Path) -> Holder | None:
     """Who holds the folder now, or None. Raises StateError where that can't be told."""
-    path = folder / "lock"
+    path = folder / "running"
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -78,12 +79,63 @@ def holder_of(folder: Path) -> Holder | None:
     except OSError as error:
         raise StateError(
             f"{path}: can't be opened, so whether a daemon runs is not known: {error.strerror}; "
-            "ask as a member of the group that owns the folder, or start the daemon again, which opens it to them"
+            "ask as a member of the group that owns the folder"
         ) from error
     try:
-        return None if _flock(fd, fcntl.LOCK_SH) else Holder(_pid(fd))
+        return Holder(_pid(fd)) if _is_signed(fd) else None
     finally:
         os.close(fd)
+
+
+def _open(path: Path, mode: int) -> int:
+    """The file at ``path``, made where it is missing. Raises StateFull, StateError."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno in FULL:
+            raise StateFull(f"{path}: no room on the disk; make room, and connlog goes on by itself") from error
+        raise StateError(f"{path}: can't be opened: {error.strerror}; check the folder's owner") from error
+    # Where another owner made it, it stays as it is.
+    with suppress(OSError):
+        os.fchmod(fd, mode)
+    return fd
+
+
+def _write_pid(fd: int) -> None:
+    """Put the process number in, for messages; on a full disk there is none."""
+    own = f"{os.getpid()}\n".encode()
+    try:
+        # Over the old one, whose room is there; cut first, it might be gone.
+        written = os.pwrite(fd, own, 0)
+    except OSError:
+        written = 0
+    with suppress(OSError):
+        os.ftruncate(fd, written)
+
+
+if sys.platform == "linux":
+    _FLOCK = struct.Struct("hhqqi4x")
+
+    def _hold_sign(fd: int) -> None:
+        """A lock for reading, which shares with every lock that a reader of the file may take."""
+        # Where somebody who may write the file locks it, only the telling is lost.
+        with suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0))
+
+    def _is_signed(fd: int) -> bool:
+        """Whether somebody holds a lock; asking takes none."""
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        return bool(_FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_OFD_GETLK, asked))[0] != fcntl.F_UNLCK)
+
+else:
+
+    def _hold_sign(fd: int) -> None:
+        """A shared lock: other systems can't ask without taking one for a moment."""
+        _flock(fd, fcntl.LOCK_SH)
+
+    def _is_signed(fd: int) -> bool:
+        """Whether somebody holds a lock."""
+        return not _flock(fd, fcntl.LOCK_EX)
 
 
 def _pid(fd: int) -> int | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from shipper.cli.main import main
 from shipper.inputs.input import FileState
 from shipper.journal import Counters, Depth, QuarantineSize
-from shipper.service.lock import StateLock
+from shipper.service.lock import Holder, StateLock, holder_of
 from shipper.status import OLD_SECONDS, OutputStatus, Status, StatusFile, read_status
 
 TIME = "2026-01-02T03:04:05.000000000Z"
@@ -86,10 +87,40 @@ def test_a_hostile_file_name_does_not_reach_the_terminal(state: Path, capsys: py
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_asking_does_not_keep_a_daemon_from_starting(state: Path) -> None:
-    asking = (state / "lock").open("w")
-    fcntl.flock(asking, fcntl.LOCK_SH)
-    asking.close()
+HOLD = """
+import fcntl, os, struct, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+for how in (fcntl.LOCK_SH, fcntl.LOCK_EX):
+    fcntl.flock(fd, how | fcntl.LOCK_NB)
+fcntl.fcntl(fd, fcntl.F_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_reader_who_locks_all_that_he_may_open_keeps_no_daemon_from_starting(state: Path) -> None:
+    """What members of the group may open is ``running``: every lock on it that opening for reading allows is held."""
+    StateLock(state).close()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in state.iterdir()}
+    assert modes == {"lock": 0o600, "running": 0o640}
+    reader = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(state / "running")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == b"held\n"
+    lock = StateLock(state)
+    assert holder_of(state) == Holder(os.getpid())
+    lock.close()
+    reader.communicate()
+    assert holder_of(state) is None
+
+
+def test_asking_takes_no_lock(state: Path) -> None:
+    lock = StateLock(state)
+    for _ in range(3):
+        assert holder_of(state) == Holder(os.getpid())
+    lock.close()
+    assert holder_of(state) is None
     StateLock(state).close()
 
 
@@ -111,7 +142,7 @@ def test_a_status_that_another_daemon_left_is_not_taken_for_this_one(
 ) -> None:
     write_status(state)
     lock = StateLock(state)
-    (state / "lock").write_text("1\n")
+    (state / "running").write_text("1\n")
     assert main(["status"]) == 1
     lock.close()
     told = capsys.readouterr()
@@ -134,15 +165,15 @@ def test_a_status_that_is_not_renewed_is_told_as_old(state: Path, capsys: pytest
 def test_the_process_of_somebody_else_is_no_daemon(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The status names a process that lives, and the lock can't be opened: that is said, not guessed."""
     write_status(state)
-    (state / "lock").symlink_to("lock")
+    (state / "running").symlink_to("running")
     assert main(["status"]) == 4
     assert "whether a daemon runs is not known" in capsys.readouterr().err
 
 
-def test_the_group_can_ask_the_lock_of_an_older_connlog_too(state: Path) -> None:
-    (state / "lock").touch(mode=0o600)
+def test_the_lock_of_an_older_connlog_is_closed_to_the_group(state: Path) -> None:
+    (state / "lock").touch(mode=0o640)
     StateLock(state).close()
-    assert (state / "lock").stat().st_mode & 0o777 == 0o640
+    assert (state / "lock").stat().st_mode & 0o777 == 0o600
 
 
 def test_an_unchanged_status_is_touched(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

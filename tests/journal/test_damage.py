@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import re
 import shutil
 import sqlite3
+import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +18,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shipper.journal import Batch, Journal, Piece, Position
-from shipper.record import CompactRecord, encoded
+from shipper.record import CompactRecord, Gap, encoded
+from shipper.timestamp import from_ns
 
 BATCHES_COUNT = 40
 PAGE_BYTES = 4096
 HEADER_BYTES = 100
 STRIDE_BYTES = int(os.environ.get("CONNLOG_STRIDE", "67"))
-"""Every so many bytes a cut is tried; 1 tries all of them."""
+"""Every so many bytes a cut is tried; 1 tries all of them. Of a journal with small pages all are tried always."""
+SMALL_COUNT, SMALL_PAGE_BYTES = 8, 512
+SMALL_BEGAN_NS = 1_790_000_000_000_000_000
 
 
 def batch(number: int) -> Batch:
@@ -100,6 +106,139 @@ def opens(path: Path, whole: bool = False) -> list[int]:
     assert numbers(again) == [*found, 1000]
     again.close()
     return found
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Path]:
+    """A folder whose files never come to a disk, where there is one: thousands of journals are opened in it."""
+    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="connlog-damage-", dir=where) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def small(memory: Path) -> Path:
+    """The folder of a small journal of small pages, so that its last pages have few bytes; its process was killed."""
+    folder = memory / "small"
+    folder.mkdir()
+    database = sqlite3.connect(folder / "journal.db", isolation_level=None)
+    for pragma in (f"page_size={SMALL_PAGE_BYTES}", "auto_vacuum=INCREMENTAL", "journal_mode=WAL", "user_version=0"):
+        database.execute(f"PRAGMA {pragma}").fetchall()
+    database.execute("CREATE TABLE passing (a)")
+    database.execute("DROP TABLE passing")
+    database.close()
+    clock = itertools.count(SMALL_BEGAN_NS, 1_000_000_000)
+    journal = Journal(folder / "journal.db", now_ns=lambda: next(clock))
+    journal.register("index", 0)
+    for number in range(SMALL_COUNT):
+        journal.append(batch(number))
+        if number == SMALL_COUNT - 3:
+            journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    copy = memory / "small-killed"
+    shutil.copytree(folder, copy)
+    journal.close()
+    assert int.from_bytes((folder / "journal.db").read_bytes()[16:18], "big") == SMALL_PAGE_BYTES
+    return copy
+
+
+@pytest.fixture(scope="module")
+def small_files(small: Path) -> dict[str, bytes]:
+    """Its files as they were when the process was killed."""
+    return {path.name: path.read_bytes() for path in small.glob("journal*")}
+
+
+@pytest.fixture(scope="module")
+def small_closed(memory: Path, small_files: dict[str, bytes]) -> tuple[bytes, bytes]:
+    """The one file that is left of it when it was closed, and its mark."""
+    folder = memory / "small-closed"
+    folder.mkdir()
+    for name, data in small_files.items():
+        (folder / name).write_bytes(data)
+    Journal(folder / "journal.db").close()
+    return (folder / "journal.db").read_bytes(), (folder / "journal.mark").read_bytes()
+
+
+def opened(folder: Path, files: dict[str, bytes]) -> tuple[list[int], list[Gap], int]:
+    """Open a journal of these files: its events, its gaps, and how many batches they say are lost."""
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    journal = Journal(folder / "journal.db")
+    found, (count, gaps) = numbers(journal), journal.gaps()
+    assert len(set(found)) == len(found)
+    assert set(found) <= set(range(SMALL_COUNT))
+    assert count == len(gaps) <= 1
+    if gaps:
+        assert gaps[0].gap == "journal_damaged"
+        assert all(position.offset <= len(found) for position in journal.positions())
+    assert journal.append(batch(1000)).stored == 1
+    journal.close()
+    shutil.rmtree(folder)
+    told = re.search(r"(\d+) or more were lost|lacks the last (\d+) batches", gaps[0].reason) if gaps else None
+    return found, gaps, int(told[1] or told[2]) if told else 0
+
+
+def test_cut_at_every_byte_of_its_last_pages(memory: Path, small_closed: tuple[bytes, bytes]) -> None:
+    """All that is sound is taken over, the number of lost batches is told to the one, and their time with it."""
+    data, mark = small_closed
+    worst = 0
+    for cut in range(1, 3 * SMALL_PAGE_BYTES + 1):
+        found, gaps, lost = opened(memory / "cut", {"journal.db": data[:-cut], "journal.mark": mark})
+        assert gaps or found == list(range(SMALL_COUNT))
+        assert lost == SMALL_COUNT - len(found)
+        if lost:
+            assert gaps[0].from_ is not None
+            assert gaps[0].to is not None
+            # The batch before the lost ones was stored a second before, by the clock of the fixture.
+            assert gaps[0].from_ >= from_ns(SMALL_BEGAN_NS)
+        worst = max(worst, lost)
+    assert worst > 0
+
+
+def test_bytes_all_over_its_last_pages_flipped(memory: Path, small_closed: tuple[bytes, bytes]) -> None:
+    data, mark = small_closed
+    for at in range(len(data) - 2 * SMALL_PAGE_BYTES, len(data), 3):
+        changed = bytearray(data)
+        changed[at] ^= 0x11
+        found, gaps, lost = opened(memory / "flip", {"journal.db": bytes(changed), "journal.mark": mark})
+        assert gaps or found == list(range(SMALL_COUNT))
+        assert lost == SMALL_COUNT - len(found)
+
+
+def test_a_wal_cut_at_every_byte_of_its_last_frames(memory: Path, small_files: dict[str, bytes]) -> None:
+    """Whole batches with their positions; what the mark knows to be missing is told to the one."""
+    wal = small_files["journal.db-wal"]
+    frame = SMALL_PAGE_BYTES + 24
+    for keep in range(len(wal) - 2 * frame, len(wal)):
+        found, gaps, lost = opened(memory / "wal", small_files | {"journal.db-wal": wal[:keep]})
+        assert found == list(range(len(found)))
+        assert lost == SMALL_COUNT - len(found)
+        assert bool(gaps) == bool(lost)
+
+
+@pytest.mark.parametrize(
+    ("gone", "lost"), [({"journal.db-shm"}, 0), ({"journal.db-wal"}, 2), ({"journal.db-wal", "journal.db-shm"}, 2)]
+)
+def test_a_lost_wal_or_shm(memory: Path, small_files: dict[str, bytes], gone: set[str], lost: int) -> None:
+    left = {name: data for name, data in small_files.items() if name not in gone}
+    found, gaps, told = opened(memory / "gone", left)
+    assert found == list(range(SMALL_COUNT - lost))
+    assert told == lost
+    assert bool(gaps) == bool(lost)
+
+
+@pytest.mark.parametrize("name", ["journal.db-wal", "journal.db-shm", "journal.mark"])
+def test_flipped_bytes_beside_the_journal(memory: Path, small_files: dict[str, bytes], name: str) -> None:
+    """In a -wal file everything from the flipped frame on is lost; the others are only helps."""
+    data = small_files[name]
+    for at in range(0, len(data), max(1, len(data) // 150)):
+        changed = bytearray(data)
+        changed[at] ^= 0x55
+        found, _, told = opened(memory / "beside", small_files | {name: bytes(changed)})
+        if name == "journal.db-wal":
+            assert told == SMALL_COUNT - len(found)
+        else:
+            assert found == list(range(SMALL_COUNT))
 
 
 def test_cut_anywhere_in_its_last_pages(tmp_path: Path, closed: bytes) -> None:
