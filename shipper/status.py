@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import heapq
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -109,6 +111,11 @@ class Status(Struct, frozen=True):
     names: NamesStatus | None = None
     """The directory of names, or None where Coder is not asked."""
     schema: int = 1
+
+
+def worst_of(files: Sequence[FileState]) -> list[FileState]:
+    """The files to list: those with the greatest lag."""
+    return heapq.nsmallest(FILES_MAX_COUNT, files, key=lambda file: (-file.lag_bytes, file.path))
 
 
 def waiting_status(version: str, started: str, reason: str) -> Status:

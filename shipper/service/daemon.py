@@ -7,7 +7,7 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,8 @@ from shipper.service.crew import Crew
 from shipper.service.diary import open_diary, settle_diary
 from shipper.service.facts import gather
 from shipper.service.herald import Herald
-from shipper.service.lock import FULL, StateLock
+from shipper.service.listener import Listener
+from shipper.service.lock import FULL, StateLock, refuse_newer
 from shipper.service.status_page import headline
 from shipper.service.stop import Stop
 from shipper.status import Status, StatusFile, waiting_status
@@ -27,7 +28,6 @@ from shipper.timestamp import from_ns
 
 if TYPE_CHECKING:
     from shipper.service.naming import Naming
-    from shipper.web.server import Endpoint
 
 STATUS_SECONDS = 1.0
 AT_END_SECONDS = 0.1
@@ -61,8 +61,8 @@ class Daemon:
         self._refused: str | None = None
         self._reloads_count = 0
         self._alive = True
-        self._endpoint: Endpoint | None = None
         self._make_folder()
+        refuse_newer(self._folder)
         self._status_file = StatusFile(self._folder)
         self._lock = StateLock(self._folder)
 
@@ -95,12 +95,12 @@ class Daemon:
                 delivered_max_bytes=config.state.delivered_max_bytes,
             )
             undo.callback(self._journal.close)
+            self._crew = Crew(config, self._journal, self._host, self._fail)
             self._naming = self._make_naming(config)
-            self._crew = Crew(config, self._journal, self._host, self._fail, self._want)
             undo.pop_all()
 
     def _work(self) -> int:
-        self._endpoint = self._open_endpoint(self._config.metrics.listen)
+        self._listener = Listener(self._config.metrics.listen)
         log.info("connlog %s reads into %s (process %d)", __version__, self._folder, os.getpid())
         try:
             self._crew.start()
@@ -123,8 +123,7 @@ class Daemon:
             self._write_status()
             self._journal.close()
         finally:
-            if self._endpoint is not None:
-                self._endpoint.close()
+            self._listener.close()
             settle_diary()
         if self._failed is not None:
             log.error("stopped: %s", self._failed)
@@ -135,6 +134,7 @@ class Daemon:
     def _tick(self) -> None:
         """What is done each second: begin what waited, tell how things are."""
         self._crew.tend()
+        self._listener.tend()
         self._herald.tell(self._write_status(), alive=self._alive)
         settle_diary()
 
@@ -150,8 +150,7 @@ class Daemon:
         self._herald.reloading()
         try:
             config = self._reloaded()
-            if config.metrics.listen != self._config.metrics.listen:
-                self._swap_endpoint(config.metrics.listen)
+            self._listener.move(config.metrics.listen)
         except ConfigError as error:
             self._refused = "; ".join(error.problems)
             for problem in error.problems:
@@ -188,16 +187,6 @@ class Daemon:
             raise ConfigError(problems)
         return config
 
-    def _swap_endpoint(self, listen: str) -> None:
-        """Listen elsewhere. Raises ConfigError where that can't be, and then listens where it did."""
-        before = self._endpoint
-        self._endpoint = self._open_endpoint(listen)
-        if self._endpoint is None and listen:
-            self._endpoint = before
-            raise ConfigError([f"metrics.listen: can't listen on {listen}; choose another address or port"])
-        if before is not None:
-            before.close()
-
     def _swap_naming(self, config: Config) -> None:
         """Ask another Coder, or with another token."""
         if self._naming is not None:
@@ -207,11 +196,6 @@ class Daemon:
             self._naming.start()
 
     # ---- parts ---------------------------------------------------------------------------------
-
-    def _want(self, ids: Iterable[tuple[str, str]]) -> None:
-        """Ids that have no name; nobody is asked where no Coder is named."""
-        if self._naming is not None:
-            self._naming.want(ids)
 
     def _make_naming(self, config: Config) -> Naming | None:
         if not config.coder.url:
@@ -235,26 +219,6 @@ class Daemon:
         if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
-    def _open_endpoint(self, listen: str) -> Endpoint | None:
-        if not listen:
-            return None
-        # Imported here: it takes some megabytes and milliseconds that only who listens should pay for.
-        from shipper.web.server import Endpoint
-
-        try:
-            endpoint = Endpoint(listen)
-        except OSError as error:
-            log.warning(
-                "metrics.listen: can't listen on %s: %s; running without metrics: choose another address or port, "
-                '"127.0.0.1:0" for any, and start again',
-                listen,
-                error.strerror or error,
-            )
-            return None
-        endpoint.start()
-        log.info("metrics are on %s/metrics, health on /healthz and /readyz", endpoint.url)
-        return endpoint
-
     def _fail(self, message: str) -> None:
         self._failed = message
         self._stop.ask()
@@ -268,8 +232,7 @@ class Daemon:
         except StateError as error:
             log.warning("the status can't be made: %s", error)
             return f"the status can't be made: {error}"
-        if self._endpoint is not None:
-            self._endpoint.publish(status)
+        self._listener.publish(status)
         self._write_file(status)
         for name in status.stalled:
             log.error("the thread %s makes no progress", name)
@@ -290,7 +253,7 @@ class Daemon:
             limits=self._config.state,
             started=self._started,
             state=self._state,
-            metrics=None if self._endpoint is None else f"{self._endpoint.url}/metrics",
+            listener=self._listener,
             refused=self._refused,
             reloads_count=self._reloads_count,
         )

@@ -10,7 +10,8 @@ from shipper import __version__
 from shipper.config import State
 from shipper.journal import Journal
 from shipper.service.crew import Crew
-from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status
+from shipper.service.listener import Listener
+from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, worst_of
 from shipper.timestamp import from_ns
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def gather(
     limits: State,
     started: str,
     state: str,
-    metrics: str | None,
+    listener: Listener,
     refused: str | None,
     reloads_count: int,
 ) -> Status:
@@ -34,7 +35,8 @@ def gather(
     views = [reading.view for reading in readings]
     files = [file for view in views for file in view.files]
     troubles = {name: trouble for view in views for name, trouble in view.troubles.items()}
-    worst = sorted(files, key=lambda file: (-file.lag_bytes, file.path))[:FILES_MAX_COUNT]
+    if listener.trouble is not None:
+        troubles["metrics.listen"] = listener.trouble
     gaps_count, gaps = journal.gaps(GAPS_MAX_COUNT)
     paused = next((reading.paused for reading in readings if reading.paused is not None), None)
     now = time.monotonic()
@@ -46,7 +48,7 @@ def gather(
         updated=from_ns(time.time_ns()),
         state="paused" if paused and state == "reading" else state,
         paused=paused,
-        files=worst,
+        files=worst_of(files),
         files_count=len(files),
         lag_bytes=sum(file.lag_bytes for file in files),
         feeds=[feed for view in views for feed in view.feeds][:FILES_MAX_COUNT],
@@ -61,7 +63,7 @@ def gather(
         quarantine_max_bytes=limits.quarantine_max_bytes,
         drift=[Drift(name, from_ns(first), count) for name, first, count in journal.drift()],
         stalled=[pulse.name for pulse in pulses if pulse.stalled(now)],
-        metrics=metrics,
+        metrics=listener.url,
         refused=refused,
         reloads_count=reloads_count,
         names=None if naming is None else naming.status,

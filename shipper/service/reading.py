@@ -20,7 +20,8 @@ from shipper.service.pulse import Pulse
 
 HOT_POLL_SECONDS = 0.2
 RETRY_SECONDS = 1.0
-TELL_SECONDS = 0.5
+TELL_SECONDS, TELL_IDLE_SECONDS = 0.5, 5.0
+"""How often it is told how far every file is: while something grows, and while nothing does."""
 RENEW_MAX_SECONDS = 60.0
 """The longest wait before an input that failed is opened again."""
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Reading:
             self.pulse.beat()
             turn = source.turn(now, woken=woken)
             woken = False
-            if now - told >= TELL_SECONDS or turn.ended:
+            if turn.ended or now - told >= (TELL_SECONDS if turn.hot or turn.busy else TELL_IDLE_SECONDS):
                 told = now
                 self._tell(source.view())
             self._gathering.add(turn.batch, now)

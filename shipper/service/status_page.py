@@ -9,6 +9,9 @@ from shipper.status import Status
 from shipper.timestamp import from_ns
 
 DRIFT_MAX_COUNT = 20
+FILES_SHOWN_COUNT = 20
+"""Of more files those with the greatest lag are shown, with the lag of all."""
+TROUBLES_SHOWN_COUNT = 20
 SOURCES_MAX_COUNT = 20
 """Of more sources those with the most entries are shown, with the sum of all."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -28,16 +31,22 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
         return
     yield ""
     yield "INPUTS"
-    files = [[f.path, f.state, _size(f.offset), _size(f.lag_bytes)] for f in status.files]
+    shown = status.files[:FILES_SHOWN_COUNT]
+    files = [[f.path, f.state, _size(f.offset), _size(f.lag_bytes)] for f in shown]
     if files or not status.feeds:
         yield from _columns(["file", "", "read", "lag"], files, "no file is followed")
     feeds = [[f.name, f.state, _moment(f.at), str(f.restarts_count)] for f in status.feeds]
     if feeds:
         yield from _columns(["source", "", "last entry", "restarts"], feeds, "")
-    if status.files_count > len(status.files):
-        yield f"  and {status.files_count - len(status.files)} more"
-    for message in status.troubles.values():
+    if status.files_count > len(shown):
+        yield (
+            f"  and {status.files_count - len(shown)} files more, none further behind; the lag of all "
+            f"{status.files_count} is {_size(status.lag_bytes)}"
+        )
+    for message in list(status.troubles.values())[:TROUBLES_SHOWN_COUNT]:
         yield f"  ! {message}"
+    if len(status.troubles) > TROUBLES_SHOWN_COUNT:
+        yield f"  ! and {len(status.troubles) - TROUBLES_SHOWN_COUNT} more like these: --output json has all"
     yield ""
     yield "ENTRIES"
     most = sorted(status.sources.items(), key=lambda item: (-item[1].entries, item[0]))[:SOURCES_MAX_COUNT]

@@ -57,12 +57,12 @@ def test_the_state_folder_is_closed_to_others(service: Service) -> None:
     service.wait_for(lambda: bool(service.status()), "the status")
     modes = {
         name: stat.S_IMODE((service.state / name).stat().st_mode)
-        for name in ("journal.db", "journal.db-wal", "lock", "index.db", "status.json")
+        for name in ("journal.db", "journal.db-wal", "lock", "running", "index.db", "status.json")
     }
     assert service.end() == 0
     assert stat.S_IMODE(service.state.stat().st_mode) == 0o750
-    assert modes["journal.db"] == modes["journal.db-wal"] == 0o600
-    assert modes["index.db"] == modes["status.json"] == modes["lock"] == 0o640
+    assert modes["journal.db"] == modes["journal.db-wal"] == modes["lock"] == 0o600
+    assert modes["index.db"] == modes["status.json"] == modes["running"] == 0o640
 
 
 def test_a_newer_state_folder_is_refused_and_left_as_it_is(service: Service) -> None:

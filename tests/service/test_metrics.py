@@ -114,3 +114,19 @@ def test_turned_off_it_listens_nowhere(service: Service) -> None:
     assert service.status()["metrics"] is None
     assert service.end() == 0
     assert "metrics" not in service.said()
+
+
+def test_a_port_that_is_in_use_is_tried_again_and_told_meanwhile(service: Service) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        service.configure(listen=f"127.0.0.1:{other.getsockname()[1]}")
+        service.write(3)
+        service.start()
+        service.wait_for(lambda: len(service.indexed()) == 3, "the events, without metrics")
+        service.wait_for(lambda: "metrics.listen" in str(service.status().get("troubles")), "the trouble")
+    url = address(service)
+    service.wait_for(lambda: service.status()["metrics"] == f"{url}/metrics", "the metrics in the status")
+    assert "metrics.listen" not in str(service.status()["troubles"])
+    assert scrape(url)
+    assert service.end() == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from shipper.inputs.input import FileState
 from shipper.journal import Counters, Depth, QuarantineSize
 from shipper.service.status_page import SOURCES_MAX_COUNT, page
 from shipper.status import Status
@@ -53,3 +56,15 @@ def test_a_source_that_does_not_add_up_is_named_even_where_it_is_not_shown() -> 
     sources = {f"/{n:03d}": Counters(entries=n + 5, stored=n + 5) for n in range(100)}
     sources["/odd"] = Counters(entries=1)
     assert any("/odd: entries are not the sum" in line for line in entries(sources))
+
+
+def test_of_many_files_those_that_lag_most_are_shown_and_the_lag_of_all() -> None:
+    files = [FileState(f"/logs/{n}.log", f"/logs/{n}.log", 10, 20, 6000 - n, "current") for n in range(500)]
+    troubles = {f"/t/{n}": f"/t/{n}: can't be read" for n in range(300)}
+    many = replace(status({}), files=files, files_count=6000, lag_bytes=1 << 20, troubles=troubles)
+    lines = list(page(many, state="reading", folder="/s"))
+    assert len(lines) < 60
+    assert sum(".log" in line for line in lines) == 20
+    assert "/logs/0.log" in lines[5]
+    assert "  and 5980 files more, none further behind; the lag of all 6000 is 1.0 MiB" in lines
+    assert "  ! and 280 more like these: --output json has all" in lines
