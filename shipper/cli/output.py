@@ -12,7 +12,8 @@ import click
 import msgspec
 from msgspec import UNSET
 
-from shipper.cli.table import Row, visible, visible_lines, write_table
+from shipper.cli.column import Row, View, chosen, usual
+from shipper.cli.table import visible, visible_lines, write_table
 from shipper.index import Answer, Connection, IndexReader
 from shipper.record import Log, Record, Source
 
@@ -24,18 +25,29 @@ _encode = msgspec.json.Encoder().encode
 _controls = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 
 
-def write_answer(answer: Answer, reader: IndexReader, form: str, events: bool) -> None:
-    """Write ``answer`` to stdout in ``form``, one of ``FORMATS``."""
+def write_answer(
+    answer: Answer,
+    reader: IndexReader,
+    form: str,
+    events: bool,
+    names: tuple[str, ...] | None,
+    view: View,
+    *,
+    paged: bool,
+) -> None:
+    """Write ``answer`` to stdout in ``form``, one of ``FORMATS``; ``names``: only these columns, of a table or CSV."""
     if form == "table":
+        ages = sys.stdout.isatty()
+        columns = usual(events, view, ages=ages) if names is None else chosen(names, events, view)
         if answer.rows:
-            write_table(answer.rows, events)
+            write_table(answer.rows, columns, paged=paged, asked=names is not None)
     elif form == "ndjson":
         for row in answer.rows:
             write_json(row)
     elif form == "json":
         _write_document(answer, events)
     elif form == "csv":
-        _write_csv(answer.rows, events)
+        _write_csv(answer.rows, events, names)
     else:
         for row in answer.rows:
             write_originals(row, reader)
@@ -74,9 +86,18 @@ def _write_document(answer: Answer, events: bool) -> None:
     click.echo(b"\n]," + _json(tail)[1:])
 
 
-def _write_csv(rows: Iterable[Row], events: bool) -> None:
+def _write_csv(rows: Iterable[Row], events: bool, names: tuple[str, ...] | None) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     struct = Record if events else Connection
+    if names is not None:
+        columns = dict(zip(names, chosen(names, events, View()), strict=True))
+        writer.writerow(names)
+        for row in rows:
+            # A field as it is, in full; what is made for people as they see it.
+            fields = dict(_flat(struct, row))
+            cells = (fields[name] if name in fields else column.read(row) for name, column in columns.items())
+            writer.writerow(map(safe_cell, cells))
+        return
     writer.writerow([name for name, _ in _flat(struct, None)])
     for row in rows:
         writer.writerow([safe_cell(value) for _, value in _flat(struct, row)])

@@ -8,8 +8,10 @@ import click
 
 from shipper.cli import question
 from shipper.cli.attributed import attributed
+from shipper.cli.column import chosen, read_columns, read_zone
 from shipper.cli.output import FORMATS, write_answer
 from shipper.cli.talk import say
+from shipper.errors import UsageError
 
 LIMIT = 100
 
@@ -27,6 +29,9 @@ LIMIT = 100
 @click.option(
     "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="raw: the original lines."
 )
+@click.option("--columns", metavar="NAME,…", help="What a table or CSV shows: time,workspace,user,ip,user_agent,…")
+@click.option("--tz", metavar="ZONE", help="Zone of the times in a table: Europe/Berlin, local; default UTC.")
+@click.option("--pager/--no-pager", default=True, show_default=True, help="Page a table longer than the terminal.")
 @click.option(
     "--index", type=click.Path(path_type=Path), help="The index to ask; default: index.db in the state folder."
 )
@@ -40,18 +45,27 @@ def command(
     events: bool,
     attribution: bool,
     output: str,
+    columns: str | None,
+    tz: str | None,
+    pager: bool,
     index: Path | None,
     config: Path | None,
 ) -> int:
     """Search the local index.
 
     QUERY is the filter language of Coder's dashboard, and more: type:ssh workspace:dev,test -username:bob
-    ip:10.0.0.0/8 code:>=400 "free text" /regex/. Times are UTC. Exits 1 when nothing is found.
+    ip:10.0.0.0/8 code:>=400 "free text" /regex/. Times in it are UTC. Exits 1 when nothing is found.
     """
     now_ns = question.now()
     filter_ = question.read_query(words, now_ns)
     since_ns = question.read_bound("--since", since, now_ns)
     until_ns = question.read_bound("--until", until, now_ns)
+    names = None if columns is None else read_columns(columns)
+    view = read_zone(tz, now_ns)
+    if names is not None:
+        if output not in ("table", "csv"):
+            raise UsageError(f"--columns goes with a table or csv; {output} has all there is")
+        chosen(names, events, view)
     path = question.find_index(index, config)
     reader = question.open_index(path, None)
     try:
@@ -59,7 +73,7 @@ def command(
             filter_, events=events, limit=limit, sort=sort, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns
         )
         with attributed(answer, path, wanted=attribution) as shown:
-            write_answer(shown, reader, output, events)
+            write_answer(shown, reader, output, events, names, view, paged=pager)
         question.say_beside(answer)
         if not answer.rows and output == "table":
             say("nothing found")

@@ -10,8 +10,9 @@ from msgspec import UNSET, Struct
 from shipper import timestamp
 from shipper.attribution import Attribution
 from shipper.cli import question
+from shipper.cli.column import View, lasted, usual
 from shipper.cli.output import write_json
-from shipper.cli.table import CONNECTION_COLUMNS, lasted, plain_lines, visible, visible_lines
+from shipper.cli.table import plain_lines, visible, visible_lines
 from shipper.cli.talk import say
 from shipper.errors import UsageError
 from shipper.index import Connection, IndexReader
@@ -153,7 +154,7 @@ def _print(told: Told) -> None:
         click.echo(f"  … and {len(one.event_ids) - len(told.events)} more")
     if told.around:
         click.echo("\nThe same workspace or user within an hour")
-        for line in plain_lines(told.around, CONNECTION_COLUMNS):
+        for line in plain_lines(told.around, usual(False, View())):
             click.echo(f"  {line}")
     click.echo("\nOriginal lines")
     for line in told.originals:

@@ -6,18 +6,18 @@ On a terminal the table fits its width, with colour unless NO_COLOR is set; into
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import click
-from msgspec import UNSET
 
-from shipper.cli.talk import say
+from shipper.cli.column import Column, Row, View, usual
+from shipper.cli.pager import show
+from shipper.cli.talk import say, visible, visible_lines
 from shipper.index import Connection
 from shipper.record import Record
 
-Row = Record | Connection
-Column = tuple[str, Callable[[Row], str]]
+__all__ = ["event_line", "fitting", "plain_lines", "visible", "visible_lines", "write_table"]
 
 PLAIN_ROWS_TOGETHER = 1000
 """Rows that are measured before the first is written; longer answers are aligned piece by piece."""
@@ -25,27 +25,15 @@ PLAIN_WIDTH_MAX = 60
 _BAD_CODE = 400
 _SHRINKS_TO = {"WORKSPACE": 12, "USER": 12, "IP": 15, "AGENT": 7, "DETAIL": 10}
 """Columns that may be cut on a narrow terminal, and to what; the others say nothing when cut."""
-_GIVEN_UP = ("AGENT", "IP", "DETAIL", "USER", "CODE")
+_GIVEN_UP = ("AGO", "AGENT", "IP", "DETAIL", "USER", "CODE")
 """What a narrow terminal does without, first things first."""
 
 
-def visible(text: str) -> str:
-    """``text`` with every character that is not plainly printed as an escape: ``\\n``, ``\\x1b``, ``\\u202e``."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def visible_lines(text: str) -> str:
-    """As ``visible``, but lines stay lines."""
-    return "\n".join(visible(line) for line in text.split("\n"))
-
-
-def write_table(rows: Iterable[Row], events: bool) -> None:
-    """Write the table to stdout."""
-    columns = EVENT_COLUMNS if events else CONNECTION_COLUMNS
+def write_table(rows: Iterable[Row], columns: Sequence[Column], *, paged: bool = False, asked: bool = False) -> None:
+    """Write the table to stdout; ``paged``: through a pager where it is longer than the terminal; ``asked``: these
+    columns were asked for, so that on a terminal the empty ones stay too."""
     if sys.stdout.isatty():
-        _write_rich(rows, columns)
+        _write_rich(rows, columns, paged, asked)
     else:
         for line in plain_lines(rows, columns):
             click.echo(line)
@@ -65,7 +53,7 @@ def plain_lines(rows: Iterable[Row], columns: Sequence[Column], header: bool = T
 
 def event_line(record: Record, colour: bool) -> str:
     """One event as a line of fixed columns, for an answer that has no end."""
-    cells = [read(record) for _, read in EVENT_COLUMNS]
+    cells = [read(record) for _, read in _EVENT_COLUMNS]
     line = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, _EVENT_WIDTHS, strict=True)).rstrip()
     if not colour:
         return line
@@ -73,7 +61,7 @@ def event_line(record: Record, colour: bool) -> str:
     return click.style(line, fg="red" if bad else None, dim=record.status == "disconnected")
 
 
-def _write_rich(rows: Iterable[Row], columns: Sequence[Column]) -> None:
+def _write_rich(rows: Iterable[Row], columns: Sequence[Column], paged: bool, asked: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -82,6 +70,8 @@ def _write_rich(rows: Iterable[Row], columns: Sequence[Column]) -> None:
     held = list(rows)
     cells = {title: [read(row) for row in held] for title, read in columns}
     needed = {title: _needed(title, texts) for title, texts in cells.items()}
+    if not asked:
+        needed = {title: width for title, width in needed.items() if title not in _GIVEN_UP or any(cells[title])}
     shown = fitting(needed, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title in shown:
@@ -91,10 +81,12 @@ def _write_rich(rows: Iterable[Row], columns: Sequence[Column]) -> None:
         open_ = isinstance(row, Connection) and row.state == "ongoing"
         style = "red" if bad else "green" if open_ else ""
         table.add_row(*(Text(cells[title][at]) for title in shown), style=style)
-    console.print(table)
-    left_out = [title for title, _ in columns if title not in shown]
+    with console.capture() as captured:
+        console.print(table)
+    show(captured.get(), wanted=paged)
+    left_out = [title for title in needed if title not in shown]
     if left_out:
-        say(f"no room for {', '.join(left_out)}: a wider terminal, or --output, shows them")
+        say(f"no room for {', '.join(left_out)}: a wider terminal, --columns or --output shows them")
 
 
 def _needed(title: str, texts: Sequence[str]) -> int:
@@ -113,63 +105,5 @@ def fitting(needed: dict[str, int], width: int) -> list[str]:
     return shown
 
 
-def _clock(text: str | None) -> str:
-    """A canonical time to the second."""
-    return "" if text is None else f"{text[:10]} {text[11:19]}"
-
-
-def lasted(row: Row) -> str:
-    """How long a connection lasted, for people; its state where nobody knows."""
-    if not isinstance(row, Connection):
-        return ""
-    if row.duration_seconds is None:
-        return "" if row.state == "point" else row.state
-    minutes, seconds = divmod(int(row.duration_seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes:02d}m"
-    return f"{minutes}m{seconds:02d}s" if minutes else f"{seconds}s"
-
-
-def _name(row: Row, key: str) -> str | None:
-    return None if row.names is UNSET else row.names.get(key)
-
-
-def _workspace(row: Row) -> str:
-    owner = _name(row, "workspace_owner")
-    name = row.workspace_name or row.workspace_id or ""
-    return visible(f"{owner}/{name}" if owner else name)
-
-
-def _user(row: Row) -> str:
-    known = _name(row, "user") or row.user_id
-    if known is None and (grade := _name(row, "attribution")) is not None:
-        candidates = (_name(row, "attribution_candidates") or "").replace(" ", " or ")
-        known = {"certain": candidates, "likely": f"{candidates} (likely)", "ambiguous": f"{candidates}?"}.get(grade)
-    return visible(known or "")
-
-
-def _detail(row: Row) -> str:
-    return visible("  ".join(text for text in (row.slug_or_port, row.disconnect_reason) if text))
-
-
-_SHARED: tuple[Column, ...] = (
-    ("TYPE", lambda row: visible(row.type or "")),
-    ("WORKSPACE", _workspace),
-    ("AGENT", lambda row: visible(row.agent_name or "")),
-    ("USER", _user),
-    ("IP", lambda row: visible(row.ip or "")),
-    ("CODE", lambda row: "" if row.code is None else str(row.code)),
-    ("DETAIL", _detail),
-)
-CONNECTION_COLUMNS: tuple[Column, ...] = (
-    ("CONNECTED (UTC)", lambda row: _clock(row.connect_time if isinstance(row, Connection) else row.time)),
-    ("LASTED", lasted),
-    *_SHARED,
-)
-EVENT_COLUMNS: tuple[Column, ...] = (
-    ("TIME (UTC)", lambda row: _clock(row.time if isinstance(row, Record) else row.connect_time)),
-    ("STATUS", lambda row: visible(row.status if isinstance(row, Record) else row.state)),
-    *_SHARED,
-)
+_EVENT_COLUMNS = usual(True, View())
 _EVENT_WIDTHS = (19, 12, 15, 20, 8, 16, 15, 4, 0)

@@ -31,3 +31,15 @@ def say(*lines: str) -> None:
 def warn(message: str) -> None:
     """One warning on stderr, on one line: something to look at that didn't stop the command."""
     click.echo(f"connlog: warning: {printable(message)}", err=True)
+
+
+def visible(text: str) -> str:
+    """``text`` with every character that is not plainly printed as an escape: ``\\n``, ``\\x1b``, ``\\u202e``."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def visible_lines(text: str) -> str:
+    """As ``visible``, but lines stay lines."""
+    return "\n".join(visible(line) for line in text.split("\n"))

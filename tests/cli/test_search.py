@@ -297,3 +297,64 @@ def test_a_narrow_terminal_gives_up_columns_never_the_time(width: int) -> None:
     assert shown[:4] == ["CONNECTED (UTC)", "LASTED", "TYPE", "WORKSPACE"]
     assert sum(needed[title] + 2 for title in shown) - 2 <= width or len(shown) == 4
     assert (len(shown) == len(needed)) == (width >= sum(needed.values()) + 2 * len(needed) - 2)
+
+
+def test_columns_are_those_asked_for_in_a_table_and_in_csv(index: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["search", "--index", index, "--columns", "workspace,code,connect_time,state"]
+    assert main([*asked, "code:404"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["WORKSPACE", "CODE", "CONNECT_TIME", "STATE"]
+    assert row.split() == ["w3", "404", "2026-01-01", "00:00:03", "point"]
+    assert main([*asked, "code:404", "--output", "csv", "--tz", "Asia/Tokyo"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "workspace,code,connect_time,state",
+        "w3,404,2026-01-01T00:00:03.500000000Z,point",
+    ]
+    assert main([*asked, "code:-7"]) == 0
+    assert "-1+1" in capsys.readouterr().out
+    assert main([*asked, "code:-7", "--output", "csv"]) == 0
+    assert "\n'-1+1,-7," in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--columns", "workspce"], 'did you mean "workspace"'),
+        (["--columns", ","], "name at least one"),
+        (["--columns", "user", "--output", "ndjson"], "goes with a table or csv"),
+        (["--tz", "Mars/Phobos"], "there is no time zone"),
+        (["--tz", "../../etc/passwd"], "there is no time zone"),
+    ],
+)
+def test_a_column_or_zone_that_there_is_not_is_wrong_usage(
+    index: str, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert main(["search", "--index", index, *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_times_of_a_table_are_in_the_zone_asked_for(index: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--index", index, "--tz", "Asia/Tokyo", "code:404"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.startswith("CONNECTED (Asia/Tokyo)")
+    assert row.startswith("2026-01-01 09:00:03")
+
+
+def test_a_long_table_goes_through_the_pager_on_a_terminal_only(index: str, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    pager = tmp_path / "pager"
+    pager.write_text(f"#!/bin/sh\ncat > {seen}\n")
+    pager.chmod(0o755)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "shipper", "search", "--index", index]
+    environment = {**os.environ, "CONNLOG_PAGER": str(pager), "LINES": "3", "COLUMNS": "200"}
+    for more, paged in (([], True), (["--no-pager"], False)):
+        seen.unlink(missing_ok=True)
+        subprocess.run([*command, *more], stdin=theirs, stdout=theirs, check=True, env=environment)
+        assert seen.exists() is paged
+        if paged:
+            assert "w3" in seen.read_text()
+    subprocess.run(command, stdin=theirs, stdout=subprocess.DEVNULL, check=True, env=environment)
+    assert not seen.exists()
+    os.close(ours)
+    os.close(theirs)
