@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shipper.splunk.setup import Wanted
 
 BAD_NEWS = 1
+CREDENTIALS = Path("/etc/credstore")
 _match_index = re.compile(r"(?!.*kvstore)[a-z0-9][a-z0-9_-]{0,79}").fullmatch
 _match_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}").fullmatch
 
@@ -101,7 +102,8 @@ def setup_command(
     wanted = read_wanted(**options)  # type: ignore[arg-type]  # click gives them by these names
     splunk = open_management(url, auth_token_file, ca_file, insecure, timeout)
     left = 0
-    for step in Setup(splunk, wanted, dry_run=dry_run).steps():
+    setup = Setup(splunk, wanted, dry_run=dry_run)
+    for step in setup.steps():
         click.echo(f"{step.state:<8} {step.name:<11} {printable(step.says)}")
         left += step.state == BY_HAND
     if left:
@@ -109,6 +111,18 @@ def setup_command(
         return BAD_NEWS
     if dry_run:
         say("nothing was changed")
+    elif options["path"] is None and setup.endpoint is not None:
+        # A name alone where the shipped unit hands the file over as a credential of that name.
+        token = wanted.token_file
+        shown = token.name.removeprefix("connlog.") if token is not None and token.parent == CREDENTIALS else token
+        say(
+            "for the configuration, if it is not there yet:",
+            "[[output]]",
+            'type = "splunk_hec"',
+            f'endpoints = ["{setup.endpoint}"]',
+            f'token_file = "{shown or "hec-token"}"',
+            f'index = "{wanted.index}"',
+        )
     return 0
 
 

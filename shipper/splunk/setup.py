@@ -64,6 +64,8 @@ class Setup:
         self._splunk = management
         self._wanted = wanted
         self._dry_run = dry_run
+        self.endpoint: str | None = None
+        """Where the collector listens, as far as the management port tells."""
         self._indexes = tuple(dict.fromkeys((wanted.index, *wanted.routed)))
 
     def steps(self) -> Iterator[Step]:
@@ -118,6 +120,8 @@ class Setup:
             # Splunk Cloud shows no global settings: the collector is always on there.
             return Step("collector", THERE, "its settings are not shown here; it is taken to be on")
         port, tls = held.get("port") or "8088", _is_true(held.get("enableSSL", "1"))
+        host = self._splunk.server.host
+        self.endpoint = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
         where = f"port {port}, {'https' if tls else 'http without TLS'}"
         if _is_true(held.get("disabled")):
             return self._do("collector", f"switch the HTTP Event Collector on, {where}", self._splunk.enable_collector)

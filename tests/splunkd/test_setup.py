@@ -12,6 +12,7 @@ import trustme
 
 from shipper import __version__
 from shipper.cli.main import main
+from shipper.config import SplunkHecOutput, load_config
 from shipper.splunk.addon import APP, addon_version, pack
 from tests.splunkd.server import Fault, Splunkd
 from tests.splunkd.world import BEARER, Form, World
@@ -84,6 +85,21 @@ def test_a_fresh_splunk_is_made_ready_and_a_second_run_changes_nothing(form: str
     assert run("--ack", "--retention", "365d", "--index-max", "500GiB") == 0
     assert set(run.steps.values()) == {"there"}
     assert len(run.splunk.changes) == before
+
+
+def test_it_ends_with_the_output_for_the_configuration(world: World, run: Run) -> None:
+    """As it can be pasted, with where the collector listens; the configuration then loads."""
+    assert run("--no-addon") == 0
+    _, _, text = run.err.partition("if it is not there yet:\n")
+    config = run.folder / "connlog.toml"
+    config.write_text(text)
+    (output,) = load_config(config).outputs
+    assert isinstance(output, SplunkHecOutput)
+    assert (output.endpoints, output.token_file, output.index) == (
+        ("https://127.0.0.1:8088",), run.token_file, "coder",
+    )  # fmt: skip
+    assert run("-c", config, "--no-addon") == 0
+    assert "if it is not there" not in run.err
 
 
 def test_a_dry_run_says_each_step_and_changes_nothing(world: World, run: Run) -> None:
@@ -324,7 +340,7 @@ def test_tls_is_checked_unless_told_otherwise(tmp_path: Path, capsys: pytest.Cap
         assert "--ca-file" in run.err
         assert splunk.asked == []
         assert run("--no-addon", "--ca-file", ca_file) == 0
-        assert run.err == ""
+        assert "warning" not in run.err
         assert run("--no-addon", "--insecure") == 0
         assert "NOT checked" in run.err
         assert run("--no-addon", url=splunk.url.replace("https", "http")) == 4
