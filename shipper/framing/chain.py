@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 from msgspec import Struct
 
 from shipper.text import strip_colours
@@ -115,6 +116,22 @@ class Carry(Struct, omit_defaults=True):
     fresh: int = 0
     skipping: int = 0
     chains: dict[str, Chain] = {}
+
+
+def hand_over(carry: bytes) -> tuple[bytes, bytes] | None:
+    """Parts the ``carry`` of a wrapped source that was rotated: what stays with it, and what goes on in the file after
+    it: cut lines, and entries that may have more lines. None where nothing does."""
+    state = msgspec.msgpack.decode(carry, type=Carry) if carry else Carry()
+    if not state.mode or not state.chains:
+        return None
+    for chain in state.chains.values():
+        # Places in the earlier file mean nothing in the one in which the entry ends.
+        chain.offset = 0
+        chain.partial_offset = min(chain.partial_offset, 0)
+        chain.line = chain.partial_line = 1
+    rest = Carry(state.mode, state.fresh, state.skipping)
+    encode = msgspec.msgpack.encode
+    return encode(rest), encode(Carry(state.mode, chains=state.chains))
 
 
 def announces_more(text: bytes) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from shipper.config import FileInput
+from shipper.inputs.container import LINKS
 from shipper.inputs.pattern import expand
 
 
@@ -50,7 +51,7 @@ def discover(watches: Sequence[FileInput]) -> tuple[dict[tuple[int, int], Found]
                     shown = os.fsencode(path).decode("utf-8", "backslashreplace")
                     troubles[shown] = f"{shown}: not read: its name is not valid UTF-8; rename it"
                     continue
-                one = look(path, watch, troubles)
+                one = look(LINKS.resolve(path), watch, troubles)
                 if one is not None:
                     found.setdefault(one.inode_key, one)
             if empty:

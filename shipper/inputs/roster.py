@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from shipper.inputs.beginnings import Beginnings
+from shipper.inputs.sibling import stamp_ns
 from shipper.inputs.tail import Tail
 
 
@@ -58,6 +59,11 @@ class Roster:
         if self._by_inode.get((tail.device, tail.inode)) is tail:
             del self._by_inode[tail.device, tail.inode]
 
+    def after(self, tail: Tail) -> list[Tail]:
+        """The files of the stream that are read after this one."""
+        queue = self._streams[tail.stream]
+        return queue[queue.index(tail) + 1 :]
+
     def resort(self, tail: Tail) -> None:
         """Put a tail that was rotated away before those that are not."""
         self._streams[tail.stream].sort(key=_age)
@@ -80,4 +86,5 @@ class Roster:
 
 
 def _age(tail: Tail) -> tuple[bool, int]:
-    return tail.away_since is None, tail.age_ns
+    # kubelet compresses a rotated file when the next one is rotated: then the older file is the younger one.
+    return tail.away_since is None, stamp_ns(tail.path) or tail.age_ns

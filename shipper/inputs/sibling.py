@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath
 
 _COMPRESSED = re.compile(r"(?:\.(?:gz|bz2|xz|zst|zstd|Z))\Z")
+_STAMPED = re.compile(r"\.log\.(\d{8}-\d{6})(?:\.gz)?\Z", re.ASCII)
 _ADDED = re.compile(r"[-._](?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
 _ROTATED = re.compile(r"[-._]?(?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
 
@@ -32,6 +34,18 @@ def base_name(name: str) -> str:
     stem = plain[: len(plain) - len(ending)]
     found = _ADDED.search(stem)
     return stem[: found.start()] + ending if found is not None and found.start() else plain
+
+
+@lru_cache(maxsize=4096)
+def stamp_ns(path: str) -> int:
+    """When kubelet rotated the file, by the time in its name, in nanoseconds of its own clock; 0 for other names."""
+    found = _STAMPED.search(path)
+    if found is None:
+        return 0
+    try:
+        return int(datetime.strptime(found[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp()) * 1_000_000_000
+    except ValueError:
+        return 0
 
 
 def is_sibling(name: str, other: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Protocol
 from shipper.config import FileInput
 from shipper.errors import InputError
 from shipper.extraction import Yield
+from shipper.framing.chain import hand_over
 from shipper.inputs.content import Content, PlainContent
 from shipper.inputs.marks import Marks
 from shipper.journal import Position
@@ -92,6 +93,9 @@ class Tail:
             self._extractor = make_extractor(path, watch, position.offset, position.line, position.carry)
             self.flushed = not self._extractor.waiting
             self._proven_size, self.proven_mtime_ns = position.size, position.mtime_ns
+            if not content.growing and position.mtime_ns:
+                # Compressed later than files that were written after it: what was in them is looked for from here on.
+                self.age_ns = position.mtime_ns
         at = self.head_at
         self._head = content.pread(at, min(HEAD_MAX_BYTES, self.fed - at)) if self.fed > at else b""
         self._glimpse = b""
@@ -241,6 +245,32 @@ class Tail:
             generation=self.generation,
             marks=self._marks.all,
         )
+
+    @property
+    def holds_cut(self) -> bool:
+        """Whether it holds back what may go on in the next file."""
+        return self.waiting and hand_over(self._extractor.carry) is not None
+
+    def take_over(self, earlier: Tail) -> None:
+        """Go on with what ``earlier`` holds back: a line that its container's runtime cut, an entry with more lines.
+        Only for a tail that is untouched; nothing happens before the file holds anything. Raises InputError."""
+        if not earlier.waiting or self.content is None or not self.content.pread(self.fed, 1):
+            return
+        parted = hand_over(earlier._extractor.carry)
+        if parted is None:
+            return
+        earlier._let_go(parted[0])
+        self._extractor = self._make_extractor(self.path, self.watch, self.fed, 1, parted[1])
+        self.dirty = True
+
+    def _let_go(self, carry: bytes) -> None:
+        """Hold back no more than ``carry`` and the part of a line that has begun."""
+        offset, line = self._extractor.offset, self._extractor.line
+        begun = self._recent[len(self._recent) - (self.fed - offset) :]
+        self._extractor = self._make_extractor(self.path, self.watch, offset, line, carry)
+        if begun:
+            self._extractor.feed(begun)
+        self.dirty = True
 
     def close(self) -> None:
         """Give the handle back; the position stays valid."""

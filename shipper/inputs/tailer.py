@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -28,6 +29,7 @@ READ_MAX_BYTES = 1 << 20
 TURN_MAX_BYTES = 8 << 20
 GRACE_SECONDS = 10.0
 """How long a file that was rotated away is kept open after it last grew: its writer may not have reopened yet."""
+CUT_GRACES_COUNT = 6
 IDLE_FLUSH_SECONDS = 0.5
 PAUSE_MAX_SECONDS = 10.0
 PAUSE_FACTOR = 100
@@ -154,7 +156,12 @@ class Tailer:
                 return True
             idle_too = number < self._to_look_at
             awake = False
+            earlier: Tail | None = None
+            last: Tail | None = None
             for tail in queue:
+                # The last one that holds something back: compressing can make an older file look younger.
+                earlier = last if last is not None and last.fed and last.waiting else earlier
+                last = tail
                 if not idle_too and not self._is_awake(tail, now):
                     continue
                 if budget <= 0:
@@ -166,7 +173,7 @@ class Tailer:
                     awake = True
                     break
                 before = tail.fed
-                at_end = self._read_one(tail, min(READ_MAX_BYTES, budget), now, scanned)
+                at_end = self._read_one(tail, min(READ_MAX_BYTES, budget), now, scanned, earlier)
                 budget -= tail.fed - before
                 awake = awake or self._is_awake(tail, now)
                 if not at_end:
@@ -194,12 +201,14 @@ class Tailer:
         self._grown_at = max(self._grown_at, tail.grown_at)
         return now - tail.grown_at < HOT_SECONDS or tail.lag_bytes > 0 or (tail.waiting and not tail.flushed)
 
-    def _read_one(self, tail: Tail, limit: int, now: float, scanned: bool) -> bool:
+    def _read_one(self, tail: Tail, limit: int, now: float, scanned: bool, earlier: Tail | None) -> bool:
         """Whether the end of the file was reached."""
         try:
             changed = tail.look(just_found=scanned)
             if changed and not tail.head and self._finder.leave_copy(tail):
                 return True
+            if changed and earlier is not None and tail.untouched:
+                tail.take_over(earlier)
             got = tail.read(limit, now) if changed else None
         except Truncated:
             self._truncated(tail, now)
@@ -220,12 +229,17 @@ class Tailer:
         if tail.away_since is not None and (
             isinstance(tail.content, UnpackedContent)
             # By the scan files were looked for that were made and rotated away after this one.
-            or (scanned and now - max(tail.away_since, tail.grown_at) > self._grace_seconds)
+            or (scanned and now - max(tail.away_since, tail.grown_at) > self._patience(tail))
         ):
             self._retire(tail)
         elif tail.waiting and not tail.flushed and now - tail.grown_at >= IDLE_FLUSH_SECONDS:
             self._keep(tail, tail.flush())
         return True
+
+    def _patience(self, tail: Tail) -> float:
+        """How long a rotated file is kept: longer while the rest of a line that was cut may come in the next one."""
+        rest_may_come = tail.holds_cut and any(later.untouched for later in self._roster.after(tail))
+        return self._grace_seconds * (CUT_GRACES_COUNT if rest_may_come else 1)
 
     def _truncated(self, tail: Tail, now: float) -> None:
         """The file begins anew. A copy of what it held is read to its end first, if there is one."""
@@ -259,6 +273,10 @@ class Tailer:
 
     def _retire(self, tail: Tail) -> None:
         """A file that was rotated away has been read to its end, for good."""
+        for later in self._roster.after(tail) if tail.waiting else []:
+            if later.untouched:
+                with suppress(InputError):
+                    later.take_over(tail)
         if tail.waiting:
             self._keep(tail, tail.flush(final=True))
         position = tail.position(done=True)

@@ -29,8 +29,8 @@ class Piece(Struct):
 class Batch(Struct, frozen=True):
     """One transaction: pieces of any number of sources, the positions they were read up to, known losses.
 
-    ``feeds`` are the positions of sources that are no files, ``forget`` holds the keys of positions that are no longer needed; ``began`` says that with this batch the
-    inputs have been looked at for the first time.
+    ``feeds`` are the positions of sources that are no files, ``forget`` holds the keys of positions that are no longer
+    needed; ``began`` says that with this batch the inputs have been looked at for the first time.
     """
 
     pieces: tuple[Piece, ...] = ()

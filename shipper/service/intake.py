@@ -7,6 +7,7 @@ from functools import partial
 
 from shipper.config import Config, FileInput, JournaldInput, StdinInput
 from shipper.extraction import Extractor
+from shipper.inputs.container import LINKS
 from shipper.inputs.files import Files
 from shipper.inputs.input import Input
 from shipper.inputs.journald import Journald
@@ -59,7 +60,7 @@ class FileExtractors:
 
     def __call__(self, path: str, watch: FileInput, offset: int, line: int, carry: bytes) -> Extractor:
         return Extractor(
-            Source(host=self._host, input="file", path=path),
+            Source(host=self._host, input="file", path=path, meta=LINKS.meta(path)),
             format=watch.format,
             wrapper=watch.wrapper,
             tz=watch.tz,
