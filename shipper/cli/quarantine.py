@@ -24,6 +24,7 @@ BAD_NEWS = 1
 ROWS_TOGETHER = 1000
 """Rows that are measured before the first is written; a longer list is aligned piece by piece."""
 _event_id = re.compile(rb'\bID"?\s{0,4}[:=]\s{0,4}"?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\b')
+_record_id = re.compile(rb'\{"schema":[0-9]+,"id":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
 _controls = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 _HEADS = ("ID", "SEEN (UTC)", "KIND", "CODE", "EVENT", "PLACE", "REASON")
 
@@ -31,7 +32,7 @@ _HEADS = ("ID", "SEEN (UTC)", "KIND", "CODE", "EVENT", "PLACE", "REASON")
 class Listed(Struct, frozen=True):
     """An entry in ``ls``. ``kind`` is malformed or refused, then with the output's name and its code.
 
-    ``event_id`` is what the text names as such; ``bytes`` is how much of the ``length`` is kept.
+    ``event_id`` is the record's, or what a line names as such; ``bytes`` is how much of the ``length`` is kept.
     """
 
     id: int
@@ -211,7 +212,8 @@ def _unknown(numbers: list[int]) -> int:
 
 def _listed(kept: Quarantined) -> Listed:
     entry = kept.entry
-    found = _event_id.search(entry.raw)
+    # What an output refused is a record, what could not be read is a line of the log.
+    found = _event_id.search(entry.raw) if kept.output is None else _record_id.match(entry.raw)
     return Listed(
         id=kept.number,
         seen=from_ns(kept.stored_ns),

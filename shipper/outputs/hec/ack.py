@@ -72,7 +72,7 @@ class Acks:
     def retire(self, url: str) -> None:
         """Send nothing more on the channel of an endpoint; what waits on it is still asked for."""
         gone = self._current.pop(url, None)
-        if gone is not None and not self._waiting(gone.channel):
+        if gone is not None and self._is_idle(gone.channel):
             self._close([gone.channel])
 
     def accepted(self, channel: Channel, ack: int, spans: tuple[Span, ...], change: Change, epoch: int) -> None:
@@ -201,9 +201,7 @@ class Acks:
         spans = tuple(span for one in done for span in one.spans)
         change = Change(confirmed=done, tallies={"sent": sum(span.until - span.first for span in spans)})
         self._works.append(Work(change, spans, self._epoch))
-        if self._current.get(channel.endpoint, channel).channel != channel.channel and not self._waiting(
-            channel.channel
-        ):
+        if self._current.get(channel.endpoint, channel).channel != channel.channel and self._is_idle(channel.channel):
             self._close([channel.channel])
 
     # ---- what waits ----------------------------------------------------------------------------
@@ -211,6 +209,11 @@ class Acks:
     def _waiting(self, channel: str) -> list[Receipt]:
         with self._output.lock:
             return [one for key, one in self._output.pending.items() if key[0] == channel and one not in self._settling]
+
+    def _is_idle(self, channel: str) -> bool:
+        """Whether nothing waits on a channel, nor will when what was done is written down."""
+        receipts = (work.change.receipt for work in self._works)
+        return not self._waiting(channel) and all(one is None or one.channel != channel for one in receipts)
 
     def _next(self, now: float) -> Channel | None:
         """The channel to be asked about next, at an endpoint that is well."""
