@@ -193,8 +193,6 @@ class Management:
     def _one(collection: Any, key: Any) -> dict[str, str] | None:
         try:
             return _texts(collection[key].content)
-        except client.AmbiguousReferenceException:
-            return _texts(collection.list(count=1, search=f'name="{key}"')[0].content)
         except KeyError:
             return None
 
@@ -205,7 +203,15 @@ class Management:
             yield
         except binding.HTTPError as error:
             raise self._translated(what, error) from error
-        except (ET.ParseError, LookupError, AttributeError, TypeError, ValueError, AssertionError) as error:
+        except (
+            ET.ParseError,
+            LookupError,
+            AttributeError,
+            TypeError,
+            ValueError,
+            AssertionError,
+            RecursionError,
+        ) as error:
             # What splunklib stumbles over when an answer has another form than it expects.
             raise RemoteError(
                 f"{self.server.shown}: can't {what}: answers not as Splunk's management port does; check the address"
@@ -243,7 +249,7 @@ def _said(body: bytes) -> str:
             text = str(json.loads(body)["messages"][0]["text"])
         elif found := _message(body):
             text = unescape(found[1].decode("utf-8", "replace"))
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         pass
     text = " ".join(text.split())[:REASON_MAX_CHARACTERS]
     return f" ({text})" if text else ""

@@ -81,6 +81,23 @@ def test_a_status_becomes_the_error_that_says_what_to_do(splunk: Splunkd, status
     assert "create the index x" in str(caught.value)
 
 
+@pytest.mark.parametrize("call", ["about", "index", "search"])
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize(
+    "body", [b"<a>" * 50_000 + b"</a>" * 50_000, b'{"a":' * 50_000, b"[" * 50_000], ids=["xml", "json", "list"]
+)
+def test_deep_nesting_is_an_error_like_another(splunk: Splunkd, call: str, status: int, body: bytes) -> None:
+    splunk.faults = [Fault("/", status=status, body=body)]
+    with pytest.raises(RemoteError):
+        CALLS[call](management(splunk))
+
+
+def test_one_name_twice_is_not_guessed_at(splunk: Splunkd) -> None:
+    splunk.faults = [Fault("data/indexes", body=feed("x", [Entry("coder", "/a", {}), Entry("coder", "/b", {})]))]
+    with pytest.raises(RemoteError):
+        management(splunk).index("coder")
+
+
 def test_an_answer_without_end_is_cut_off(splunk: Splunkd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "ANSWER_MAX_BYTES", 10_000)
     splunk.faults = [Fault("server/info", body=b"x" * 100_000)]
