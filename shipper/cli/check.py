@@ -9,13 +9,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from msgspec.structs import replace
 
 from shipper.cli.talk import printable, warn
-from shipper.config import Config, FileInput, JournaldInput, Output, SplunkHecOutput, StdinInput, load_config
+from shipper.config import (
+    Coder,
+    CoderApiInput,
+    Config,
+    FileInput,
+    JournaldInput,
+    Output,
+    SplunkHecOutput,
+    StdinInput,
+    load_config,
+)
 from shipper.config.quantity import duration_text, size_text
+from shipper.config.secret import exposed, find_secret
 from shipper.errors import InputError, SecretError
 from shipper.inputs.content import PACKED, PlainContent, compression
 from shipper.inputs.discovery import discover
@@ -55,6 +67,12 @@ def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
         if isinstance(source, StdinInput):
             yield f"input[{number}]", "stdin, what is piped into connlog run"
             continue
+        if isinstance(source, CoderApiInput):
+            yield (
+                f"input[{number}]",
+                f"coder_api {config.coder.url}, every {duration_text(round(source.poll_seconds * 1000))}",
+            )
+            continue
         if isinstance(source, JournaldInput):
             followed = matches_of(source)
             yield f"input[{number}]", f"journald {' '.join(match.name for match in followed)}"
@@ -64,6 +82,9 @@ def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
         for place, pattern in enumerate(source.paths, start=1):
             files += readable(f"input[{number}].paths[{place}]", replace(source, paths=(pattern,)), warnings)
         yield f"input[{number}]", f"{source.type} {' '.join(source.paths)}, {files} file{'' if files == 1 else 's'} now"
+    if config.coder.url:
+        yield "coder", f"{config.coder.url}, names asked for every {duration_text(config.coder.refresh_seconds * 1000)}"
+        warnings += coder_warnings(config.coder)
     if not config.outputs:
         warnings.append("output: none is given, so events stay in the journal until it is full; add an [[output]]")
     for number, output in enumerate(config.outputs, start=1):
@@ -98,6 +119,22 @@ def _hec_warnings(key: str, output: SplunkHecOutput) -> Iterator[str]:
     for url in output.endpoints:
         if url.startswith("http:"):
             yield f"{key}.endpoints: {url} is not encrypted, so the token and the events can be read on the way"
+
+
+def coder_warnings(coder: Coder) -> Iterator[str]:
+    """What stands in the way of asking Coder, or of keeping its token a secret."""
+    try:
+        _, place = find_secret(coder.token_file, "coder-token", "CODER_SESSION_TOKEN")
+    except SecretError as error:
+        yield f"coder.token_file: {error}"
+    else:
+        if exposed(Path(place)):
+            yield f"coder.token_file: {place} may be read by anyone on this machine; chmod it to 0600"
+    if coder.ca_file is not None and not coder.ca_file.is_file():
+        yield f"coder.ca_file: {coder.ca_file}: there is no such file"
+    host = urlsplit(coder.url).hostname or ""
+    if coder.url.startswith("http:") and not (host == "localhost" or host.startswith("127.") or host == "::1"):
+        yield "coder.url: is not encrypted: the token and all names can be read on the way; write https"
 
 
 def readable(key: str, source: FileInput, warnings: list[str]) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import NODEFAULT, Struct
 
 from shipper.config.hec import SplunkHecOutput
-from shipper.config.inputs import FileInput, JournaldInput, StdinInput
+from shipper.config.inputs import CoderApiInput, FileInput, JournaldInput, StdinInput
 from shipper.config.option import slots
 from shipper.config.settings import DEFAULT_INPUTS, DEFAULT_OUTPUTS, Coder, IndexOutput, Log, Metrics, State
 
@@ -27,6 +27,7 @@ _SECTIONS: tuple[tuple[str, Struct], ...] = (
     ("[[input]]", DEFAULT_INPUTS[0]),
     ("[[input]]", JournaldInput(units=("coder.service",))),
     ("[[input]]", StdinInput()),
+    ("[[input]]", CoderApiInput()),
     ("[[output]]", DEFAULT_OUTPUTS[0]),
     ("[[output]]", EXAMPLE_HEC),
     ("[metrics]", Metrics()),
@@ -41,6 +42,8 @@ _TITLES: dict[type[Struct], str] = {
     "daemon's user must be in the group systemd-journal.",
     StdinInput: "What is piped into the daemon: coderd 2>&1 | connlog run. Once only; at its end, and if it is the only "
     "input, what was read is delivered to every output, and the daemon ends.",
+    CoderApiInput: "Coder's own connection log, by its API ([coder] says where): what it has and the log has lost is "
+    "added with log.format api. It needs the local index and an Auditor's token; see docs/directory.md.",
     IndexOutput: "The local searchable index, which connlog search and connlog tail ask. Without any output, this one.",
     SplunkHecOutput: "Splunk, by its HTTP Event Collector. One table for each place that events go to; see docs/splunk.md.",
     Metrics: "Where the daemon answers Prometheus and health checks.",

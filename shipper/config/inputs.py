@@ -182,4 +182,32 @@ class StdinInput(Struct, frozen=True, kw_only=True):
     line_max_bytes: _LineMax = 1 << 20
 
 
-Input = FileInput | JournaldInput | StdinInput
+class CoderApiInput(Struct, frozen=True, kw_only=True):
+    """Coder's own connection log, by its API: fills what the log has lost."""
+
+    type: Annotated[
+        str, Option("type", Choice(("coder_api",)), "The type of the input; must be given, and `[coder]` too.")
+    ] = "coder_api"
+    poll_seconds: Annotated[
+        float, Option("poll", Duration(10 * _SECOND_MS, 7 * 86_400 * _SECOND_MS, whole=False), "How often it is asked.")
+    ] = 300.0
+    settle_seconds: Annotated[
+        float,
+        Option(
+            "settle",
+            Duration(_SECOND_MS, 86_400 * _SECOND_MS, whole=False),
+            "How old a connection must be, and how long the daemon must have run, before the log is taken to have lost "
+            "it: longer than any log is behind.",
+        ),
+    ] = 900.0
+    look_back_seconds: Annotated[
+        float,
+        Option(
+            "look_back",
+            Duration(60 * _SECOND_MS, 3660 * 86_400 * _SECOND_MS, whole=False),
+            "How far back the first poll goes; later ones go on where the last ended. `connlog reconcile` looks further.",
+        ),
+    ] = 86_400.0
+
+
+Input = FileInput | JournaldInput | StdinInput | CoderApiInput

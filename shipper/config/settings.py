@@ -12,7 +12,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from shipper.config.hec import SplunkHecOutput
-from shipper.config.inputs import FileInput, Input, JournaldInput, StdinInput
+from shipper.config.inputs import CoderApiInput, FileInput, Input, JournaldInput, StdinInput
 from shipper.config.option import (
     Address,
     Choice,
@@ -192,5 +192,10 @@ class Config(Struct, frozen=True):
 
 DEFAULT_INPUTS: tuple[Input, ...] = (FileInput(paths=("/var/log/coder/*.log",)),)
 DEFAULT_OUTPUTS = (IndexOutput(),)
-INPUT_TYPES: dict[str, type[Input]] = {"file": FileInput, "journald": JournaldInput, "stdin": StdinInput}
+INPUT_TYPES: dict[str, type[Input]] = {
+    "file": FileInput,
+    "journald": JournaldInput,
+    "stdin": StdinInput,
+    "coder_api": CoderApiInput,
+}
 OUTPUT_TYPES: dict[str, type[Output]] = {"index": IndexOutput, "splunk_hec": SplunkHecOutput}

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec import NODEFAULT, Struct
 
-from shipper.config.inputs import JournaldInput, StdinInput
+from shipper.config.inputs import CoderApiInput, JournaldInput, StdinInput
 from shipper.config.option import Base, Choice, ListError, quoted, slots, toml_name
 from shipper.config.place import Key
 from shipper.config.settings import (
@@ -59,6 +59,14 @@ class TableReader:
             self._problem(("input", number), "is a second stdin, and there is but one; remove it")
         for number in [n for n, output in outputs.items() if output.type == "index"][1:]:
             self._problem(("output", number), "is a second index, and there can be but one; remove it")
+        for at, number in enumerate([n for n, source in inputs.items() if isinstance(source, CoderApiInput)]):
+            if at:
+                self._problem(("input", number), "is a second coder_api, and there can be but one; remove it")
+            elif coder is not None and not coder.url:
+                self._problem(("input", number), "needs to know where Coder is; write [coder] and url below it")
+            elif "output" in tables and not any(output.type == "index" for output in outputs.values()):
+                told = 'needs the local index, by which it knows what the log has; add an [[output]] of type = "index"'
+                self._problem(("input", number), told)
         names: set[str] = set()
         for number, output in outputs.items():
             if output.name in names and output.type != "index":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from shipper.config import Config, FileInput, JournaldInput, StdinInput
+from shipper.config import CoderApiInput, Config, FileInput, JournaldInput, StdinInput
 from shipper.extraction import Extractor
 from shipper.inputs.container import LINKS
 from shipper.inputs.files import Files
@@ -36,6 +36,10 @@ def open_readings(config: Config, journal: Journal, host: str, appended: Callabl
         if isinstance(piped, StdinInput):
             make_stdin = partial(_make_stdin, piped, journal, host)
             readings.append(Reading(SOURCE, make_stdin, journal, appended, lasting=False, settings=piped))
+    for polled in config.inputs:
+        if isinstance(polled, CoderApiInput):
+            make_api = partial(_make_coder_api, polled, config, journal, host)
+            readings.append(Reading("coder_api", make_api, journal, appended, settings=(polled, config.coder)))
     return readings
 
 
@@ -50,6 +54,17 @@ def _make_journald(watch: JournaldInput, journal: Journal, host: str) -> Input:
 
 def _make_stdin(watch: StdinInput, journal: Journal, host: str) -> Input:
     return Stdin(watch, journal.feeds().get(KEY), host)
+
+
+def _make_coder_api(watch: CoderApiInput, config: Config, journal: Journal, host: str) -> Input:
+    # Imported here: requests is slow to import, and only who asks Coder needs it.
+    from shipper.reconciliation.polling import KEY, CoderApi
+
+    def behind() -> bool:
+        return any(state.name == "index" and state.pending for state in journal.outputs())
+
+    path = config.state.dir / "index.db"
+    return CoderApi(watch, config.coder, path, journal.feeds().get(KEY), host, behind)
 
 
 class FileExtractors:

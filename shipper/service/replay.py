@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 
 from msgspec import Struct
 
-from shipper.config import FileInput, JournaldInput
+from shipper.config import CoderApiInput, FileInput, JournaldInput
 from shipper.config.inputs import Input
 from shipper.framing.chain import Entry
 from shipper.inputs.journalctl import matches_of
@@ -97,6 +97,8 @@ class Replay:
     def _options(self, path: str) -> tuple[str, str]:
         """Format and zone of the first input that names the file; the usual ones where none does any more."""
         for watch in self._inputs:
+            if isinstance(watch, CoderApiInput):
+                continue  # no lines come from there
             if isinstance(watch, FileInput):
                 names = any(fnmatch(path, pattern) for pattern in watch.paths)
             elif isinstance(watch, JournaldInput):

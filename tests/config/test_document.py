@@ -11,7 +11,7 @@ from msgspec.structs import fields, replace
 
 from shipper.config.document import EXAMPLE_HEC, main, page, shipped_file
 from shipper.config.hec import SplunkHecOutput
-from shipper.config.inputs import FileInput, JournaldInput, StdinInput
+from shipper.config.inputs import CoderApiInput, FileInput, JournaldInput, StdinInput
 from shipper.config.load import parse_config
 from shipper.config.option import slots
 from shipper.config.settings import Coder, IndexOutput, Log, Metrics, State
@@ -20,7 +20,18 @@ from shipper.resource import read_data
 
 ROOT = Path(__file__).parents[2]
 HOME = {"HOME": "/home/someone"}
-STRUCTS = (State, FileInput, JournaldInput, StdinInput, IndexOutput, Log, Metrics, Coder, SplunkHecOutput)
+STRUCTS = (
+    State,
+    FileInput,
+    JournaldInput,
+    StdinInput,
+    CoderApiInput,
+    IndexOutput,
+    Log,
+    Metrics,
+    Coder,
+    SplunkHecOutput,
+)
 
 
 def uncommented(text: str) -> str:
@@ -35,10 +46,14 @@ def test_the_files_are_fresh() -> None:
 def test_the_shipped_file_is_the_defaults_as_it_is_and_with_every_option_uncommented() -> None:
     defaults = parse_config("", None, HOME)
     assert parse_config(shipped_file(), None, HOME) == defaults
-    whole = parse_config(uncommented(shipped_file()), None, HOME)
+    # The input coder_api has to know where Coder is, which has no default.
+    url = "https://coder.example.com"
+    whole = parse_config(uncommented(shipped_file()).replace('url = ""', f'url = "{url}"'), None, HOME)
     example = replace(EXAMPLE_HEC, token_file=Path.cwd().parent / "hec-token")
-    others = (JournaldInput(units=("coder.service",)), StdinInput())
-    assert whole == replace(defaults, inputs=defaults.inputs + others, outputs=(*defaults.outputs, example))
+    others = (JournaldInput(units=("coder.service",)), StdinInput(), CoderApiInput())
+    assert whole == replace(
+        defaults, inputs=defaults.inputs + others, outputs=(*defaults.outputs, example), coder=Coder(url=url)
+    )
 
 
 @pytest.mark.parametrize("struct", STRUCTS)
