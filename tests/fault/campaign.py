@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -11,12 +12,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fault.oracle import Verdict, judge
+from tests.fault.oracle import Verdict, judge, judge_hec
 from tests.fault.steps import STEPS
+from tests.fault.weather import Weather
 
 ROOT = Path(__file__).parents[2]
 CLOCK_JUMP_SECONDS = 7200.0
@@ -37,12 +39,15 @@ class Figures:
     seconds: float = 0.0
     verdict: Verdict = field(default_factory=Verdict)
     disk_tested: bool = False
+    weather: Counter[str] = field(default_factory=Counter)
+    """What happened at the HEC."""
 
 
 class Campaign:
-    """One campaign of ``kills`` kills in ``folder``, at ``rate`` events a second."""
+    """One campaign of ``kills`` kills in ``folder``, at ``rate`` events a second; with ``hec`` a HEC that often fails
+    gets the events too."""
 
-    def __init__(self, folder: Path, kills: int, seed: int, rate: float) -> None:
+    def __init__(self, folder: Path, kills: int, seed: int, rate: float, *, hec: bool) -> None:
         self._folder = folder
         self._kills = kills
         self._rate = rate
@@ -52,18 +57,20 @@ class Campaign:
         self._config = folder / "connlog.toml"
         self._figures = Figures(seed)
         self._runs: list[tuple[int, int]] = []
+        self._weather = Weather(folder / "hec.ndjson", seed) if hec else None
 
     def run(self) -> Figures:
         """Do it. Raises RuntimeError where the daemon doesn't do what it must."""
         began = time.monotonic()
         self._logs.mkdir()
         self._state.mkdir()
-        self._config.write_text(
-            f'[state]\ndir = "{self._state}"\n[[input]]\ntype = "file"\npaths = ["{self._logs}/*.log"]\npoll = "200ms"\n'
-            '[metrics]\nlisten = ""\n'
-        )
         ledger = self._folder / "ledger"
-        with small_disk(self._state) as mounted:
+        with small_disk(self._state) as mounted, self._weather.server if self._weather else nullcontext():
+            hec = self._weather.options(self._folder / "hec-token") if self._weather else ""
+            self._config.write_text(
+                f'[state]\ndir = "{self._state}"\n[[input]]\ntype = "file"\npaths = ["{self._logs}/*.log"]\n'
+                f'poll = "200ms"\n[[output]]\ntype = "index"\n{hec}[metrics]\nlisten = ""\n'
+            )
             self._figures.disk_tested = mounted
             with subprocess.Popen(
                 [
@@ -84,8 +91,13 @@ class Campaign:
                         self._once(step, mounted)
                 finally:
                     writer.send_signal(signal.SIGTERM)
+            if self._weather:
+                self._weather.clear()
             self._catch_up()
             self._figures.verdict = judge(ledger, self._state, CLOCK_JUMP_SECONDS, self._runs)
+            if self._weather:
+                self._figures.weather = self._weather.met
+                judge_hec(self._figures.verdict, self._state, self._weather.server.store.events)
             if mounted:
                 shutil.copytree(self._state, self._folder / "state-after")
         self._figures.seconds = time.monotonic() - began
@@ -93,7 +105,8 @@ class Campaign:
 
     def _plan(self) -> list[str]:
         """Every step as often as any other, and as many random moments as all of them."""
-        steps = list(STEPS)
+        steps = [step for step in STEPS if self._weather or not step.startswith(("hec.", "outbox."))]
+        self._chance.shuffle(steps)
         plan = [steps[n // 2 % len(steps)] if n % 2 else "random" for n in range(self._kills)]
         self._chance.shuffle(plan)
         return plan
@@ -146,6 +159,8 @@ class Campaign:
             raise RuntimeError(f"the daemon ended by itself with {daemon.returncode}: {self._said()}")
         self._runs.append((began_ns, time.time_ns()))
         self._figures.kills[step] += 1
+        if self._weather:
+            self._weather.change()
         if chance.random() < 0.2:
             time.sleep(chance.uniform(0, 1.5))
 
@@ -159,9 +174,17 @@ class Campaign:
             if daemon.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the daemon does not catch up: {self._said()}")
             now = (_size(self._state / "journal.db-wal"), _size(self._state / "index.db-wal"))
-            still = still + 0.25 if now == last else 0.0
+            still = still + 0.25 if now == last and not self._pending() else 0.0
             last = now
         self._stop(daemon)
+
+    def _pending(self) -> int:
+        """Events that an output has not taken, as the daemon says."""
+        try:
+            status = json.loads((self._state / "status.json").read_bytes())
+        except FileNotFoundError:
+            return 0
+        return sum(output["pending"] for output in status["outputs"])
 
     def _start(self, step: str, hit: int, clock: float) -> subprocess.Popen[bytes]:
         with (self._folder / "stderr").open("ab") as errors:

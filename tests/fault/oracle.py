@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.hec.store import Indexed
+
+GAP_SOURCETYPE = "connlog:gap"
+POSSIBLE_DUPLICATES = "SELECT value FROM tallies WHERE name = 'possible_duplicates'"
 SLACK_NS = 50_000_000
 LOOK_NS = 2_000_000_000
 """What was there for so long while one daemon ran was seen by it, and is in its journal."""
@@ -34,6 +40,12 @@ class Verdict:
     """Events whose bytes were read twice; their ids took the second copy out before it was stored."""
     gaps: int = 0
     gap_bytes: int = 0
+    sent: int | None = None
+    """Events in the HEC; None where there was none."""
+    sent_again: int = 0
+    """Events in the HEC beyond the first of their id."""
+    told: int = 0
+    """Possible duplicates that connlog counted."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -114,6 +126,25 @@ def judge(ledger: Path, state: Path, jump_seconds: float, runs: list[tuple[int, 
         if named > lost:
             verdict.problems.append(f"{log}: gaps name {named} bytes, at most {lost} are missing: no lower bound")
     return verdict
+
+
+def judge_hec(verdict: Verdict, state: Path, events: list[Indexed]) -> None:
+    """Compare what a HEC holds with the index: at least once each event and each gap, nothing else, and what is there
+    more often was counted as a possible duplicate."""
+    ids = [row[0] for row in _rows(state / "index.db", "SELECT event FROM events")]
+    wanted = {str(uuid.UUID(bytes=bytes(id_))) for id_ in ids}
+    found = Counter(event.event_id or "" for event in events if event.sourcetype != GAP_SOURCETYPE)
+    gaps = {json.dumps(event.event, sort_keys=True) for event in events if event.sourcetype == GAP_SOURCETYPE}
+    verdict.sent, verdict.sent_again = len(found), found.total() - len(found)
+    verdict.told = sum(row[0] for row in _rows(state / "journal.db", POSSIBLE_DUPLICATES))
+    if lost := wanted - found.keys():
+        verdict.problems.append(f"{len(lost)} events of the index are not in the HEC, as {min(lost)}")
+    if extra := found.keys() - wanted:
+        verdict.problems.append(f"{len(extra)} events in the HEC are not in the index, as {min(extra)}")
+    if len(gaps) < verdict.gaps:
+        verdict.problems.append(f"{verdict.gaps} gaps are in the index, {len(gaps)} in the HEC")
+    if verdict.sent_again > verdict.told:
+        verdict.problems.append(f"{verdict.sent_again} events doubled in the HEC, {verdict.told} counted as possible")
 
 
 def _rows(path: Path, statement: str) -> list[Any]:

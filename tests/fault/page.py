@@ -29,8 +29,22 @@ def rows(figures: Figures) -> list[tuple[str, str]]:
         ("events lost without a gap", str(verdict.unnamed)),
         ("events doubled in the index", str(verdict.doubled)),
         ("events read twice, known by their id and stored once", str(verdict.again)),
+        *_hec_rows(figures),
         ("seconds", f"{figures.seconds:.0f}"),
         ("seed", str(figures.seed)),
+    ]
+
+
+def _hec_rows(figures: Figures) -> list[tuple[str, str]]:
+    verdict = figures.verdict
+    if verdict.sent is None:
+        return []
+    return [
+        ("events in the HEC", str(verdict.sent)),
+        ("faults of the HEC", str(figures.weather.total() - figures.weather["events lost in crashes"])),
+        ("events that the HEC took and lost in crashes", str(figures.weather["events lost in crashes"])),
+        ("events doubled in the HEC", str(verdict.sent_again)),
+        ("possible duplicates that connlog counted", str(verdict.told)),
     ]
 
 
@@ -38,6 +52,7 @@ def text(figures: Figures) -> str:
     """The figures for a terminal."""
     lines = [f"{name:64}{value:>12}" for name, value in rows(figures)]
     lines += [f"  killed at {step:52}{figures.kills[step]:>12}" for step in STEPS]
+    lines += [f"  at the HEC: {name:50}{count:>12}" for name, count in sorted(figures.weather.items())]
     lines += [f"PROBLEM: {problem}" for problem in figures.verdict.problems]
     return "\n".join(lines) + "\n"
 

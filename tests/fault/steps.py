@@ -37,6 +37,11 @@ STEPS = {
     "index.after-commit": "a batch is committed to the index, the journal doesn't know",
     "cursor.before-commit": "the cursor is moved, not committed",
     "cursor.after-commit": "the cursor is moved and committed",
+    "hec.before": "a request to the HEC is about to be sent",
+    "hec.answered": "a request to the HEC was answered, the journal doesn't know",
+    "outbox.before": "what became of a request is known, not in the journal",
+    "outbox.before-commit": "what became of a request is written to the journal, not committed",
+    "outbox.after-commit": "what became of a request is committed",
     "stop.read": "told to stop: reading has ended, its last batch is not in the journal",
 }
 """Every step and what is true at it."""
@@ -80,8 +85,9 @@ def lay(fuse: Fuse) -> None:
     from shipper.index.writer import IndexWriter
     from shipper.inputs.finder import Finder
     from shipper.inputs.tailer import Tailer
-    from shipper.journal import Journal, appender, store
+    from shipper.journal import Journal, Outbox, appender, outbox, store
     from shipper.outputs.delivery import Delivery
+    from shipper.outputs.hec.client import Line
     from shipper.service.lock import StateLock
 
     _wrap(StateLock, "__init__", fuse, after="start.locked")
@@ -92,6 +98,7 @@ def lay(fuse: Fuse) -> None:
     _wrap(Finder, "_follow_away", fuse, after="rotation.found")
     _wrap(Tailer, "_retire", fuse, after="rotation.drained")
     _wrap(Finder, "replace", fuse, before="truncation.before", after="truncation.after")
+    _wrap(Line, "ask", fuse, before="hec.before", after="hec.answered")
     _wrap(Tailer, "finish", fuse, after="stop.read")
 
     doing = threading.local()
@@ -125,7 +132,8 @@ def lay(fuse: Fuse) -> None:
     named(Journal, "append", "journal")
     named(Journal, "advance", "cursor")
     named(IndexWriter, "add", "index")
-    modules: tuple[Any, ...] = (store, appender)
+    named(Outbox, "write", "outbox")
+    modules: tuple[Any, ...] = (store, appender, outbox)
     for module in modules:
         module.transaction = committed(module.transaction)
     writer: Any = IndexWriter

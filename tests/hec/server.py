@@ -144,6 +144,11 @@ class HecServer:
         self._accepting.start()
         return self
 
+    @property
+    def listens(self) -> bool:
+        """Is it up?"""
+        return self._listener is not None
+
     def down(self) -> None:
         """Refuses connections from now on and breaks the open ones; what it holds stays."""
         self._stopping.set()
