@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measures connlog parse and connlog run on four loads, beside wc, grep and a bare orjson loop.",
+        description="Measures connlog parse and connlog run, to the index and to HEC, beside wc, grep, a loop of orjson and bare posts.",
     )
     made.add_argument("--quick", action="store_true", help=f"small loads: {QUICK_LINES} and {QUICK_SPARSE_LINES} lines")
     made.add_argument("--lines", type=positive, help=f"lines of the loads that are all events ({LINES})")

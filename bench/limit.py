@@ -15,8 +15,14 @@ PEAK_MB = 80.0
 GROWTH_MB = 4.0
 """Four times the lines may move the peak by this much: the allocator's steps, not the file."""
 MB = 1_000_000
+HEC_LOOP_FACTOR = {"json": 5.0, "human": 7.0}
+HEC_GREP_FACTOR = 2.5
+HEC_SPARSE_EVENT_MICROSECONDS = 15.0
+POST_FACTOR = 1.5
+OUTPUT_GROWTH_MB = 8.0
+"""Of the HEC output; more than the parser's, as its threads have memory pools of their own."""
 
-Unit = Literal["µs an event", "× loop", "MB"]
+Unit = Literal["µs an event", "× loop", "× post", "MB"]
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -33,34 +39,75 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def judge(measurements: list[Measurement]) -> list[Verdict]:
     """Every limit on every load that it is set for, in the order of the loads; speed counts by the minimum."""
-    return [verdict for measurement in measurements for verdict in (_speed(measurement), *_memory(measurement))]
+    return [
+        verdict
+        for measurement in measurements
+        for verdict in (
+            _speed(measurement, "parse", LOOP_FACTOR, GREP_FACTOR, SPARSE_EVENT_MICROSECONDS),
+            *_memory(measurement),
+            _speed(measurement, "hec", HEC_LOOP_FACTOR, HEC_GREP_FACTOR, HEC_SPARSE_EVENT_MICROSECONDS),
+            *_output(measurement),
+        )
+    ]
 
 
-def _speed(measurement: Measurement) -> Verdict:
-    parse, grep, loop = (measurement.figure(name) for name in ("parse", "grep", "orjson"))
-    assert parse
+def _speed(
+    measurement: Measurement,
+    name: Literal["parse", "hec"],
+    loop_factor: dict[str, float],
+    grep_factor: float,
+    event_microseconds: float,
+) -> Verdict:
+    ours, grep, loop = (measurement.figure(each) for each in (name, "grep", "orjson"))
+    assert ours
     assert grep
+    title = "parse" if name == "parse" else "run to HEC"
     if loop:
-        factor = LOOP_FACTOR[measurement.plan.format]
+        factor = loop_factor[measurement.plan.format]
         return _verdict(
             measurement,
-            f"parse: at most {factor:g} × the loop",
+            f"{title}: at most {factor:g} × the loop",
             "× loop",
             factor,
-            parse.minimum / loop.minimum,
-            parse.median / loop.median,
+            ours.minimum / loop.minimum,
+            ours.median / loop.median,
         )
 
     def beyond(seconds: float, grep_seconds: float) -> float:
-        return (seconds - GREP_FACTOR * grep_seconds) / measurement.events * 1e6
+        return (seconds - grep_factor * grep_seconds) / measurement.events * 1e6
 
     return _verdict(
         measurement,
-        f"parse: at most {GREP_FACTOR:g} × grep, and {SPARSE_EVENT_MICROSECONDS:g} µs an event",
+        f"{title}: at most {grep_factor:g} × grep, and {event_microseconds:g} µs an event",
         "µs an event",
-        SPARSE_EVENT_MICROSECONDS,
-        beyond(parse.minimum, grep.minimum),
-        beyond(parse.median, grep.median),
+        event_microseconds,
+        beyond(ours.minimum, grep.minimum),
+        beyond(ours.median, grep.median),
+    )
+
+
+def _output(measurement: Measurement) -> tuple[Verdict, ...]:
+    post, output = measurement.figure("post"), measurement.figure("output")
+    if post is None or output is None or measurement.backlog is None:
+        return ()
+    growth = (output.peak_bytes - measurement.backlog.quarter_peak_bytes) / MB
+    return (
+        _verdict(
+            measurement,
+            f"HEC output alone: at most {POST_FACTOR:g} × dump, gzip and post",
+            "× post",
+            POST_FACTOR,
+            output.minimum / post.minimum,
+            output.median / post.median,
+        ),
+        _verdict(
+            measurement,
+            "HEC output alone: peak flat, from a quarter to the whole",
+            "MB",
+            OUTPUT_GROWTH_MB,
+            growth,
+            growth,
+        ),
     )
 
 

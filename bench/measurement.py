@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.hec import OutputCost, backlog_of
 from bench.load import Load, Plan, make
 from bench.process import Cost
 from bench.subject import NAMES, TITLES, Name, count_records, measure
@@ -36,14 +37,28 @@ class Figure(msgspec.Struct, frozen=True):
         return max(run.peak_bytes for run in self.runs)
 
 
+class BacklogFigures(msgspec.Struct, frozen=True):
+    """What else bringing out a full journal told: the rate by the clock, bytes of a request's body for each event, and
+    the peak for a quarter of the events."""
+
+    events_per_second: float
+    plain_bytes_per_event: float
+    sent_bytes_per_event: float
+    quarter_peak_bytes: int
+
+
 class Measurement(msgspec.Struct, frozen=True):
-    """One load and its figures; ``quarter_peak_bytes`` is what ``connlog parse`` held for a quarter of its lines."""
+    """One load and its figures; ``quarter_peak_bytes`` is what ``connlog parse`` held for a quarter of its lines.
+
+    ``backlog`` is there for the load whose events were brought out of a full journal too.
+    """
 
     plan: Plan
     bytes: int
     events: int
     figures: tuple[Figure, ...]
     quarter_peak_bytes: int
+    backlog: BacklogFigures | None = None
 
     def figure(self, name: Name) -> Figure | None:
         """None where the subject isn't measured on this load."""
@@ -58,7 +73,8 @@ def run(
     A load's file goes when it is done, but the JSON lines that the human form is compared with stay for that long.
     """
     with _made(plans[0], generator, folder) as json:
-        yield _measure(json, json, generator, folder, runs_count, tell)
+        first = _measure(json, json, generator, folder, runs_count, tell)
+        yield _with_backlog(first, json, generator, folder, runs_count, tell)
         for plan in plans[1:]:
             with _made(plan, generator, folder) as load:
                 yield _measure(load, json, generator, folder, runs_count, tell)
@@ -89,3 +105,33 @@ def _measure(
             costs[name].append(measure(name, load, json, folder))
     figures = tuple(Figure(name, tuple(runs)) for name, runs in costs.items())
     return Measurement(plan, load.bytes, load.events, figures, small.peak_bytes)
+
+
+def _with_backlog(
+    measurement: Measurement, json: Load, generator: Path, folder: Path, runs_count: int, tell: Callable[[str], None]
+) -> Measurement:
+    """The same measurement with the output alone and its reference."""
+    with _made(json.plan.quarter(), generator, folder) as quarter, backlog_of(quarter, folder) as backlog:
+        tell(f"{json.plan.name}: bringing out a quarter of the journal")
+        small = backlog.output()
+    posts: list[Cost] = []
+    outputs: list[OutputCost] = []
+    with backlog_of(json, folder) as backlog:
+        tell(f"{json.plan.name}: bringing out the journal for its bodies")
+        backlog.output(keep_bodies=True)
+        for number in range(1, runs_count + 1):
+            tell(f"{json.plan.name}: {TITLES['post']} and {TITLES['output']}, run {number} of {runs_count}")
+            posts.append(backlog.reference())
+            outputs.append(backlog.output())
+    best = max(outputs, key=lambda run: run.received.events_per_second).received
+    return msgspec.structs.replace(
+        measurement,
+        figures=(
+            *measurement.figures,
+            Figure("post", tuple(posts)),
+            Figure("output", tuple(run.cost for run in outputs)),
+        ),
+        backlog=BacklogFigures(
+            best.events_per_second, best.plain / best.events, best.sent / best.events, small.cost.peak_bytes
+        ),
+    )

@@ -11,7 +11,7 @@ from bench.machine import Machine
 from bench.measurement import Figure, Measurement
 from bench.subject import TITLES, Name
 
-OURS: tuple[Name, ...] = ("parse", "daemon")
+OURS: tuple[Name, ...] = ("parse", "daemon", "hec", "output")
 NOTES = (
     "CPU is user and system seconds of whole processes, the interpreter's start included, nothing subtracted.",
     "Ratios and rates are of the minimum; the subjects take turns, run by run, on the same file.",
@@ -19,6 +19,9 @@ NOTES = (
     "The loop is `orjson.loads` over the JSON load with all events; the human load has as many events of the same kinds.",
     "`connlog parse` writes NDJSON to /dev/null.",
     "`connlog run` reads a finished file until the index has taken every event, and is then ended by SIGTERM.",
+    "`connlog run to HEC` does the same with a HEC output in place of the index, to a HEC on the loopback that unpacks and counts.",
+    "HEC output alone: the whole daemon from its start on brings a journal that is full of the load's events to that HEC.",
+    "Dump, gzip, post: `orjson.dumps` of the same envelopes, `isal` gzip level 1, `requests` post of the same bodies; nothing else of its process is counted.",
     "Peak is the greatest resident memory of all runs, 1 MB = 1,000,000 bytes.",
 )
 FIGURE_HEAD = ("load", "process", "CPU s min", "median", "lines / CPU s", "µs / event", "× grep", "× loop", "peak MB")
@@ -59,6 +62,7 @@ def to_text(report: Report) -> str:
             _heading(report),
             _plain(FIGURE_HEAD, figure_rows(report)),
             _plain(LIMIT_HEAD, limit_rows(report)),
+            *_backlogs(report),
             "\n".join(NOTES).replace("`", ""),
         )
     )
@@ -72,6 +76,7 @@ def to_markdown(report: Report) -> str:
             _heading(report),
             _piped(FIGURE_HEAD, figure_rows(report), numbers_from=2),
             _piped(LIMIT_HEAD, limit_rows(report), numbers_from=2),
+            *_backlogs(report),
             "\n".join(f"- {note}" for note in NOTES),
         )
     )
@@ -106,6 +111,17 @@ def _heading(report: Report) -> str:
     )
 
 
+def _backlogs(report: Report) -> list[str]:
+    """A sentence for each journal that was brought out."""
+    return [
+        f"{measurement.plan.name}: a backlog of {measurement.events:,} events is brought out at "
+        f"{backlog.events_per_second:,.0f} events a second by the clock, with {backlog.plain_bytes_per_event:,.0f} bytes "
+        f"an event in the bodies and {backlog.sent_bytes_per_event:,.0f} on the wire."
+        for measurement in report.measurements
+        if (backlog := measurement.backlog)
+    ]
+
+
 def _ratio(measurement: Measurement, figure: Figure, name: Name) -> float | None:
     other = measurement.figure(name)
     return figure.minimum / other.minimum if other and other.minimum else None
@@ -120,6 +136,7 @@ def _load(measurement: Measurement) -> dict[str, Any]:
         "bytes": measurement.bytes,
         "events": measurement.events,
         "quarter": {"lines": plan.quarter().lines, "parse_peak_bytes": measurement.quarter_peak_bytes},
+        "backlog": measurement.backlog,
         "processes": [_process(measurement, figure) for figure in measurement.figures],
     }
 
@@ -148,7 +165,7 @@ def _per_second(measurement: Measurement, figure: Figure) -> float | None:
 
 def _figure_row(measurement: Measurement, figure: Figure) -> Row:
     rate = _per_second(measurement, figure)
-    event = f"{figure.minimum / measurement.events * 1e6:.1f}" if figure.name in (*OURS, "orjson") else ""
+    event = f"{figure.minimum / measurement.events * 1e6:.1f}" if figure.name in (*OURS, "orjson", "post") else ""
     return (
         measurement.plan.name,
         TITLES[figure.name],

@@ -9,54 +9,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
+from bench.daemon import run_until_taken, write_config
+from bench.hec import end_to_end
 from bench.load import Load
 from bench.process import CONNLOG, BenchError, Child, Cost, environment
 
-DAEMON_DEADLINE_SECONDS = 900.0
 PIPE_BYTES = 4096
 _LOOP = """\
 import sys, orjson
 for line in open(sys.argv[1], "rb"):
     orjson.loads(line)
 """
-_CONFIG = """\
-[state]
-dir = {state}
-[[input]]
-type = "file"
-paths = [{path}]
-[[output]]
-type = "index"
-"""
-
-Name = Literal["wc", "grep", "orjson", "parse", "daemon"]
-NAMES: tuple[Name, ...] = ("wc", "grep", "orjson", "parse", "daemon")
+Name = Literal["wc", "grep", "orjson", "parse", "daemon", "hec", "post", "output"]
+NAMES: tuple[Name, ...] = ("wc", "grep", "orjson", "parse", "daemon", "hec")
 TITLES: dict[Name, str] = {
     "wc": "wc -l",
     "grep": "grep -c connection_log",
     "orjson": "orjson.loads loop",
     "parse": "connlog parse",
     "daemon": "connlog run",
+    "hec": "connlog run to HEC",
+    "post": "dump, gzip, post",
+    "output": "HEC output alone",
 }
-"""What is measured, in the order in which it runs."""
-
-
-class _Source(msgspec.Struct):
-    stored: int = 0
-    duplicates: int = 0
-
-
-class _Output(msgspec.Struct):
-    pending: int
-
-
-class _Status(msgspec.Struct):
-    """The part of the daemon's status that says how far it is."""
-
-    sources: dict[str, _Source]
-    outputs: list[_Output]
+"""What is measured, in the order in which it runs; the last two bring out a journal (``bench.hec``)."""
 
 
 def measure(name: Name, load: Load, json_lines: Load, folder: Path) -> Cost:
@@ -104,28 +80,24 @@ def _parse(load: Load, _json: Load, folder: Path) -> Cost:
 
 def _daemon(load: Load, _json: Load, folder: Path) -> Cost:
     state = folder / "state"
-    config = folder / "connlog.toml"
-    config.write_text(_CONFIG.format(state=_quote(state), path=_quote(load.path)), encoding="utf-8")
-    said = folder / "daemon.log"
+    config = write_config(folder / "connlog.toml", state, load.path, {"type": "index"})
     try:
-        with Child((*CONNLOG, "run", "-c", str(config)), Path(os.devnull), said, environment()) as child:
-            what = f"{load.events} events searchable"
-            child.wait_until(lambda: _settled(state, load.events), DAEMON_DEADLINE_SECONDS, what)
-            child.terminate()
-            cost = child.wait()
-        if not _settled(state, load.events):
-            raise BenchError(f"connlog run ended without {what}")
-        return cost
+        return run_until_taken(config, state, load.events, folder / "daemon.log")
     finally:
         shutil.rmtree(state, ignore_errors=True)
 
 
-_SUBJECTS: dict[Name, Callable[[Load, Load, Path], Cost]] = {
+def _hec(load: Load, _json: Load, folder: Path) -> Cost:
+    return end_to_end(load, folder)
+
+
+_SUBJECTS: dict[str, Callable[[Load, Load, Path], Cost]] = {
     "wc": _wc,
     "grep": _grep,
     "orjson": _orjson,
     "parse": _parse,
     "daemon": _daemon,
+    "hec": _hec,
 }
 
 
@@ -133,18 +105,3 @@ def _run(command: tuple[str, ...], stdout: Path, folder: Path) -> Cost:
     # The C locale is grep's and wc's fastest.
     with Child(command, stdout, folder / "stderr", environment(LC_ALL="C")) as child:
         return child.wait()
-
-
-def _settled(state: Path, events: int) -> bool:
-    """Is every event of the load stored, and taken by the index? The daemon renames the file into its place."""
-    try:
-        status = msgspec.json.decode((state / "status.json").read_bytes(), type=_Status)
-    except FileNotFoundError:
-        return False
-    seen = sum(source.stored + source.duplicates for source in status.sources.values())
-    return seen >= events and not any(output.pending for output in status.outputs)
-
-
-def _quote(path: Path) -> str:
-    """A TOML string: JSON's escapes are among TOML's."""
-    return msgspec.json.encode(str(path)).decode()

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from bench.page import BEGIN, END, Page
+from bench.report import OURS
 from shipper.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,13 +71,16 @@ def test_every_process_is_measured_on_every_load_and_every_limit_judged(tmp_path
     assert shapes == [("json", 1, 40, 40), ("human", 1, 40, 40), ("json", 0.05, 400, 20), ("human", 0.05, 400, 20)]
     for load in loads:
         loop = ["orjson"] if load["share"] == 1 else []
-        assert [process["name"] for process in load["processes"]] == ["wc", "grep", *loop, "parse", "daemon"]
+        backlog = ["post", "output"] if load is loads[0] else []
+        names = [process["name"] for process in load["processes"]]
+        assert names == ["wc", "grep", *loop, "parse", "daemon", "hec", *backlog]
+        assert bool(load["backlog"]) == bool(backlog)
         for process in load["processes"]:
             seconds = process["cpu_seconds"]
             assert len(seconds["runs"]) == report["runs"] == 1
             assert seconds["minimum"] == seconds["median"] == seconds["runs"][0]
-            assert (process["peak_bytes"] is not None) == (process["name"] in {"parse", "daemon"})
-    assert len(report["limits"]) == 3 * len(loads)
+            assert (process["peak_bytes"] is not None) == (process["name"] in OURS)
+    assert len(report["limits"]) == 4 * len(loads) + 2
     assert all(limit["met"] == (limit["measured"] <= limit["allowed"]) for limit in report["limits"])
     assert report["machine"]["cores"] >= 1
 
