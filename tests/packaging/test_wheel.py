@@ -58,6 +58,7 @@ def test_the_wheel_holds_exactly_what_git_knows(wheel: Path) -> None:
     expected = {name if name.startswith("shipper/") else f"shipper/_data/{name}" for name in tracked}
     info = f"coder_connlog-{__version__}.dist-info"
     expected |= {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
+    expected.add(f"coder_connlog-{__version__}.data/data/share/man/man1/connlog.1")
     assert {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")} == expected
 
 
