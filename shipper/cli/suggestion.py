@@ -24,6 +24,13 @@ _COLUMNS = {
     "organization": "name_organization",
     "type": "type",
 }
+_DIRECTORY = {
+    "name_user": ("user", "username"),
+    "name_email": ("user", "email"),
+    "name_owner": ("user", "username"),
+    "name_organization": ("organization", "name"),
+}
+"""Columns of names with the kind and attribute of the directory."""
 
 
 def suggest(word: str, index: Path | None) -> list[str]:
@@ -59,8 +66,11 @@ def _names(column: str, begun: str, index: Path) -> list[str]:
         return []  # a shell has no place for an error
     try:
         names = reader.names(column, begun.lower(), NAMES_MAX)
+        reader.view()
+        names += reader.directory.beginning(*_DIRECTORY.get(column, ("", "")), begun.lower(), NAMES_MAX)
     finally:
         reader.close()
+    names = sorted(dict.fromkeys(names))[:NAMES_MAX]
     return [_quoted(name) for name in names if name.isprintable()]
 
 

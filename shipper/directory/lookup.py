@@ -36,6 +36,10 @@ _CHANGED = (
     "SELECT DISTINCT id FROM directory_values WHERE kind = ? AND attribute = ? "
     "GROUP BY kind, id, attribute HAVING count(*) > 1"
 )
+_BEGINNING = (
+    "SELECT DISTINCT value FROM directory_values WHERE kind = ? AND attribute = ? "
+    "AND substr(fold, 1, length(?)) = ? ORDER BY fold LIMIT ?"
+)
 _ANY = "SELECT 1 FROM directory_values WHERE kind = ? LIMIT 1"
 _LIST = "SELECT DISTINCT id FROM directory_values WHERE kind = ? ORDER BY id"
 
@@ -168,6 +172,12 @@ class Directory:
     def ids(self, kind: str) -> list[str]:
         """Every id of a kind."""
         return [] if self.empty else [row[0] for row in self._database.execute(_LIST, (kind,))]
+
+    def beginning(self, kind: str, attribute: str, begun: str, limit: int) -> list[str]:
+        """Values that begin with ``begun`` (lower case), former ones too, in their order."""
+        if self.empty:
+            return []
+        return [row[0] for row in self._database.execute(_BEGINNING, (kind, attribute, begun, begun, limit))]
 
     def me(self) -> str | None:
         """The id of the user whose token asked Coder last."""

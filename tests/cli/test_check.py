@@ -138,3 +138,25 @@ def _as_nobody(log: Path) -> str:
     os.waitpid(child, 0)
     with ours:
         return ours.recv(65536).decode()
+
+
+def test_where_coder_is_and_what_is_wrong_with_its_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = tmp_path / "token"
+    token.write_text("abcdefghij-klmnopqrstuvwxyz01")
+    token.chmod(0o604)
+    config = tmp_path / "c.toml"
+    text = f'[state]\ndir = "{tmp_path}"\n[coder]\nurl = "http://coder.example.com"\nca_file = "no.pem"\n'
+    config.write_text(f'{text}token_file = "token"\n[[input]]\ntype = "coder_api"\n')
+    assert main(["check", "-c", str(config)]) == 0
+    said = capsys.readouterr()
+    assert "coder_api http://coder.example.com, every 5m" in said.out
+    assert "names asked for every 15m" in said.out
+    assert f"coder.token_file: {token} may be read by anyone" in said.err
+    assert "coder.ca_file:" in said.err
+    assert "coder.url: is not encrypted" in said.err
+    assert "abcdefghij" not in said.out + said.err
+    config.write_text(text.replace("http:", "https:").replace('ca_file = "no.pem"', 'token_file = "none"'))
+    assert main(["check", "-c", str(config)]) == 0
+    said = capsys.readouterr()
+    assert "coder.token_file:" in said.err
+    assert "not encrypted" not in said.err

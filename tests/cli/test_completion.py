@@ -12,7 +12,9 @@ import pytest
 
 from shipper.cli.main import main
 from shipper.cli.suggestion import suggest
+from shipper.directory.sighting import USER, sighting
 from shipper.index import IndexWriter
+from shipper.index.names import NamesKeeper
 from shipper.record import Record
 
 
@@ -66,6 +68,17 @@ def test_a_script_is_printed_that_its_shell_can_read(
 )
 def test_keys_values_and_known_names_are_suggested(index: Path, word: str, expected: list[str]) -> None:
     assert suggest(word, index) == expected
+
+
+def test_names_of_the_directory_are_suggested(index: Path) -> None:
+    keeper = NamesKeeper(index)
+    user = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+    keeper.learn([sighting(USER, user, n, "t", username=name, email="bo@x") for n, name in enumerate(("bob", "Boris"))])
+    keeper.close()
+    assert suggest("username:bo", index) == ["username:Boris", "username:bob"]
+    assert suggest("workspace_owner:bor", index) == ["workspace_owner:Boris"]
+    assert suggest("user_email:b", index) == ["user_email:bo@x"]
+    assert suggest("organization:b", index) == []
 
 
 def test_without_an_index_there_are_no_names_and_no_error(tmp_path: Path) -> None:

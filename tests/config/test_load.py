@@ -108,8 +108,8 @@ listen = "localhost"
         '/etc/c.toml:12: input[1].poll: "10ms" is out of bounds; write a duration between 50ms and 1h',
         '/etc/c.toml:13: input[1].tz: "Europe/Berln" is no time zone known here; did you mean "Europe/Berlin"?',
         '/etc/c.toml:15: input[2].type: "journal" is not known; did you mean "journald"?',
-        "/etc/c.toml:17: input[3].type: is missing; "
-        + " or ".join(f'type = "{name}"' for name in ("file", "journald", "stdin", "coder_api")).join(("write ", "")),
+        "/etc/c.toml:17: input[3].type: is missing; write "
+        + " or ".join(f'type = "{name}"' for name in ("file", "journald", "stdin", "coder_api")),
         '/etc/c.toml:23: output[2].retention: "1500ms" is out of bounds; write a duration between 1m and 36500d',
         '/etc/c.toml:25: metrics.listen: "localhost" has no port; write it as "127.0.0.1:9464"',
         '/etc/c.toml:26: outputs: is not known; did you mean "output"?',
