@@ -27,6 +27,8 @@ from shipper.inputs.succession import Successors, is_reused
 from shipper.inputs.tail import MakeExtractor, Tail
 from shipper.journal import Position
 
+CLOCK_STEP_NS = 100_000_000
+"""By so much the times of files may be behind the clock."""
 MISSING_FOLDER_SECONDS = 60.0
 """How long a file is waited for whose folder can't be listed: it may be mounted again."""
 
@@ -51,6 +53,8 @@ class Finder:
         self._known = Known(positions)
         self._at_start = [position for position in self._known.all() if not position.backfilled]
         self._streams: set[str] = set()
+        self._looked_ns = max((position.seen_ns for position in self._at_start), default=0)
+        """When somebody last looked, Unix time; 0 where nobody knows."""
         self._new: set[str] = set()
         self._renewed: set[str] = set()
         self._host = host
@@ -84,7 +88,7 @@ class Finder:
 
         After ``seconds`` it leaves the rest for the next scan: a stop must not wait for thousands of new files.
         """
-        deadline = time.monotonic() + seconds
+        deadline, began_ns = time.monotonic() + seconds, time.time_ns()
         changes = self._changes = Changes()
         found, self.troubles = discover(self._watches)
         self._found, self._at_path = found, {one.path: one for one in found.values()}
@@ -109,6 +113,7 @@ class Finder:
             self._follow_away(content, path, self._watch_of(position), now, position)
         self._seek(now, changes)
         self._ask_for_missed(now)
+        self._looked_ns = began_ns - CLOCK_STEP_NS
         self._adoption.settle(now)
         changes.forget += self._known.expire(time.time_ns())
         self._first = False
@@ -318,6 +323,9 @@ class Finder:
                 continue
             latest[position.stream] = max(latest.get(position.stream, 0), position.mtime_ns)
         self._at_start = []
+        if not self._first:
+            # Of a log that nothing is known of: it may have come and been rotated since the last look.
+            latest = dict.fromkeys(self._renewed, self._looked_ns) | latest
         for stream, mtime_ns in latest.items():
             one = self._at_path.get(stream)
             self._adoption.ask(stream, stream, mtime_ns, one.watch if one is not None else self._watches[0], now)

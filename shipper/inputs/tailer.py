@@ -227,9 +227,9 @@ class Tailer:
             self._keep(tail, got)
             return tail.lag_bytes == 0 and not isinstance(tail.content, UnpackedContent)
         if tail.away_since is not None and (
-            isinstance(tail.content, UnpackedContent)
             # By the scan files were looked for that were made and rotated away after this one.
-            or (scanned and now - max(tail.away_since, tail.grown_at) > self._patience(tail))
+            (scanned or isinstance(tail.content, UnpackedContent))
+            and now - max(tail.away_since, tail.grown_at) > self._patience(tail)
         ):
             self._retire(tail)
         elif tail.waiting and not tail.flushed and now - tail.grown_at >= IDLE_FLUSH_SECONDS:
@@ -238,8 +238,10 @@ class Tailer:
 
     def _patience(self, tail: Tail) -> float:
         """How long a rotated file is kept: longer while the rest of a line that was cut may come in the next one."""
-        rest_may_come = tail.holds_cut and any(later.untouched for later in self._roster.after(tail))
-        return self._grace_seconds * (CUT_GRACES_COUNT if rest_may_come else 1)
+        if tail.holds_cut and any(later.untouched for later in self._roster.after(tail)):
+            return self._grace_seconds * CUT_GRACES_COUNT
+        # Nothing is written to a compressed file any more.
+        return -1.0 if isinstance(tail.content, UnpackedContent) else self._grace_seconds
 
     def _truncated(self, tail: Tail, now: float) -> None:
         """The file begins anew. A copy of what it held is read to its end first, if there is one."""
