@@ -84,7 +84,11 @@ def _journald(line: bytes) -> Piece | None:
         return None
     meta = {ours: top[theirs] for theirs, ours in _JOURNAL_META.items() if type(top.get(theirs)) is str}
     cursor = top.get("__CURSOR")
-    stream = str(top.get("_STREAM_ID") or f"{top.get('_SYSTEMD_UNIT')} {top.get('_PID')}")
+    if type(top.get("CONTAINER_ID")) is str:
+        # Docker's driver writes for all its containers, and marks their two streams by the priority alone.
+        stream = f"{top['CONTAINER_ID']} {top.get('PRIORITY')}"
+    else:
+        stream = str(top.get("_STREAM_ID") or f"{top.get('_SYSTEMD_UNIT')} {top.get('_PID')}")
     joint = _LINE_BREAKS.get(str(top.get("_LINE_BREAK")))
     if joint is None and top.get("CONTAINER_PARTIAL_MESSAGE") == "true" and top.get("CONTAINER_PARTIAL_LAST") != "true":
         joint = b""

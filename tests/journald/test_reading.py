@@ -104,6 +104,23 @@ def test_the_parts_of_two_runs_of_the_unit_are_not_mixed(log: Log) -> None:
     assert {record.user_agent for record in log.records} == {"a" * 60_000, "b" * 60_000}
 
 
+def test_the_two_streams_of_a_container_are_not_mixed(log: Log) -> None:
+    """Docker's driver cuts lines at 16 KiB and marks the streams by their priority alone."""
+    log.settings |= {"units": (), "containers": ("box",)}
+    own = {"_SYSTEMD_UNIT": "docker.service", "CONTAINER_NAME": "box", "CONTAINER_ID": "c1", "_STREAM_ID": ""}
+    one, two = event(1, "a" * 20_000), event(2, "b" * 20_000)
+    part = {"CONTAINER_PARTIAL_MESSAGE": "true"}
+    log.write(
+        export(one[:16_384], 1, **own, **part, PRIORITY="6"),
+        export(two[:16_384], 2, **own, **part, PRIORITY="3"),
+        export(one[16_384:], 3, **own, PRIORITY="6"),
+        export(two[16_384:], 4, **own, PRIORITY="3"),
+    )
+    log.start()
+    log.until(lambda: sorted(log.numbers) == [1, 2])
+    assert not log.malformed
+
+
 def test_what_others_write_about_the_unit_is_counted_and_not_believed(log: Log) -> None:
     """-u gives systemd's own entries about the unit too."""
     log.write(
