@@ -1,8 +1,8 @@
 """The machine: a really running systemd in a container made of this machine's own root, thrown away afterwards.
 
-The root is an overlay whose upper layer lies in memory: nothing that happens inside is written here. The mounts live in
-a mount namespace of their own and the container dies with its parent, so that nothing is left behind however a test
-run ends.
+The root is an overlay whose upper layer lies in memory: nothing that happens inside is written here. Mounts and
+processes live in namespaces of their own that die with their parent, so that nothing is left behind however a test run
+ends.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ cd /
 mount -t tmpfs -o mode=0755 tmpfs /run
 while
     code=0
-    setpriv --pdeathsig KILL systemd-nspawn -D "$OLDPWD" -b --register=no --keep-unit systemd.firstboot=no </dev/null ||
+    systemd-nspawn -D "$OLDPWD" -b --register=no --keep-unit systemd.firstboot=no </dev/null ||
         code=$?
     test "$code" = 133
 do :; done
@@ -80,7 +80,9 @@ class Machine:
         with self._console.open("wb") as console:
             self._nspawn = subprocess.Popen(
                 [
-                    *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"),
+                    # The first process of a namespace takes all others of it along, and is taken along by its parent.
+                    *("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL"),
+                    *("--mount-proc", "--mount", "--propagation", "private"),
                     *("bash", "-c", BOOT, "boot", str(disk), MEMORY_DISK, *MASKED),
                 ],
                 env={"PATH": PATH, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
