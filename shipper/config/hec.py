@@ -195,6 +195,24 @@ class SplunkHecOutput(Struct, frozen=True, kw_only=True):
     tls_min_version: Annotated[
         str, Option("tls_min", Choice(TLS_VERSIONS), "The oldest version of TLS that is spoken.")
     ] = "1.2"
+    names_wait_seconds: Annotated[
+        float,
+        Option(
+            "names_wait",
+            Duration(0, 300 * _SECOND_MS, whole=False),
+            "How long a new event may wait, from when it was read, until Coder was asked for somebody in it whom nobody "
+            "knows. Without a wait such an event goes out with its ids only.",
+        ),
+    ] = 0.0
+    attribution: Annotated[
+        bool,
+        Option(
+            "attribution",
+            Switch(),
+            "Whether sessions, which name no user, are sent with `attribution` and `attributed_user` as the index tells "
+            "them then; it costs a look into the index for each.",
+        ),
+    ] = False
     tls_verify: Annotated[
         bool,
         Option(

@@ -11,7 +11,7 @@ from msgspec import Struct
 from shipper.directory.history import Period, Span, as_of, periods
 from shipper.directory.schema import HAS_TABLES
 from shipper.directory.sighting import ORGANIZATION, USER, WORKSPACE
-from shipper.directory.store import fact
+from shipper.directory.store import fact, is_open
 
 CACHE_MAX_COUNT = 65_536
 """Users, organizations and workspaces remembered with their history; when full they are forgotten."""
@@ -79,6 +79,11 @@ class Directory:
         """Whether nobody's name is known."""
         return self._generation is None
 
+    @property
+    def generation(self) -> str | None:
+        """Changes whenever something new was learnt; None where nothing ever was."""
+        return self._generation
+
     def knows(self, kind: str) -> bool:
         """Whether anything of a kind is known."""
         return not self.empty and self._database.execute(_ANY, (kind,)).fetchone() is not None
@@ -124,6 +129,14 @@ class Directory:
             "template": self.value(WORKSPACE, workspace_id, "template", at_ns),
         }
         return {key: value for key, value in found.items() if value is not None}
+
+    def varies(self, kind: str, id_: str) -> bool:
+        """Whether any of its attributes had more than one value."""
+        return any(len(spans) > 1 for spans in self.history(kind, id_).values())
+
+    def is_open(self, kind: str, id_: str, now_ns: int) -> bool:
+        """Whether nothing is known of an id, and Coder may be asked for it."""
+        return not self._there or is_open(self._database, kind, id_, now_ns)
 
     def matches(self, kind: str, attribute: str, values: Sequence[str]) -> list[Match]:
         """The ids whose attribute was one of ``values`` (lower case), each with the time it was."""

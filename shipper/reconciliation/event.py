@@ -26,7 +26,7 @@ class ApiEvents:
 
     def __init__(self, host: str, url: str) -> None:
         self._source = Source(host=host, input=INPUT, path=url)
-        self._normaliser = Normaliser(Record)
+        self._normaliser = Normaliser()
 
     def of(self, row: LogRow, *, connect: bool = True, disconnect: bool = True) -> list[Record]:
         """The records of a row: its connect event, and its disconnect event where it has one, as far as wanted."""

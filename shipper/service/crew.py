@@ -20,7 +20,7 @@ from shipper.errors import ConnlogError, StateDamaged, StateNewer
 from shipper.journal import Journal
 from shipper.service.dispatch import Dispatch
 from shipper.service.intake import open_readings
-from shipper.service.outlet import open_output
+from shipper.service.outlet import Want, open_output
 from shipper.service.pulse import Pulse
 from shipper.service.reading import Reading
 from shipper.service.sending import Sending
@@ -50,10 +50,13 @@ class Sender(Struct, frozen=True, eq=False):
 
 class Crew:
     """All inputs and outputs of ``config``, opened, not started. ``failed`` is called with the reason when a thread
-    can't go on. Raises ConnlogError, and then nothing is open."""
+    can't go on, ``want`` of ids that have no name. Raises ConnlogError, and then nothing is open."""
 
-    def __init__(self, config: Config, journal: Journal, host: str, failed: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: Config, journal: Journal, host: str, failed: Callable[[str], None], want: Want | None = None
+    ) -> None:
         self._journal = journal
+        self._want = want
         self._state = config.state
         self._host = host
         self._failed = failed
@@ -188,7 +191,7 @@ class Crew:
         return [Reader(reading, self._reader_thread(reading)) for reading in readings]
 
     def _sender(self, output: Output) -> Sender:
-        sending = open_output(output, self._journal, self._state)
+        sending = open_output(output, self._journal, self._state, self._want)
         return Sender(sending, output, self._thread(f"output-{sending.name}", sending.run))
 
     def _keep_outputs(self) -> None:

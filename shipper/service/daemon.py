@@ -7,7 +7,7 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -95,8 +95,8 @@ class Daemon:
                 delivered_max_bytes=config.state.delivered_max_bytes,
             )
             undo.callback(self._journal.close)
-            self._crew = Crew(config, self._journal, self._host, self._fail)
             self._naming = self._make_naming(config)
+            self._crew = Crew(config, self._journal, self._host, self._fail, self._want)
             undo.pop_all()
 
     def _work(self) -> int:
@@ -196,6 +196,11 @@ class Daemon:
             self._naming.start()
 
     # ---- parts ---------------------------------------------------------------------------------
+
+    def _want(self, ids: Iterable[tuple[str, str]]) -> None:
+        """Ids that have no name; nobody is asked where no Coder is named."""
+        if self._naming is not None:
+            self._naming.want(ids)
 
     def _make_naming(self, config: Config) -> Naming | None:
         if not config.coder.url:

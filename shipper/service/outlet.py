@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from shipper.config import IndexOutput, Output, SplunkHecOutput, State
@@ -17,14 +18,16 @@ from shipper.query.judge import Meets, judge
 from shipper.service.dispatch import Dispatch
 from shipper.service.sending import Sending
 
+Want = Callable[[Iterable[tuple[str, str]]], None]
+"""Told of kinds and ids that nobody knows."""
 log = logging.getLogger(__name__)
 
 
-def open_output(output: Output, journal: Journal, state: State) -> Sending | Dispatch:
-    """What delivers to ``output``, not running yet. One that can't be opened yet is tried again by its own thread;
+def open_output(output: Output, journal: Journal, state: State, want: Want | None = None) -> Sending | Dispatch:
+    """What delivers to ``output``, not running yet; ``want`` is told of ids that have no name. One that can't be opened yet is tried again by its own thread;
     raises StateNewer, and ConfigError where a filter or a certificate is no use."""
     if isinstance(output, SplunkHecOutput):
-        return _open_hec(output, journal, state)
+        return _open_hec(output, journal, state, want)
     return Sending(_open_index(output, journal, state.dir))
 
 
@@ -43,10 +46,11 @@ def _open_index(output: IndexOutput, journal: Journal, folder: Path) -> Delivery
     return delivery
 
 
-def _open_hec(output: SplunkHecOutput, journal: Journal, state: State) -> Dispatch:
+def _open_hec(output: SplunkHecOutput, journal: Journal, state: State, want: Want | None) -> Dispatch:
     # Imported here: requests is slow to import, and only who sends needs it.
     from shipper.outputs.hec.client import Line
     from shipper.outputs.hec.lane import Lane
+    from shipper.outputs.hec.names import Namer
     from shipper.outputs.hec.output import HecOutput
     from shipper.outputs.hec.tls import tls_context
 
@@ -65,7 +69,14 @@ def _open_hec(output: SplunkHecOutput, journal: Journal, state: State) -> Dispat
             log.warning(
                 "output %s: %s is not encrypted: the token and the events can be read on the way", output.name, url
             )
-    made = HecOutput(output, journal, keeps=keeps, retention_seconds=state.delivered_retention_seconds)
+    namer = Namer(
+        state.dir / "index.db",
+        # Nobody answers where no Coder is asked.
+        wait_seconds=0.0 if want is None else output.names_wait_seconds,
+        attribution=output.attribution,
+        want=want,
+    )
+    made = HecOutput(output, journal, keeps=keeps, namer=namer, retention_seconds=state.delivered_retention_seconds)
     return Dispatch(made, [Lane(n, made, lambda url: Line(url, output, context)) for n in range(output.in_flight)])
 
 

@@ -22,6 +22,7 @@ from shipper.journal import Change, Channel, Journal, Receipt, Span
 from shipper.outputs.hec.answer import Answer
 from shipper.outputs.hec.endpoint import Endpoint, pick
 from shipper.outputs.hec.envelope import Renderer
+from shipper.outputs.hec.names import NamedParcels, Namer
 from shipper.outputs.hec.progress import Progress
 from shipper.outputs.hec.routing import Routing
 from shipper.outputs.hec.slice import Slice
@@ -63,6 +64,7 @@ class HecOutput:
         journal: Journal,
         *,
         keeps: Callable[[Record], bool] | None = None,
+        namer: Namer | None = None,
         retention_seconds: int = 30 * 86400,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -70,6 +72,7 @@ class HecOutput:
         self.name = settings.name
         self._journal = journal
         self._keeps = keeps
+        self._namer = namer
         self._retention_seconds = retention_seconds
         self.lock = threading.RLock()
         self.token = Token(settings.token_file)
@@ -131,7 +134,7 @@ class HecOutput:
                 progress.add(seq, parcel.count)
         self._progress = progress
         self._supply = Supply(
-            self._outbox,
+            self._outbox if self._namer is None else NamedParcels(self._outbox, self._namer),
             self._renderer,
             progress,
             self._limits,

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from shipper.journal import Outbox, Parcel, Span
+from shipper.journal import Parcel, Span
 from shipper.outputs.hec.envelope import Renderer
+from shipper.outputs.hec.names import Parcels
 from shipper.outputs.hec.progress import Progress
 from shipper.outputs.hec.slice import Slice, spans_of
 from shipper.record import Record, decode_record
@@ -52,7 +53,7 @@ class Supply:
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: Parcels,
         renderer: Renderer,
         progress: Progress,
         limits: Limits,
