@@ -318,4 +318,11 @@ METRICS: tuple[Metric, ...] = (
         "Threads of the daemon that make no progress.",
         _one(lambda s: len(s.stalled)),
     ),
+    Metric(
+        "connlog_reload_refused",
+        "gauge",
+        (),
+        "1 while the last reload was refused and the former configuration is at work.",
+        _one(lambda s: s.refused is not None),
+    ),
 )

@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from tests.booted.conftest import SOURCE
-from tests.booted.service import CONFIG, CREDENTIAL, FILE_INPUT, METRICS, STATE, UNIT, Booted
+from tests.booted.service import CONFIG, CREDENTIAL, DROP_IN, FILE_INPUT, METRICS, STATE, UNIT, Booted
 
 pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.timeout(400)]
 
@@ -187,6 +187,21 @@ def test_the_log_has_priorities_and_is_json_on_request(booted: Booted) -> None:
     machine.write(CONFIG, FILE_INPUT + '[log]\nformat = "json"\n')
     machine.run("systemctl", "reload", UNIT)
     machine.wait_for(lambda: '"message": "reloaded: input files"' in booted.said(), ("a line of JSON", UNIT))
+    booted.await_indexed(booted.stop_coder())
+
+
+def test_a_drop_in_lets_it_read_files_of_another_group(booted: Booted) -> None:
+    machine = booted.machine
+    machine.sh("getent group coder || groupadd --system coder")
+    booted.configure(FILE_INPUT)
+    booted.start_coder(to_file=True)
+    machine.sh("chgrp -R coder /var/log/coder")
+    booted.start()
+    machine.wait_for(lambda: "Permission denied" in booted.said(), ("the refusal", UNIT))
+    machine.wait_for(lambda: "/var/log/coder" in booted.connlog("status"), ("the refusal in the status", UNIT))
+    machine.write(DROP_IN, machine.read(f"{SOURCE}/systemd/examples/coder-logs.conf"))
+    machine.sh(f"systemctl daemon-reload; systemctl restart {UNIT}")
+    booted.await_more()
     booted.await_indexed(booted.stop_coder())
 
 
