@@ -16,6 +16,7 @@ from tests.hec.store import Indexed
 GAP_SOURCETYPE = "connlog:gap"
 POSSIBLE_DUPLICATES = "SELECT value FROM tallies WHERE name = 'possible_duplicates'"
 SLACK_NS = 50_000_000
+EVENT_MAX_BYTES = 900
 LOOK_NS = 2_000_000_000
 """What was there for so long while one daemon ran was seen by it, and is in its journal."""
 
@@ -38,6 +39,8 @@ class Verdict:
     """Rows of the index beyond one for each event."""
     again: int = 0
     """Events whose bytes were read twice; their ids took the second copy out before it was stored."""
+    reused: int = 0
+    """Files that were made on the inode of an earlier one."""
     gaps: int = 0
     gap_bytes: int = 0
     sent: int | None = None
@@ -58,6 +61,9 @@ def judge(ledger: Path, state: Path, jump_seconds: float, runs: list[tuple[int, 
     unseen: set[int] = set()
     for line in ledger.read_text().splitlines():
         entry = json.loads(line)
+        if entry["what"] == "reused":
+            verdict.reused += 1
+            continue
         numbers = [n for first, last in entry["numbers"] for n in range(first, last + 1)]
         if entry["what"] == "written":
             log_of.update(dict.fromkeys(numbers, entry["log"]))
@@ -117,7 +123,7 @@ def judge(ledger: Path, state: Path, jump_seconds: float, runs: list[tuple[int, 
         hows = sorted({(log_of[n], destroyed[n][1]) for n in unnamed})
         verdict.problems.append(f"{len(unnamed)} destroyed events are named by no gap: {_few(unnamed)} of {hows}")
     for log in sorted(set(log_of.values())):
-        lost = sum(600 for n in missing if log_of[n] == log)
+        lost = sum(EVENT_MAX_BYTES for n in missing if log_of[n] == log)
         named = sum(
             gap["bytes"] or 0
             for gap in gaps

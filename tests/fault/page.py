@@ -20,6 +20,7 @@ def rows(figures: Figures) -> list[tuple[str, str]]:
         ("of these at a named step", str(figures.kills.total() - figures.kills["random"])),
         ("full disks", str(figures.full_disks) if figures.disk_tested else "not tested: needs root"),
         ("clock jumps of two hours", str(figures.clock_jumps)),
+        ("files made on the inode of an earlier one", str(verdict.reused)),
         ("events written", str(verdict.written)),
         ("events in the index", str(verdict.indexed)),
         ("events that the writer destroyed", str(verdict.destroyed)),

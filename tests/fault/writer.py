@@ -57,11 +57,55 @@ def human_line(number: int) -> bytes:
     ).encode()
 
 
+def stackdriver_line(number: int) -> bytes:
+    """The same in the form for Google's logging."""
+    line = {
+        "logging.googleapis.com/severity": "INFO",
+        "severity": "INFO",
+        "message": "connection_log",
+        "timestampSeconds": 1788256800,
+        "timestampNanos": 123456789,
+        "logging.googleapis.com/sourceLocation": {"file": "a.go", "line": "1", "function": "f"},
+        "logging.googleapis.com/operation": {"producer": "coderd"},
+        "ID": str(uuid.UUID(int=number + 1)),
+        "Time": "2026-09-01T10:00:00.123456789Z",
+        "WorkspaceID": str(uuid.UUID(int=8)),
+        "AgentName": "main",
+        "Type": "ssh",
+        "ConnectionID": str(uuid.UUID(int=number + 10**9)),
+        "ConnectionStatus": "connected",
+        "Ip": "10.0.0.1",
+    }
+    return json.dumps(line).encode() + b"\n"
+
+
+def docker_line(number: int) -> bytes:
+    """A JSON event as Docker's json-file driver wraps it."""
+    wrapped = {"log": json_line(number).decode(), "stream": "stderr", "time": "2026-09-01T10:00:00.2Z"}
+    return json.dumps(wrapped, separators=(",", ":")).encode() + b"\n"
+
+
+def cri_line(number: int) -> bytes:
+    """A human event as a Kubernetes runtime wraps it, in two pieces now and then."""
+    stamp, line = b"2026-09-01T10:00:00.2Z stderr ", human_line(number)[:-1]
+    if number % 5:
+        return stamp + b"F " + line + b"\n"
+    return stamp + b"P " + line[:200] + b"\n" + stamp + b"F " + line[200:] + b"\n"
+
+
 class Ledger:
     """What was done, one JSON line each, flushed so that a reader sees all of it."""
 
     def __init__(self, path: Path) -> None:
         self._file: TextIO = path.open("a", encoding="ascii")
+        self._inodes: set[int] = set()
+
+    def made(self, path: Path) -> None:
+        """A file was made: has the file system given it an inode that another one had?"""
+        inode = path.stat().st_ino
+        if inode in self._inodes:
+            self._file.write(json.dumps({"what": "reused"}) + "\n")
+        self._inodes.add(inode)
 
     def note(self, what: str, log: str, numbers: list[int], how: str = "", born_ns: int = 0) -> None:
         now_ns = time.time_ns()
@@ -98,6 +142,7 @@ class Log:
         if not self._current:
             self._born_ns = time.time_ns()
         self._current += numbers
+        fresh = not self._path.exists()
         with self._path.open("ab", buffering=0) as file:
             if halves:
                 file.write(data[:-40])
@@ -105,6 +150,8 @@ class Log:
                 file.write(data[-40:])
             else:
                 file.write(data)
+        if fresh:
+            self._ledger.made(self._path)
 
     def rotate(self, chance: random.Random, between: list[int]) -> None:
         """Rotate in this log's way. ``between`` are events that copytruncate finds between copy and truncation."""
@@ -188,6 +235,13 @@ def main(folder: Path, ledger_path: Path, seed: int, rate: float) -> None:
     ways = ("numbered", "dated", "lumberjack", "copytruncate", "recreate")
     forms = (("json", json_line), ("human", human_line))
     logs = [Log(folder, f"{way}-{form}", way, line, ledger) for way in ways for form, line in forms]
+    others: tuple[tuple[str, str, Callable[[int], bytes]], ...] = (
+        ("numbered", "cri", cri_line),
+        ("copytruncate", "docker", docker_line),
+        ("lumberjack", "stackdriver", stackdriver_line),
+        ("dated", "docker", docker_line),
+    )
+    logs += [Log(folder, f"{way}-{form}", way, line, ledger) for way, form, line in others]
     ending: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
