@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 CLOCK_JUMP_SECONDS = 7200.0
 DISK_BYTES = 512 << 20
 CATCH_UP_SECONDS = 240.0
+START_SECONDS = 60.0
 STEP_SECONDS = 4.0
 """How long a step is waited for; one that is not come to is counted as a kill at a random moment."""
 
@@ -142,7 +143,8 @@ class Campaign:
         if step == "random":
             time.sleep(chance.uniform(0.1, 1.8))
         elif step.startswith("stop."):
-            time.sleep(chance.uniform(0.8, 1.8))
+            self._heard(daemon)
+            time.sleep(chance.uniform(0.0, 1.0))
             daemon.terminate()
         if step != "random":
             try:
@@ -163,6 +165,13 @@ class Campaign:
             self._weather.change()
         if chance.random() < 0.2:
             time.sleep(chance.uniform(0, 1.5))
+
+    def _heard(self, daemon: subprocess.Popen[bytes]) -> None:
+        """Wait until the daemon reads: a signal before it listens for one would end it at once."""
+        deadline = time.monotonic() + START_SECONDS
+        named = b'"pid":%d,' % daemon.pid
+        while named not in (self._state / "status.json").read_bytes() and daemon.poll() is None:
+            _wait(deadline, "the status of a new daemon")
 
     def _catch_up(self) -> None:
         """The last run: until everything is read, every grace is over and nothing is pending."""
