@@ -29,7 +29,7 @@ from shipper.config import (
 from shipper.config.quantity import duration_text, size_text
 from shipper.config.secret import exposed, find_secret
 from shipper.errors import InputError, SecretError
-from shipper.inputs.content import PACKED, PlainContent, compression
+from shipper.inputs.content import PlainContent
 from shipper.inputs.discovery import discover
 from shipper.inputs.journalctl import matches_of, refusals
 from shipper.service.mirror import refuse_own_log
@@ -158,11 +158,12 @@ def _refusal(path: str) -> str | None:
     except InputError as error:
         return str(error)
     try:
-        return f"{path}: {PACKED}" if compression(content.pread(0, 8)) is not None else None
+        content.pread(0, 8)
     except InputError as error:
         return str(error)
     finally:
         content.close()
+    return None
 
 
 def state_warnings(folder: Path) -> Iterator[str]:

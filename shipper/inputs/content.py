@@ -25,7 +25,7 @@ _GET_GENERATION = 0x80087601
 HANDLES = Handles()
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 
-PACKED = "compressed, not read: use 'connlog backfill' for what was not read before, and exclude such files"
+PACKED = "compressed before the first start, not read since read_from is end: 'connlog backfill' reads it"
 """Said of a compressed file that a pattern names."""
 
 

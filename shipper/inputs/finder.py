@@ -14,7 +14,7 @@ from shipper.errors import InputError
 from shipper.inputs import loss
 from shipper.inputs.adoption import Adoption
 from shipper.inputs.changes import Changes
-from shipper.inputs.content import Content, PlainContent, compression
+from shipper.inputs.content import Content, PlainContent, compression, open_content
 from shipper.inputs.discovery import Found, discover, is_there
 from shipper.inputs.identity import Known
 from shipper.inputs.judged import Judged
@@ -29,6 +29,8 @@ from shipper.journal import Position
 
 CLOCK_STEP_NS = 100_000_000
 """By so much the times of files may be behind the clock."""
+WHOLE_MAX_BYTES = 64 << 20
+"""So much of a new compressed file is unpacked to see whether it is whole; a larger one is read as far as it goes."""
 MISSING_FOLDER_SECONDS = 60.0
 """How long a file is waited for whose folder can't be listed: it may be mounted again."""
 
@@ -162,6 +164,8 @@ class Finder:
         """Update where followed files are, and which no pattern names any more."""
         for tail in list(self.roster):
             one = found.get((tail.device, tail.inode))
+            if one is not None and tail.content is not None and not tail.content.growing:
+                continue  # compressed: it is read to its end and let go of
             if one is not None:
                 tail.age_ns, tail.found = one.mtime_ns, (one.size, one.mtime_ns)
                 tail.dirty = tail.dirty or one.path != tail.path
@@ -202,7 +206,7 @@ class Finder:
         if (status.st_dev, status.st_ino) != one.inode_key:
             return False  # replaced since it was found; the next scan sees it
         if compression(content.pread(0, 8)) is not None:
-            self._judged.packed(one)
+            self._settle_packed(one, now)
             return False
         position = self._known.match(content.pread, one.device, one.inode)
         if position is not None:
@@ -233,6 +237,37 @@ class Finder:
         self._new.add(tail.key)
         self._renewed.add(stream)
         return True
+
+    def _settle_packed(self, one: Found, now: float) -> None:
+        """A compressed file that a pattern names: what was not read of it before, under whatever name, is read, once."""
+        if self._first and one.watch.read_from == "end":
+            self._judged.packed(one)
+            return
+        content = open_content(one.path)
+        try:
+            position = self._known.match(content.pread, one.device, one.inode)
+            if position is None:
+                original = find_original(self.roster, content, one.size)
+                key = None if original is None else original.key
+                # One that is still being written is an error as soon as its end is come to, and looked at again.
+                content.pread(WHOLE_MAX_BYTES, 1)
+            else:
+                key = None if content.pread(position.offset, 1) else position.key
+        except InputError:
+            content.close()
+            raise
+        if key is not None:
+            self._judged.copy(one, key)
+            content.close()
+        elif position is not None:
+            self._follow_away(content, one.path, one.watch, now, position)
+        else:
+            stream = self._stream_of(one.path)
+            tail = Tail(content, one.path, one.watch, self._make_extractor, now, stream=stream)
+            tail.away_since = now
+            self.roster.add(tail)
+            self._new.add(tail.key)
+            self._renewed.add(stream)
 
     def _stream_of(self, path: str) -> str:
         """A rotated file that a pattern names belongs to the log that it comes from, if that is followed."""

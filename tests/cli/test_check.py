@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import socket
 import tempfile
@@ -87,13 +86,10 @@ def test_only_what_would_be_followed_is_counted(tmp_path: Path) -> None:
     (tmp_path / "dangling.log").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe.log")
     for number in range(30):
-        (tmp_path / f"packed{number}.log").write_bytes(gzip.compress(b"a line\n"))
+        os.mkfifo(tmp_path / f"pipe{number}.log")
     said: list[str] = []
     assert readable("paths", FileInput(paths=(f"{tmp_path}/*.log",)), said) == 1
-    assert [f"{tmp_path}/packed{number}.log: compressed, not read" in " ".join(said) for number in range(30)].count(
-        True
-    ) == REFUSED_MAX - 2
-    assert f"paths: {tmp_path}/pipe.log: not a regular file, not read; exclude it or move it away" in said
+    assert sum("not a regular file, not read; exclude it or move it away" in line for line in said) == REFUSED_MAX
     assert said[-1] == "paths: and 12 more that are not read"
 
 

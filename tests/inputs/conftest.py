@@ -63,11 +63,12 @@ class Bench:
         self.gaps: list[Gap] = []
         self.now = 0.0
         self.read_from = "start"
+        self.exclude: tuple[str, ...] = FileInput(paths=("x",)).exclude
         self.first = True
         self.tailer = self._start()
 
     def _start(self) -> Tailer:
-        watch = FileInput(paths=(self.pattern,), read_from=self.read_from)
+        watch = FileInput(paths=(self.pattern,), read_from=self.read_from, exclude=self.exclude)
         fresh, self.first = self.first, False
         return Tailer([watch], list(self.positions.values()), make_lines, fresh=fresh, grace_seconds=self.grace_seconds)
 

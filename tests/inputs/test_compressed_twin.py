@@ -49,3 +49,69 @@ def test_rotated_and_compressed_while_nobody_looked_the_original_still_there(
     assert packed.exists()
     assert sorted(bench.events) == list(range(bench.written))
     assert not bench.gaps
+
+
+@pytest.mark.parametrize("name", ["coderd.log.1", "coderd-2026-01-02T15-04-05.000.log", "archive"])
+def test_a_compressed_file_that_a_pattern_names_is_read_once(bench: Bench, name: str) -> None:
+    """Found as it is, of which nothing was ever read while it was plain."""
+    bench.write(300, bench.folder / name)
+    bench.compress(name)
+    bench.write(3)
+    bench.pattern = str(bench.folder / "*")
+    bench.exclude = ()
+    bench.restart()
+    bench.turn(4)
+    bench.restart()
+    bench.turn(4)
+    assert sorted(bench.events) == list(range(bench.written))
+    assert not bench.gaps
+    assert not bench.tailer.troubles
+
+
+def test_one_that_was_read_while_it_was_plain_is_known(bench: Bench) -> None:
+    bench.pattern = str(bench.folder / "*")
+    bench.exclude = ()
+    bench.restart()
+    for number in range(4):
+        bench.write(300)
+        bench.turn()
+        bench.write(2)
+        bench.rotate_numbered()
+        bench.write(1)
+        if number % 2:
+            bench.turn(5)
+        else:
+            bench.stop()
+            bench.start()
+        bench.compress("coderd.log.1")
+        bench.turn(5)
+    bench.restart()
+    bench.turn(5)
+    assert sorted(bench.events) == list(range(bench.written))
+    assert not bench.gaps
+
+
+def test_one_that_is_still_being_compressed_waits(bench: Bench) -> None:
+    bench.pattern = str(bench.folder / "*.gz")
+    bench.exclude = ()
+    bench.restart()
+    bench.write(3000, bench.folder / "old")
+    packed = pack(bench.folder / "old", 60)
+    bench.turn(3)
+    assert not bench.events
+    assert str(packed) in bench.tailer.troubles
+    pack(bench.folder / "old")
+    bench.turn(3)
+    assert bench.whole()
+    assert not bench.gaps
+    assert not bench.tailer.troubles
+
+
+def test_at_the_first_start_with_read_from_end_it_is_told_and_left(bench: Bench) -> None:
+    bench.write(5, bench.folder / "old")
+    bench.compress("old")
+    bench.pattern, bench.exclude, bench.read_from, bench.first = str(bench.folder / "*"), (), "end", True
+    bench.start()
+    bench.turn(3)
+    assert not bench.events
+    assert "connlog backfill" in bench.tailer.troubles[str(bench.folder / "old.gz")]
