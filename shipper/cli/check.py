@@ -28,7 +28,7 @@ from shipper.config import (
 )
 from shipper.config.quantity import duration_text, size_text
 from shipper.config.secret import exposed, find_secret
-from shipper.errors import InputError, SecretError
+from shipper.errors import ConfigError, InputError, SecretError
 from shipper.inputs.content import PlainContent
 from shipper.inputs.discovery import discover
 from shipper.inputs.journalctl import matches_of, refusals
@@ -40,21 +40,38 @@ REFUSED_MAX = 20
 
 @click.command("check")
 @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The configuration file.")
-def command(path: Path | None) -> None:
+@click.option("--connect", is_flag=True, help="Also ask every Splunk endpoint for real, without sending an event.")
+def command(path: Path | None, connect: bool) -> int:
     """Validate the configuration.
 
-    Prints what the daemon would do with it, or every problem at once with its line, and then exits 3.
+    Prints what the daemon would do with it, or every problem at once with its line, and then exits 3. With --connect it
+    exits 1 where an endpoint would not take events.
     Without -c it is $CONNLOG_CONFIG, /etc/connlog/connlog.toml if it exists, or the built-in defaults.
     """
     config = load_config(path)
     refuse_own_log(config, by_file=False)
+    from shipper.service.outlet import unusable
+
+    if problems := unusable(config.outputs):
+        raise ConfigError([f"{config.path}: {problem}" for problem in problems])
     warnings = list(state_warnings(config.state.dir))
     for label, text in _summary(config, warnings):
         click.echo(f"{label:<14} {printable(text)}")
     for warning in warnings:
         warn(warning)
+    refused = 0
+    if connect:
+        from shipper.service.trial import trials
+
+        for name, good, said in trials(config.outputs):
+            refused += not good
+            click.echo(f"{'connect':<14} {printable(f'{name}: {said}')}")
+    if refused:
+        warn(f"{refused} endpoint{'s' if refused > 1 else ''} would take no events")
+        return 1
     counted = f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
     click.echo(f"OK, {counted}" if warnings else "OK")
+    return 0
 
 
 def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
@@ -105,9 +122,7 @@ def _told(output: Output) -> str:
 def _hec_warnings(key: str, output: SplunkHecOutput) -> Iterator[str]:
     """What may be wrong with an output to Splunk."""
     from shipper.config.secret import exposed, read_secret
-    from shipper.service.outlet import read_filter
 
-    read_filter(output)
     try:
         read_secret(output.token_file)
     except SecretError as error:

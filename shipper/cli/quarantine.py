@@ -64,7 +64,8 @@ def command() -> None:
     """Show and mend what could not be read.
 
     Entries of coderd's log that are connection events and can't be read are kept here whole, with place and
-    reason. All of this works while the daemon runs and when it is stopped, as the user that it runs as.
+    reason, and so are events that an output refused. All of this works while the daemon runs and when it is
+    stopped, as the user that it runs as.
     """
 
 
@@ -122,7 +123,10 @@ def show(path: Path | None, raw: bool, id_: int) -> int:
         if kept.textless:
             click.echo(f"\n{printable(row.reason)}\n\nthe text was left out: the quarantine was full")
             return 0
-        click.echo(f"\n{complaint(kept.entry, row.path or kept.source)}\n")
+        if kept.output is None:
+            click.echo(f"\n{complaint(kept.entry, row.path or kept.source)}\n")
+        else:
+            click.echo(f"\n{printable(row.reason)}\n")
         if sys.stdout.isatty():
             click.echo(printable_lines(decode(kept.entry.raw)))
         else:
@@ -140,7 +144,7 @@ def replay(path: Path | None, every: bool, ids: tuple[int, ...]) -> int:
     """Read entries again, as after an upgrade.
 
     What can be read now becomes an event, once, and leaves the quarantine; the rest stays, with today's reason.
-    Exits 1 when some stay.
+    Events that an output refused go back into the queue of that output. Exits 1 when some stay.
     """
     _check_choice(every, ids)
     from shipper.service.replay import Replay
@@ -158,7 +162,8 @@ def replay(path: Path | None, every: bool, ids: tuple[int, ...]) -> int:
             one.run(entries)
         finally:
             done = one.done
-            click.echo(f"{done.stored} replayed, {done.duplicates} known already, {done.kept} still malformed")
+            queued = f", {done.queued} queued for the output that refused them" if done.queued else ""
+            click.echo(f"{done.stored} replayed, {done.duplicates} known already, {done.kept} still malformed{queued}")
         return BAD_NEWS if done.kept else code
 
     return _with_quarantine(path, replaying)
@@ -253,7 +258,8 @@ def _write_table(rows: Iterable[Listed]) -> None:
 
 
 def _cells(row: Listed) -> tuple[str, ...]:
-    place = f"{row.path or '<stdin>'}:{row.line}" + (f" @{row.offset}" if row.offset is not None else "")
+    line = f":{row.line}" if row.line else ""
+    place = f"{row.path or '<stdin>'}{line}" + (f" @{row.offset}" if row.offset is not None else "")
     return (
         str(row.id),
         f"{row.seen[:10]} {row.seen[11:19]}",

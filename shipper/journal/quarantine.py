@@ -17,6 +17,7 @@ from shipper.journal import sql
 from shipper.journal.appender import Appender
 from shipper.journal.batch import Appended, Batch, Piece
 from shipper.journal.database import connect_guest, transaction, translated
+from shipper.journal.delivered import put_back
 from shipper.journal.ledger import REASON_MAX_CHARACTERS
 from shipper.record import Malformed, Record, Source, encoded
 
@@ -129,6 +130,23 @@ class Quarantine:
                     gone = sum(self._db.execute(sql.DROP_QUARANTINE, (number,)).rowcount for number in numbers)
             self._db.execute(sql.SHRINK).fetchall()
         return gone
+
+    def send_again(self, refused: Sequence[Quarantined]) -> int:
+        """Put events that outputs refused back into the queues of those outputs, from which they are sent whatever the
+        filter says; in one transaction with their leaving, so that each is in one place. Returns how many there were.
+
+        An entry that somebody else took out meanwhile, and one without its text, is left out. Raises UsageError for an
+        output that is no longer there, and StateFull; then nothing is changed.
+        """
+        count = 0
+        with translated(self._path), transaction(self._db):
+            for one in refused:
+                if one.output is None or one.textless:
+                    continue
+                if self._db.execute(sql.DROP_QUARANTINE, (one.number,)).rowcount:
+                    put_back(self._db, one.output, [one.entry.raw], self._journal_max_bytes)
+                    count += 1
+        return count
 
     def settle(self, mended: Sequence[Mended], renewed: Sequence[Renewed], drift: Sequence[str] = ()) -> Appended:
         """In one transaction: mended entries leave the quarantine and are appended, the others get their reason.

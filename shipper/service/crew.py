@@ -20,7 +20,7 @@ from shipper.errors import ConnlogError, StateDamaged, StateNewer
 from shipper.journal import Journal
 from shipper.service.dispatch import Dispatch
 from shipper.service.intake import open_readings
-from shipper.service.outlet import Want, open_output
+from shipper.service.outlet import Want, open_output, unusable
 from shipper.service.pulse import Pulse
 from shipper.service.reading import Reading
 from shipper.service.sending import Sending
@@ -101,7 +101,7 @@ class Crew:
 
     def obstacles(self, config: Config) -> list[str]:
         """Why ``config`` can't take the place of what works now; none, and ``swap`` may be called."""
-        return [
+        return unusable(config.outputs) + [
             f"the input {reader.part.name} can't be opened a second time; restart to change it"
             for reader in self._gone_readers(self._open_readers(config))
             if not reader.part.lasting and not reader.part.ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from shipper.config import IndexOutput, Output, SplunkHecOutput, State
@@ -88,3 +88,18 @@ def read_filter(output: SplunkHecOutput) -> Meets | None:
         return judge(parse_query(output.filter, time.time_ns()))
     except QueryError as error:
         raise ConfigError([f"output {output.name}: filter: {line}" for line in str(error).splitlines()]) from error
+
+
+def unusable(outputs: Sequence[Output]) -> list[str]:
+    """What is wrong with outputs that only their opening would tell: filters and certificates."""
+    problems: list[str] = []
+    for output in outputs:
+        if isinstance(output, SplunkHecOutput):
+            from shipper.outputs.hec.tls import tls_context
+
+            for look in (read_filter, tls_context):
+                try:
+                    look(output)
+                except ConfigError as error:
+                    problems += error.problems
+    return problems

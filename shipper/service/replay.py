@@ -27,11 +27,13 @@ _CUT = "the entry is longer than "
 
 
 class Replayed(Struct):
-    """Counts: entries that became events, that turned out copies of stored ones, and that stay."""
+    """Counts: entries that became events, that turned out copies of stored ones, and that stay; ``queued`` events that
+    an output had refused are to be sent to it again."""
 
     stored: int = 0
     duplicates: int = 0
     kept: int = 0
+    queued: int = 0
 
 
 class Replay:
@@ -43,6 +45,7 @@ class Replay:
         self._recognisers: dict[tuple[str | None, str | None, str | None, str], Recogniser] = {}
         self._mended: list[Mended] = []
         self._renewed: list[Renewed] = []
+        self._refused: list[Quarantined] = []
         self._drift: list[str] = []
         self._bytes = 0
         self.done = Replayed()
@@ -51,9 +54,15 @@ class Replay:
     def run(self, entries: Iterable[Quarantined]) -> Replayed:
         """Read each again. Raises StateFull, StateBusy, StateError; what was settled before that stays settled."""
         for kept in entries:
-            self._read(kept)
+            if kept.output is not None and not kept.textless:
+                self._refused.append(kept)
+            else:
+                self._read(kept)
             self._bytes += len(kept.entry.raw)
-            if len(self._mended) + len(self._renewed) >= CHUNK_MAX_COUNT or self._bytes >= CHUNK_MAX_BYTES:
+            if (
+                len(self._mended) + len(self._renewed) + len(self._refused) >= CHUNK_MAX_COUNT
+                or self._bytes >= CHUNK_MAX_BYTES
+            ):
                 self._settle()
         self._settle()
         return self.done
@@ -75,6 +84,9 @@ class Replay:
         self._renewed.append(Renewed(kept.number, reason, column))
 
     def _settle(self) -> None:
+        if self._refused:
+            refused, self._refused = self._refused, []
+            self.done.queued += self._quarantine.send_again(refused)
         if self._mended or self._renewed:
             appended = self._quarantine.settle(self._mended, self._renewed, self._drift)
             self.done.stored += appended.stored

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from shipper.journal import Counters
+from shipper.outputs.hec.state import HecState
 from shipper.status import Status
 from shipper.timestamp import from_ns
 
@@ -72,6 +73,9 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     yield "OUTPUTS"
     outputs = [[o.name, str(o.pending), _moment(o.last_success), o.last_error or ""] for o in status.outputs]
     yield from _columns(["output", "pending", "last success", "last error"], outputs, "none is configured")
+    for output in status.outputs:
+        if output.hec is not None:
+            yield from _hec(output.name, output.hec)
     yield from _names_of(status)
     held = status.quarantine
     if held.count or held.dropped:
@@ -101,6 +105,20 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     if status.metrics:
         yield ""
         yield f"METRICS  {status.metrics}"
+
+
+def _hec(name: str, hec: HecState) -> Iterator[str]:
+    """What there is to tell of an output to Splunk."""
+    yield (
+        f"  {name}: {hec.sent} sent, {hec.retried} sent again, {hec.possible_duplicates} may be doubled, "
+        f"{hec.quarantined} in quarantine, {hec.put_back} put back; "
+        + (f"{hec.ack}, {hec.ack_pending} requests wait for it" if hec.ack != "unknown" else "nothing accepted yet")
+    )
+    for endpoint in hec.endpoints:
+        reason = f": {endpoint.reason}" if endpoint.reason else ""
+        yield f"    {endpoint.url}  {endpoint.state}, {endpoint.requests} requests{reason}"
+    if hec.held is not None:
+        yield f"  ! {name} holds everything until it is mended: {hec.held}"
 
 
 def headline(status: Status) -> str:

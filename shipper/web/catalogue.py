@@ -8,37 +8,14 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator
 
-from msgspec import Struct
-
 from shipper.journal import Counters
 from shipper.status import NamesStatus, OutputStatus, Status
 from shipper.timestamp import to_ns
-from shipper.web.label import OTHERS, Labels
+from shipper.web.hec import HEC_METRICS
+from shipper.web.label import OTHERS
+from shipper.web.metric import Metric, Reading, Sample
 
-SOURCES_MAX_COUNT = 1000
-DRIFT_MAX_COUNT = 1024
 _NS = 1_000_000_000
-
-Sample = tuple[tuple[str, ...], float]
-"""The values of a metric's labels, and its value; samples with equal labels are added up."""
-
-
-class Reading:
-    """One reading of a status, with the labels that stay the same over all readings."""
-
-    def __init__(self) -> None:
-        self.sources = Labels(SOURCES_MAX_COUNT)
-        self.drift = Labels(DRIFT_MAX_COUNT)
-
-
-class Metric(Struct, frozen=True):
-    """One metric: ``kind`` is counter or gauge, and a counter's name ends in _total."""
-
-    name: str
-    kind: str
-    labels: tuple[str, ...]
-    prose: str
-    read: Callable[[Status, Reading], Iterator[Sample]]
 
 
 def _one(read: Callable[[Status], float]) -> Callable[[Status, Reading], Iterator[Sample]]:
@@ -229,6 +206,7 @@ METRICS: tuple[Metric, ...] = (
         "1 while the last attempt failed.",
         _by_output(lambda o: o.last_error is not None),
     ),
+    *HEC_METRICS,
     Metric(
         "connlog_gaps_total",
         "counter",

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shipper.journal.ledger import COUNTERS_MAX_COUNT, FORMER_SOURCES
-from shipper.web.catalogue import DRIFT_MAX_COUNT, METRICS, SOURCES_MAX_COUNT
+from shipper.web.catalogue import METRICS
 from shipper.web.label import LABEL_MAX_CHARACTERS, OTHERS
+from shipper.web.metric import DRIFT_MAX_COUNT, SOURCES_MAX_COUNT
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 _HEAD = f"""\

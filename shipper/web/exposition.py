@@ -10,7 +10,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from shipper.status import Status
-from shipper.web.catalogue import METRICS, Reading
+from shipper.web.catalogue import METRICS
+from shipper.web.metric import Reading
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

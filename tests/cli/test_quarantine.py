@@ -11,9 +11,9 @@ import pytest
 
 from shipper.cli.main import main
 from shipper.extraction import Extractor
-from shipper.journal import Batch, Journal, Piece
+from shipper.journal import Batch, Change, Journal, Piece, Refused
 from shipper.journal.quarantine import REPLAY_SOURCE
-from shipper.record import Malformed, Source
+from shipper.record import CompactRecord, Malformed, Source, encode_record
 
 STAMP = "2026-09-01T10:00:00.123456789Z"
 
@@ -220,3 +220,29 @@ def test_without_a_journal_it_says_what_to_do(state: State, capsys: pytest.Captu
     assert main(["quarantine", "ls"]) == 4
     assert "no daemon has run" in capsys.readouterr().err
     assert not state.path.exists()
+
+
+def test_an_event_that_an_output_refused_is_shown_and_goes_back_into_its_queue(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    config = tmp_path / "c.toml"
+    config.write_text(f'[state]\ndir = "{folder}"\n')
+    raw = encode_record(CompactRecord(1, str(uuid.UUID(int=1)), "2026-01-02T03:04:05.000000000Z", "connected"))
+    journal = Journal(folder / "journal.db")
+    journal.register("splunk")
+    outbox = journal.outbox("splunk")
+    outbox.write(Change(refused=[Refused(raw, Source(path="/log", offset=7), None, 6, "Invalid data format")]))
+    assert main(["quarantine", "ls", "-c", str(config)]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split()[3:] == ["splunk", "6", str(uuid.UUID(int=1)), "/log", "@7", "Invalid", "data", "format"]
+    assert main(["quarantine", "show", "-c", str(config), "1"]) == 0
+    assert "Invalid data format" in capsys.readouterr().out
+    assert main(["quarantine", "replay", "-c", str(config), "1"]) == 0
+    assert "1 queued for the output that refused them" in capsys.readouterr().out
+    assert not journal.quarantine()
+    parcel = outbox.put_back(0)
+    assert parcel is not None
+    assert parcel.lines == [raw]
+    journal.close()

@@ -15,7 +15,7 @@ from shipper.inputs.input import FileState
 from shipper.journal import Counters, Depth
 from shipper.status import Drift, Status
 from shipper.timestamp import to_ns
-from shipper.web import catalogue
+from shipper.web import metric as of_metrics
 from shipper.web.catalogue import METRICS
 from shipper.web.document import main, page
 from shipper.web.exposition import Exposition
@@ -81,7 +81,7 @@ def test_any_name_makes_a_valid_label_and_no_entry_is_lost(status: Callable[...,
 def test_sources_beyond_the_bound_are_counted_together_and_no_counter_goes_back(
     status: Callable[..., Status], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "SOURCES_MAX_COUNT", 3)
+    monkeypatch.setattr(of_metrics, "SOURCES_MAX_COUNT", 3)
     sources: dict[str, Counters] = {}
     exposition = Exposition(lambda: status(sources=dict(sorted(sources.items(), reverse=True)), files=[], lag_bytes=0))
     before: dict[tuple[str, ...], float] = {}

@@ -42,43 +42,49 @@ class Renderer:
         self._routing = routing
         self._default = (sourcetype, index)
         self._seconds: dict[bytes, bytes] = {}
-        self._plain_days: dict[bytes, bool] = {}
-        self._prefixes: dict[tuple[bytes, tuple[str, str]], bytes] = {}
+        self._plain_days: set[bytes] = set()
+        self._prefixes: dict[bytes, bytes] = {}
 
     def render(self, parcel: Parcel, places: list[int], at: int, into: Slice, max_bytes: int, max_count: int) -> int:
         """Add the items of ``parcel`` at ``places[at:]`` to a slice until it is full; returns where in ``places`` it
         stopped. One item is always added to an empty slice."""
-        lines, seq, default = parcel.lines, parcel.seq, self._default
-        records, choose = len(lines), self._routing.choose
+        lines, seq = parcel.lines, parcel.seq
+        records, routed = len(lines), self._routing.choose is not None
         seconds, plain_days, prefixes = self._seconds, self._plain_days, self._prefixes
         bodies, ids, times, marks = into.bodies, into.ids, into.times, into.marks
         size, end = into.size, min(len(places), at + max_count - len(bodies))
+        # Records of one time are mostly of one source: what was looked up last is looked at first.
+        last_second, last_where, prefix = b"", b"", b""
+        second: bytes | None = None
         while at < end:
             place = places[at]
             if place >= records:
-                line, body, id_, time = b"", self._gap(parcel.gaps[place - records]), b"", b""
+                body, id_, time = self._gap(parcel.gaps[place - records]), b"", b""
             else:
                 line = lines[place]
                 log = line.find(_LOG_TIME, _AFTER_TIME)
                 source = line.find(_SOURCE, log)
-                offset = line.find(_OFFSET, source)
-                second = seconds.get(line[_TIME : _TIME + 19])
-                prefix = prefixes.get((line[source:offset], default if choose is None else choose(decode_record(line))))
+                where = line[source : line.find(_OFFSET, source)]
+                if where != last_where:
+                    last_where, prefix = where, prefixes.get(where, b"")
+                text = line[_TIME : _TIME + 19]
+                if text != last_second:
+                    last_second, second = text, seconds.get(text)
                 if (
                     second is None
-                    or prefix is None
+                    or not prefix
                     or log < 0
-                    or offset < 0
-                    or line[:_ID] != _BEGIN
+                    or routed
                     or line[_AFTER_ID:_TIME] != _NEXT
-                    or not plain_days.get(line[_TIME : _TIME + 10] + line[log + 16 : log + 26])
+                    or not (
+                        line[log + 16 : log + 26] == text[:10] or (text[:10] + line[log + 16 : log + 26]) in plain_days
+                    )
                 ):
-                    body, id_, time = self._carefully(line, line[source:offset] if 0 < source < offset else b"")
+                    body, id_, time = self._carefully(line, where)
+                    last_where = last_second = b""
                 else:
                     id_, time = line[_ID:_AFTER_ID], line[_TIME:_AFTER_TIME]
-                    body = b"".join(
-                        (second, line[_TIME + 20 : _AFTER_TIME - 1], prefix, id_, b'"},"event":', line, b"}")
-                    )
+                    body = b"".join((second, time[20:29], prefix, id_, b'"},"event":', line, b"}"))
             if size + len(body) > max_bytes and bodies:
                 break
             size += len(body) + 1
@@ -97,15 +103,17 @@ class Renderer:
         prefix = _prefix(record, *route)
         time = sent_time(record)
         second = b'{"time":%d.' % _epoch(time)
-        if line[_ID:_AFTER_ID] == record.id.encode() and line[_TIME:_AFTER_TIME] == record.time.encode():
-            for cache in (self._seconds, self._plain_days, self._prefixes):
-                if len(cache) >= CACHED_MAX_COUNT:
-                    cache.clear()
+        if line[:_ID] == _BEGIN and line[_ID:_AFTER_ID] == record.id.encode() and record.time[:4] >= "1971":
+            if len(self._seconds) >= CACHED_MAX_COUNT:
+                self._seconds.clear()
+            if len(self._plain_days) + len(self._prefixes) >= CACHED_MAX_COUNT:
+                self._plain_days.clear()
+                self._prefixes.clear()
             self._seconds[record.time[:19].encode()] = b'{"time":%d.' % _epoch(record.time)
-            if record.log.time is not None and record.time[:4] >= "1971" and record.time[:10] <= record.log.time[:10]:
-                self._plain_days[(record.time[:10] + record.log.time[:10]).encode()] = True
-            if where and where == _place(record):
-                self._prefixes[where, route] = prefix
+            if record.log.time is not None and record.time[:10] <= record.log.time[:10]:
+                self._plain_days.add((record.time[:10] + record.log.time[:10]).encode())
+            if where == _place(record):
+                self._prefixes[where] = prefix
         id_ = record.id.encode()
         body = b"".join((second, time[20:29].encode(), prefix, id_, b'"},"event":', _compact(record, line), b"}"))
         return body, id_, time.encode()
