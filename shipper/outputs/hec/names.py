@@ -27,8 +27,8 @@ from shipper.index.store import open_reader
 from shipper.journal import Parcel
 from shipper.record import decode_record
 
-CACHED_MAX_COUNT = 16_384
-"""Combinations of ids whose names are remembered as bytes; when full they are forgotten."""
+CACHED_MAX_COUNT = 65_536
+"""Ids of each role whose names are remembered as bytes; when full they are forgotten."""
 REOPEN_SECONDS = 0.5
 """How often an index that can't be read is tried again; it may just be made."""
 QUIET_COUNT = 10
@@ -49,6 +49,19 @@ class Ids(Struct, frozen=True):
     names: dict[str, str | None] | UnsetType = UNSET
 
 
+class Role(Struct, frozen=True):
+    """What an id of a record adds to its names: each name with the attribute it is. ``asked``: Coder can be asked for
+    it alone."""
+
+    kind: str
+    names: tuple[tuple[str, str], ...]
+    asked: bool = False
+
+
+_USER = Role(USER, (("user", "username"), ("user_email", "email")), asked=True)
+_OWNER = Role(USER, (("workspace_owner", "username"),), asked=True)
+_ORGANIZATION = Role(ORGANIZATION, (("organization", "name"),))
+_WORKSPACE = Role(WORKSPACE, (("template", "template"),))
 _read_ids = msgspec.json.Decoder(Ids).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -86,7 +99,7 @@ class Namer:
         self._close: Callable[[], None] | None = None
         self._again = float("-inf")
         self._generation: str | None = None
-        self._cached: dict[tuple[str | None, ...], bytes | None] = {}
+        self._cached: tuple[dict[str, bytes], ...] = ({}, {}, {}, {})
         self._failed = False
         self._failures = 0
 
@@ -141,32 +154,38 @@ class Namer:
         ids = _read_ids(line)
         if ids.names is not UNSET or not line.endswith(b"}"):
             return line
+        parts = []
+        for id_, cached, role in (
+            (ids.user_id, self._cached[0], _USER),
+            (ids.workspace_owner_id, self._cached[1], _OWNER),
+            (ids.organization_id, self._cached[2], _ORGANIZATION),
+            (ids.workspace_id, self._cached[3], _WORKSPACE),
+        ):
+            if id_ is not None:
+                part = cached.get(id_)
+                if part is None:
+                    part = self._part(directory, role, id_, ids.time, cached)
+                if part:
+                    parts.append(part)
         if self._witness is not None and ids.connection_id is not None and ids.user_id is None:
-            names = self._names(directory, ids) | self._attributed(line)
-            tail = _encode(names) if names else None
-        else:
-            key = (ids.user_id, ids.workspace_owner_id, ids.organization_id, ids.workspace_id)
-            if key in self._cached:
-                tail = self._cached[key]
-            else:
-                names = self._names(directory, ids)
-                tail = _encode(names) if names else None
-                if not any(directory.varies(kind, id_) for kind, id_ in _everybody(ids)):
-                    if len(self._cached) >= CACHED_MAX_COUNT:
-                        self._cached.clear()
-                    self._cached[key] = tail
-                if self._want is not None and (unknown := [one for one in _people(ids) if not directory.history(*one)]):
-                    self._want(unknown)
-        return line if tail is None else b"".join((line[:-1], b',"names":', tail, b"}"))
+            attributed = self._attributed(line)
+            if attributed:
+                parts.append(_encode(attributed)[1:-1])
+        return b"".join((line[:-1], b',"names":{', b",".join(parts), b"}}")) if parts else line
 
-    def _names(self, directory: Directory, ids: Ids) -> dict[str, str | None]:
-        return directory.names(
-            timestamp.to_ns(ids.time),
-            user_id=ids.user_id,
-            owner_id=ids.workspace_owner_id,
-            organization_id=ids.organization_id,
-            workspace_id=ids.workspace_id,
-        )
+    def _part(self, directory: Directory, role: Role, id_: str, time_: str, cached: dict[str, bytes]) -> bytes:
+        """What a role adds to the names, as JSON without its braces; remembered where it is the same at every time."""
+        at_ns = timestamp.to_ns(time_)
+        found = {name: directory.value(role.kind, id_, attribute, at_ns) for name, attribute in role.names}
+        known = {name: value for name, value in found.items() if value is not None}
+        part = _encode(known)[1:-1] if known else b""
+        if not directory.varies(role.kind, id_):
+            if len(cached) >= CACHED_MAX_COUNT:
+                cached.clear()
+            cached[id_] = part
+        if self._want is not None and role.asked and not directory.history(role.kind, id_):
+            self._want([(role.kind, id_)])
+        return part
 
     def _attributed(self, line: bytes) -> dict[str, str | None]:
         assert self._witness is not None
@@ -196,7 +215,8 @@ class Namer:
             self._directory.refresh()
         if self._directory.generation != self._generation:
             self._generation = self._directory.generation
-            self._cached.clear()
+            for cached in self._cached:
+                cached.clear()
         return self._directory
 
     def _trouble(self, error: Exception) -> None:
@@ -240,12 +260,3 @@ class NamedParcels:
 def _people(ids: Ids) -> list[tuple[str, str]]:
     """Kinds and ids that Coder can be asked for alone."""
     return [(USER, id_) for id_ in (ids.user_id, ids.workspace_owner_id) if id_ is not None]
-
-
-def _everybody(ids: Ids) -> list[tuple[str, str]]:
-    found = _people(ids)
-    if ids.organization_id is not None:
-        found.append((ORGANIZATION, ids.organization_id))
-    if ids.workspace_id is not None:
-        found.append((WORKSPACE, ids.workspace_id))
-    return found
