@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from shipper.inputs.input import FileState
 from shipper.journal import Counters, Depth, QuarantineSize
 from shipper.service.status_page import SOURCES_MAX_COUNT, page
-from shipper.status import Status
+from shipper.status import NamesStatus, Status
 
 
 def status(sources: dict[str, Counters]) -> Status:
@@ -68,3 +68,11 @@ def test_of_many_files_those_that_lag_most_are_shown_and_the_lag_of_all() -> Non
     assert "/logs/0.log" in lines[5]
     assert "  and 5980 files more, none further behind; the lag of all 6000 is 1.0 MiB" in lines
     assert "  ! and 280 more like these: --output json has all" in lines
+
+
+def test_where_names_are_asked_for_and_what_is_wrong_with_it_is_told() -> None:
+    names = NamesStatus("https://c", None, "401, no", open_count=7, notes=["workspaces: its own only"])
+    lines = list(page(replace(status({}), names=names), state="reading", folder="/s"))
+    at = lines.index("NAMES  https://c  last asked never, 0 learnt, 7 ids open")
+    assert lines[at + 1 : at + 3] == ["  ! 401, no", "  ! workspaces: its own only"]
+    assert not any(line.startswith("NAMES") for line in page(status({}), state="reading", folder="/s"))
