@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakSet
 
@@ -22,10 +23,13 @@ class Cache:
 
     _all: ClassVar[WeakSet[Cache]] = WeakSet()
     _bytes: ClassVar[int] = 0
+    _gate: ClassVar[Lock] = Lock()
+    """Held by who goes through all caches, or adds one: threads come and go with their sources."""
 
     def __init__(self) -> None:
         self._parts: list[dict[Any, Any]] = []
-        Cache._all.add(self)
+        with Cache._gate:
+            Cache._all.add(self)
 
     def join(self, part: dict[Any, Any]) -> None:
         """One more that remembers, and may be told to forget."""
@@ -39,7 +43,9 @@ class Cache:
         Cache._bytes += characters + ENTRY_BYTES
         if Cache._bytes > CACHE_MAX_BYTES:
             Cache._bytes = characters + ENTRY_BYTES
-            for cache in list(Cache._all):
+            with Cache._gate:
+                caches = list(Cache._all)
+            for cache in caches:
                 cache.forget()
         return True
 

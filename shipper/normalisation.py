@@ -19,6 +19,8 @@ PLANS_MAX_COUNT = 1024
 """Key sequences with a remembered plan; further ones are planned at each line."""
 PLAN_KEYS_MAX_COUNT = 64
 """Keys of a line whose plan is remembered."""
+PLAN_KEYS_MAX_CHARACTERS = 2048
+"""All these keys together."""
 
 _NO_EXTRA: dict[str, JsonValue] = {}
 _ORDER = (
@@ -180,7 +182,8 @@ class Normaliser:
 
     def _make_plan(self, keys: tuple[str, ...]) -> _Plan:
         plan = _Plan(keys)
-        if len(self._plans) < PLANS_MAX_COUNT and len(keys) <= PLAN_KEYS_MAX_COUNT:
+        usual = len(keys) <= PLAN_KEYS_MAX_COUNT and sum(map(len, keys)) <= PLAN_KEYS_MAX_CHARACTERS
+        if usual and len(self._plans) < PLANS_MAX_COUNT:
             self._plans[keys] = plan
         for name, _ in plan.extra:
             self._values.note("key", name)

@@ -8,6 +8,7 @@ A field that is new is read by the terminals of ``grammars/human.lark`` or the r
 
 from __future__ import annotations
 
+import json
 import re
 
 import msgspec
@@ -30,12 +31,16 @@ SHAPES_MET_MAX_COUNT = 1024
 """Key sequences met once: a shape is made, in a millisecond, for those that come again."""
 SHAPE_KEYS_MAX_COUNT = 64
 """Keys of a line that can be a shape."""
+SHAPE_KEYS_MAX_CHARACTERS = 2048
+"""All these keys together."""
 
 _ZEROS = tuple("0" * (9 - digits) + 'Z"' for digits in range(10))
 _trace = re.compile('[0-9a-f]{32}","span":"[0-9a-f]{16}",').fullmatch
 _level = re.compile(r"([0-9]{3}) \[([a-z]{4})\]").fullmatch
 _HUMAN_HEAD_COUNT = 2
 """Pieces of a human line before its fields: stamp and level, logger and message."""
+_PIECES_MAX_COUNT = SHAPE_KEYS_MAX_COUNT + _HUMAN_HEAD_COUNT
+"""A line is cut no further: it would fit no shape."""
 _OFFSET = 2**53 - 1
 
 
@@ -91,10 +96,10 @@ class Renderer:
                 if rest != self._rest:
                     self._rest, self._log = rest, self._heads[rest]
                 log = f'"log":{{"time":"{self._seconds[time[:19]]}.{digits}{_ZEROS[len(digits)]}{self._log}{trace}'
-                pieces = body[:-2].split(',"')
+                pieces = body[:-2].split(',"', _PIECES_MAX_COUNT)
                 shapes = self._json_shapes(len(pieces), ())
             else:
-                pieces = text.split("  ")
+                pieces = text.split("  ", _PIECES_MAX_COUNT)
                 shapes = self._human_shapes(len(pieces), ())
                 if not shapes:
                     return None
@@ -107,8 +112,8 @@ class Renderer:
                     continue
                 if found is not None:
                     return found
-        except (Odd, LookupError, ValueError):
-            pass  # no usual line: the careful way tells what it is
+        except (Odd, LookupError, ValueError, RecursionError):
+            pass  # no usual line, or a header nested beyond reason: the careful way tells what it is
         return None
 
     def learn(self, raw: bytes, parsed: Parsed, record: Record) -> None:
@@ -120,7 +125,7 @@ class Renderer:
             keys = tuple(piece.partition("=")[0] for piece in raw.decode(errors="replace").split("  ")[2:])
         if form not in self._makers or (form, keys) in self._known or len(self._known) >= SHAPES_MAX_COUNT:
             return
-        if parsed.beside or len(keys) > SHAPE_KEYS_MAX_COUNT:
+        if parsed.beside or len(keys) > SHAPE_KEYS_MAX_COUNT or sum(map(len, keys)) > SHAPE_KEYS_MAX_CHARACTERS:
             return
         if (form, keys) not in self._met:
             if len(self._met) < SHAPES_MET_MAX_COUNT:
@@ -151,6 +156,11 @@ class Renderer:
         line = f'{{"ts":"2026-01-01T00:00:00Z"{text}"fields":{{"ID":"0"}}}}'
         parsed = self._json.parse(line.encode())
         if not isinstance(parsed, Parsed) or parsed.beside or parsed.keys != ("ID",):
+            raise Odd
+        # A key twice is no trouble where both say the same, but here one of them was made up; and where the trace's
+        # place is, a line may have another one.
+        keys = [key for key, _ in json.loads(line, object_pairs_hook=list)]
+        if len(set(keys)) != len(keys) or "trace" in keys or "span" in keys:
             raise Odd
         return self._without_time(parsed.log)
 

@@ -31,7 +31,7 @@ Kind = tuple[str | None, str | None, str | None, str | None, bool]
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # Another form has no Z in it, so that one letter tells them apart.
-_TIME = r'"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,9}Z|[^"\\Z]{19,64})"'
+_TIME = r'"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,9}Z|[^"\\Z\x00-\x1f]{19,64})"'
 _ZEROS = tuple("0" * (9 - digits) + "Z" for digits in range(10))
 _KIND = ("type", "method", "app_or_slug", "slug_or_port")
 _NULLABLE = ("connection_id", "client_session_id", "request_id")
@@ -56,12 +56,17 @@ class Form:
     def __init__(self, name: str) -> None:
         self.human = name == "human"
         self.null = "<nil>" if self.human else "null"
+        self._name = re.compile(r'[^\s="]+' if self.human else r'[^"\\\x00-\x1f]*').fullmatch
         self._bare = re.compile(terminals()["BARE"]).fullmatch
         self._quoted = re.compile(terminals()["QUOTED"]).fullmatch
 
     def lead(self, name: str) -> str:
         """What stands before the value; a field's opening quote in JSON is what lines are split at."""
         return f"{name}=" if self.human else f'{name}":'
+
+    def plain(self, name: str) -> bool:
+        """Whether a name stands on a line as it is, so that its lead tells it."""
+        return self._name(name) is not None
 
     def read(self, text: str) -> JsonValue:
         """The value as the parsers give it. Raises Odd."""
@@ -109,6 +114,8 @@ class ShapeMaker:
         if form.human:
             # Here they are fields, in JSON they stand beside the other ones.
             names.update((key, key) for key in _TRACE if key in keys)
+        if len(set(keys)) != len(keys) or not all(map(form.plain, keys)):
+            return None
         if not {"id", "time", "status"} <= names.keys() or ("trace" in names) != ("span" in names):
             return None
         at = {key: keys.index(name) for key, name in names.items()}
@@ -185,9 +192,11 @@ class ShapeMaker:
             "span": "[0-9a-f]{16}",
         }
         new = [key for key in _NEW_IN_EACH if key in names]
-        pattern = " ".join(re.escape(self._form.lead(names[key])) + patterns[key] for key in new)
+        # No pattern takes the control character between them, so that none takes what is another field's.
+        pattern = "\n".join(re.escape(self._form.lead(names[key])) + patterns[key] for key in new)
         space["sound"] = re.compile(pattern).fullmatch
-        return f"if sound(f'{' '.join(f'{{p{at[key]}}}' for key in new)}') is None: return None"
+        joined = r"\n".join(f"{{p{at[key]}}}" for key in new)
+        return f"if sound(f'{joined}') is None: return None"
 
     def _new(self, key: str, name: str, place: int, space: dict[str, Any]) -> str:
         """A field that is new in each line and can be null."""

@@ -17,6 +17,8 @@ from shipper.timestamp import canonical
 
 CACHE_MAX_COUNT = 8192
 """Entries in each of the caches; a full one is emptied."""
+TYPE_MAX_CHARACTERS = 256
+"""A longer type is not remembered."""
 DRIFT_MAX_COUNT = 1000
 """Names of drift remembered; further ones are not reported."""
 
@@ -147,9 +149,10 @@ class Values:
         else:
             self.note("type", kind)
             found = kind, "ssh" if connected else None, kind if connected else None
-        if len(self._types) >= CACHE_MAX_COUNT:
-            self._types.clear()
-        self._types[kind, connected] = found
+        if len(kind) <= TYPE_MAX_CHARACTERS:
+            if len(self._types) >= CACHE_MAX_COUNT:
+                self._types.clear()
+            self._types[kind, connected] = found
         return found
 
 

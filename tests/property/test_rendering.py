@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 
 from shipper.extraction import Extractor
 from shipper.framing.chain import Entry
+from shipper.memo import Cache
 from shipper.recognition import Recogniser
 from shipper.record import Encoded, Record, Source, encoded
 from tests.property.hostile import events
@@ -151,3 +155,121 @@ def test_a_field_that_nobody_knows_is_rendered_into_extra() -> None:
     assert rendered == careful(newer, compact=False)
     assert rendered.record().extra == {"Region": "eu", "Hops": 3, "Note": None}
     assert recogniser.normaliser.take_drift() == ["key:Region", "key:Hops", "key:Note"]
+
+
+_HEAD = '"level":"INFO","msg":"connection_log","caller":"c:1","func":"f","logger_names":["coderd"],'
+_IDS = '"trace":"c21b75496dccd98bd991d85de5c8b16e","span":"306ce55392dce8ad",'
+_ID = "c2d6a0c2-0000-4000-8000-000000000001"
+_JSON = [
+    f'"ID":"{_ID}"', '"Type":"ssh"', '"ConnectionID":null', '"ClientSessionID":"c"', '"request_id":"r"',
+    '"Time":"2025-07-03T06:57:16.1Z"', '"ConnectionStatus":"connected"',
+]  # fmt: skip
+_TRACED = ["trace=c21b75496dccd98bd991d85de5c8b16e", "span=306ce55392dce8ad"]
+_HUMAN = [
+    f"ID={_ID}", "Type=ssh", "ConnectionID=<nil>", 'DisconnectReason=""', "request_id=r",
+    'Time="2025-07-03T06:57:16.1Z"', "ConnectionStatus=connected",
+]  # fmt: skip
+
+
+def json_line(fields: list[str], head: str = _HEAD) -> bytes:
+    return f'{{"ts":"2025-07-03T06:57:16.144719Z",{head}"fields":{{{",".join(fields)}}}}}'.encode()
+
+
+def human_line(fields: list[str], stamp: str = "2025-07-03 06:57:16.144") -> bytes:
+    return "  ".join([f"{stamp} [info]  coderd: connection_log", *fields]).encode()
+
+
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize(
+    ("met", "raw"),
+    [
+        pytest.param(json_line(_JSON), json_line(_JSON, f'"ts":"2026-01-01T00:00:00Z",{_HEAD}'), id="time twice"),
+        pytest.param(json_line(_JSON, _HEAD + _IDS), json_line(_JSON, f'"span":"x",{_HEAD}{_IDS}'), id="span twice"),
+        pytest.param(
+            json_line(_JSON, _HEAD + _IDS), json_line(_JSON, f'"trace":null,{_HEAD}{_IDS}'), id="no trace, and one"
+        ),
+        pytest.param(
+            json_line(_JSON, _HEAD + _IDS), json_line(_JSON, f'"\\u0074race":"x",{_HEAD}{_IDS}'), id="trace in escapes"
+        ),
+        pytest.param(
+            json_line(_JSON),
+            json_line(_JSON, _HEAD.replace('"coderd"', f'"coderd",{"[" * 1000}{"]" * 1000}')),
+            id="logger nested a thousand times",
+        ),
+        pytest.param(
+            json_line(_JSON),
+            json_line([*_JSON[:5], '"Time":"2025-07-03 06:57:16.1 +0000 \x01"', _JSON[6]]),
+            id="control character for a zone",
+        ),
+        pytest.param(
+            json_line(_JSON),
+            json_line([*_JSON[:2], '"ConnectionID":null ClientSessionID":""', '"request_id":"foo', '"b"', *_JSON[5:]]),
+            id="two fields in the place of one",
+        ),
+        pytest.param(json_line([*_JSON, '"a\\"b":1']), json_line([*_JSON, '"a"b":1']), id="name with a quote"),
+        pytest.param(json_line([*_JSON, '"a\\tb":1']), json_line([*_JSON, '"a\tb":1']), id="name with a tab"),
+        pytest.param(human_line([*_HUMAN, '"a b"=1']), human_line([*_HUMAN, "a b=1"]), id="name with a blank"),
+        pytest.param(
+            human_line([*_TRACED, *_HUMAN[:3], 'DisconnectReason="x', "ID=1", 'b=c"', *_HUMAN[4:]]),
+            human_line([*_TRACED, *_HUMAN[:3], "DisconnectReason=x", "ID=any thing", "b=c", *_HUMAN[4:]]),
+            id="fields inside of a text",
+        ),
+        pytest.param(human_line(_HUMAN), human_line(_HUMAN, "2025-07-03 06:57:16.١٤٤"), id="digits of another script"),
+    ],
+)
+def test_what_only_looks_usual_is_read_with_care(met: bytes, raw: bytes, compact: bool) -> None:
+    """Lines made to fit a shape that was met before, and to mean something else."""
+    recogniser = trained([met, json_line(_JSON), json_line(_JSON, _HEAD + _IDS), human_line(_HUMAN)], compact)
+    assert recogniser.render(human_line(_HUMAN), OFFSET) is not None
+    assert recogniser.render(raw, OFFSET) in (None, careful(raw, compact))
+    verdict = recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
+    assert (encoded(verdict) if isinstance(verdict, Record) else None) == careful(raw, compact)
+
+
+def test_lines_of_long_names_and_types_leave_nothing_behind() -> None:
+    """Lines, each with names or a type of its own that fill a line, take no memory that stays."""
+    extractor = Extractor(SOURCE)
+    extractor.feed(json_line(_JSON) + b"\n")  # what is made once, at the first line
+    tracemalloc.start()
+    try:
+        for number in range(60):
+            long = f"{number:06}" * 20_000
+            lines = json_line([*_JSON, f'"{long}":1']) + b"\n" + json_line([*_JSON[:1], f'"Type":"{long}"', *_JSON[2:]])
+            assert len(extractor.feed(lines + b"\n").encoded) == 2
+        remembered, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert remembered < 4 << 20
+
+
+def test_sources_come_and_go_while_others_forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that begin to read sources disturb none that has to forget all it remembered."""
+    monkeypatch.setattr("shipper.memo.CACHE_MAX_BYTES", 1)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def begin() -> None:
+        caches = []
+        while not done.is_set():
+            caches.append(Cache())
+            del caches[:-500]
+
+    def forget() -> None:
+        cache = Cache()
+        try:
+            for _ in range(500):
+                cache.room(10)
+        except RuntimeError as error:
+            failures.append(error)
+        finally:
+            done.set()
+
+    threads = [threading.Thread(target=work) for work in (begin, forget)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(before)
+    assert not failures
