@@ -123,6 +123,8 @@ class CoderClient:
                 if attempt == self._attempts or self._stop.is_set():
                     raise
                 self._wait(min(max(pause, error.retry_seconds or 0.0), RETRY_MAX_SECONDS))
+                if self._stop.is_set():
+                    raise
                 pause *= 2
         raise RemoteBusy(f"{what}: can't be asked; try again later")
 
