@@ -65,6 +65,7 @@ coverage: $(STAMP) ## the tests, and which branches they leave out
 .PHONY: bench
 bench: $(STAMP) ## lines a second and memory, beside references
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.index
 
 .PHONY: fuzz
 fuzz: $(STAMP) ## look for inputs that break the parser, SECONDS long (240)

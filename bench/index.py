@@ -1,102 +1,259 @@
 """Measures the local index: how fast it takes events, how large it gets, and what a question costs as a whole process.
 
-``python -m bench.index LOG`` prints the figures of one JSON log in which every line is an event.
+``python -m bench.index`` makes a JSON log in which every line is an event, fills an index from it as the daemon does,
+and asks both: the index by connlog, the log by rg, sort, uniq and jq. ``--write PAGE`` puts the tables into the page.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
+import shlex
+import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from bench.process import CONNLOG
+from bench.load import GENERATOR, find_generator
+from bench.machine import describe
+from bench.page import Page
+from bench.process import CONNLOG, BenchError
+from shipper.errors import ConnlogError, UsageError
 from shipper.extraction import Extractor
 from shipper.index import IndexWriter
+from shipper.index.block import Block, BlockCodec
 from shipper.record import Source
 
+BEGIN = "<!-- begin: written by bench.index -->"
+EVENTS, CARDINALITY = 200_000, 50_000
+ADDED_EVENTS = 100_000
 BATCH_EVENTS = 4096
 PIECE_BYTES = 32 << 20
 RUNS = 3
+TOOLS = ("rg", "jq", "sort", "uniq", "sh")
 
 
-class Figures(msgspec.Struct, frozen=True):
-    """``ingest``: events in a CPU second over all, and of the last tenth; ``bytes``: on disk for each event;
-    ``questions``: CPU seconds of the best of ``RUNS`` whole processes."""
+class Cost(msgspec.Struct, frozen=True):
+    """Of a whole process with its children, the best of its runs: CPU seconds, which others on the machine disturb
+    less than the clock."""
 
-    events: int
-    ingest: float
-    ingest_last_tenth: float
-    bytes: float
-    questions: dict[str, float]
+    cpu: float
 
 
-def measure_index(log: Path, folder: Path) -> Figures:
-    """Fill an index in ``folder`` as the daemon does, and ask it; ``log`` has JSON lines that are all events."""
-    path = folder / "index.db"
-    spent = _fill(log, path)
-    events = sum(count for count, _ in spent)
-    last = spent[-max(1, len(spent) // 10) :]
-    id_ = _connection_id(log)
-    questions = {
-        "start": ("--help",),
-        "connection": ("search", "--index", str(path), "--output", "ndjson", f"connection_id:{id_}"),
-        "newest": ("search", "--index", str(path), "--output", "ndjson", "type:ssh", "status:completed"),
-        "substring": ("search", "--index", str(path), "--output", "ndjson", "ws-0012"),
-        "grep": ("grep", "--index", str(path), "-c", "slog.go:3[89]"),
-        "stats": ("stats", "--index", str(path), "--by", "type"),
-    }
-    return Figures(
-        events,
-        events / sum(seconds for _, seconds in spent),
-        sum(count for count, _ in last) / sum(seconds for _, seconds in last),
-        path.stat().st_size / events,
-        {name: min(_cost(arguments) for _ in range(RUNS)) for name, arguments in questions.items()},
-    )
+class Line(msgspec.Struct, frozen=True):
+    """A line of the answer; ``limit`` and ``measured`` are in one unit, and ``measured`` has to stay on its side."""
+
+    what: str
+    measured: str
+    limit: str
+    met: bool
 
 
-def _fill(log: Path, path: Path) -> list[tuple[int, float]]:
-    """Events and CPU seconds of each batch."""
+def fill(log: Path, path: Path) -> tuple[list[tuple[int, float]], float]:
+    """Events and CPU seconds of each batch, and the CPU seconds of the reading before."""
     extractor = Extractor(Source("bench", "file", str(log)))
     spent: list[tuple[int, float]] = []
+    parsing = 0.0
     writer = IndexWriter(path)
     with log.open("rb") as file:
         while piece := file.read(PIECE_BYTES):
+            began = time.process_time()
             found = extractor.feed(piece)
+            parsing += time.process_time() - began
             for at in range(0, len(found.records), BATCH_EVENTS):
                 records, originals = found.records[at : at + BATCH_EVENTS], found.originals[at : at + BATCH_EVENTS]
                 began = time.process_time()
                 writer.add(writer.cursor + 1, records, originals, stored_ns=time.time_ns())
                 spent.append((len(records), time.process_time() - began))
     writer.close()
-    return spent
+    return spent, parsing
 
 
-def _connection_id(log: Path) -> str:
+def cost(command: Sequence[str], runs: int = RUNS) -> Cost:
+    """What a command costs, its output into a pipe that is read to the end; raises BenchError where it fails."""
+    costs = []
+    for _ in range(runs):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(command, capture_output=True, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode not in (0, 1):
+            said = done.stderr.decode(errors="replace")[-500:]
+            raise BenchError(f"{shlex.join(command)} ended with {done.returncode}: {said}")
+        costs.append(Cost(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime))
+    return min(costs, key=lambda one: one.cpu)
+
+
+def size_lines(path: Path, events: int) -> Iterator[Line]:
+    """What an event takes on disk, with its original line and without."""
+    database = sqlite3.connect(path)
+    codec = BlockCodec(database.execute("SELECT data FROM dictionaries").fetchone()[0])
+    originals = sum(Block(codec, data).original_bytes for (data,) in database.execute("SELECT data FROM blocks"))
+    database.close()
+    whole = path.stat().st_size
+    for what, size, limit in (("with", whole, 450), ("without", whole - originals, 300)):
+        yield Line(
+            f"bytes an event {what} its original line", f"{size / events:.0f}", f"≤ {limit}", size / events <= limit
+        )
+
+
+def ingest_lines(log: Path, path: Path, more: Path, folder: Path) -> Iterator[Line]:
+    """How many events a CPU second takes: as the daemon adds ``log`` to what is there and ``more`` to that, and in
+    a rebuild from ``more``."""
+    if not path.exists():
+        fill(log, path)
+    spent, _ = fill(more, path)
+    count = sum(events for events, _ in spent)
+    rate = count / sum(seconds for _, seconds in spent)
+    yield Line(f"events added a CPU second, {count:,} to those there", f"{rate:,.0f}", "≥ 15,000", rate >= 15_000)
+    rebuilt = cost((*CONNLOG, "index", "rebuild", "--index", str(folder / "rebuilt.db"), str(more)), 1)
+    rate = count / rebuilt.cpu
+    yield Line(
+        f"events a CPU second of `index rebuild` from {count:,} log lines, their parsing included",
+        f"{rate:,.0f}",
+        "≥ 40,000",
+        rate >= 40_000,
+    )
+
+
+def question_lines(log: Path, path: Path) -> Iterator[Line]:
+    """What questions cost, beside references over the log; warm, whole processes, CPU seconds."""
+    fields = _sample(log)
+    id_, workspace = fields["ConnectionID"], fields["WorkspaceName"]
+
+    def ask(command: str, *arguments: str) -> Cost:
+        return cost((*CONNLOG, command, "--index", str(path), *arguments))
+
+    start = cost((*CONNLOG, "--help"))
+    yield Line("`connlog --help`, ms", f"{start.cpu * 1000:.0f}", "≤ 120", start.cpu <= 0.12)
+    first = ask("search", "--output", "ndjson", "--limit", "1")
+    yield Line("start of a search, ms of CPU", f"{first.cpu * 1000:.0f}", "≤ 150", first.cpu <= 0.15)
+    rg = cost(("rg", "-c", id_, str(log)))
+    yield _limited("a connection by its id", ask("search", "--output", "ndjson", f"connection_id:{id_}"), 0.15)
+    yield _beside("the same", ask("search", "--output", "ndjson", f"connection_id:{id_}"), rg, 1 / 3, "rg")
+    for words in (
+        ("type:ssh", "status:completed"),
+        ("type:ssh", f"workspace:{workspace}"),
+        ("type:vscode", "code:>=1"),
+    ):
+        yield _limited(
+            f"the newest 100 of `{' '.join(words).replace(workspace, 'ws-…')}`",
+            ask("search", "--output", "ndjson", *words),
+            0.15,
+        )
+    for text in ("ws-0012", workspace):
+        found = ask("search", "--output", "ndjson", text)
+        shown = "a workspace's name" if text == workspace else f"`{text}`"
+        yield _beside(f"{shown} in any text", found, cost(("rg", "-c", text, str(log))), 1 / 2, "rg")
+    for pattern in ("slog.go:3[89]", '"request_id":"0cd3[0-9a-f]*-ffff'):
+        yield _beside(
+            f"`grep -c '{pattern}'`", ask("grep", "-c", pattern), cost(("rg", "-c", pattern, str(log))), 5, "rg"
+        )
+    stats = ask("stats", "--by", "type")
+    pipe = f'rg -o \'"Type":"[^"]*"\' {shlex.quote(str(log))} | sort | uniq -c'
+    yield _beside("`stats --by type`", stats, cost(("sh", "-c", pipe), 1), 1 / 10, "rg, sort, uniq")
+    query = "reduce inputs as $line ({}; .[$line.fields.Type] += 1)"
+    yield _beside("the same", stats, cost(("jq", "-n", query, str(log)), 1), 1 / 20, "jq")
+
+
+def _limited(what: str, found: Cost, seconds: float) -> Line:
+    return Line(f"{what}, ms", f"{found.cpu * 1000:.0f}", f"≤ {seconds * 1000:.0f}", found.cpu <= seconds)
+
+
+def _beside(what: str, found: Cost, other: Cost, times: float, tool: str) -> Line:
+    share = f"{times:g} ×" if times >= 1 else f"1/{1 / times:.0f} of"
+    measured = f"{found.cpu:.2f} s against {other.cpu:.2f} s"
+    return Line(what, measured, f"≤ {share} {tool}", found.cpu <= times * other.cpu)
+
+
+def _sample(log: Path) -> dict[str, str]:
+    """The fields of an event with a connection id, from the middle of the log."""
     with log.open("rb") as file:
         file.seek(os.fstat(file.fileno()).st_size // 2)
         file.readline()
         for line in file:
             fields = msgspec.json.decode(line)["fields"]
-            if fields.get("ConnectionID"):
-                return str(fields["ConnectionID"])
-    raise ValueError(f"{log}: no connection id in its second half")
+            if fields.get("ConnectionID") and str(fields.get("WorkspaceName")).startswith("ws-"):
+                return {name: str(value) for name, value in fields.items()}
+    raise BenchError(f"{log}: no connection in its second half")
 
 
-def _cost(arguments: tuple[str, ...]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run((*CONNLOG, *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+def make_log(generator: Path, events: int, path: Path, seed: int) -> None:
+    """A JSON log of so many events of many workspaces, users and addresses."""
+    command = [
+        sys.executable, str(generator), "--plain", "--cardinality", str(CARDINALITY), "--share", "1", "--format", "json",
+        "--lines", str(events), "--out", str(path), "--seed", str(seed),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"the generator failed with {done.returncode}: {done.stderr.strip()}")
+
+
+def measure(log: Path, more: Path, folder: Path) -> tuple[int, list[Line]]:
+    """The number of events, and every line of the answer; ``folder`` gets the index, or has that of ``log``."""
+    path = folder / "index.db"
+    ingest = list(ingest_lines(log, path, more, folder))
+    database = sqlite3.connect(path)
+    events = int(database.execute("SELECT count(*) FROM events").fetchone()[0])
+    database.close()
+    return events, [*ingest, *size_lines(path, events), *question_lines(log, path)]
+
+
+def section(command: str, events: int, size: int, lines: Sequence[Line]) -> str:
+    """The answer for a page."""
+    machine = describe()
+    date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    head = (
+        f"{date}, connlog {machine.connlog}, Python {machine.python}, {machine.cpu}, {machine.cores} cores, load average "
+        f"{machine.load_average:g} at the end; {events:,} events, {size:,} bytes of JSON log; the best of {RUNS} runs, warm; "
+        "seconds are CPU seconds of whole processes."
+    )
+    rows = [f"| {one.what} | {one.measured} | {one.limit} | {'met' if one.met else 'NOT MET'} |" for one in lines]
+    table = "\n".join(("| what | measured | limit | verdict |", "| --- | --: | --: | --: |", *rows))
+    return f"```sh\n{command}\n```\n\n{head}\n\n{table}"
+
+
+def main(argv: list[str]) -> int:
+    """Measure and print; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.index", description=__doc__)
+    parser.add_argument("--events", type=int, default=EVENTS, help=f"how many ({EVENTS})")
+    parser.add_argument("--log", type=Path, help="a JSON log of events that is there already")
+    parser.add_argument("--index", type=Path, help="the index that was filled from that log; it is copied first")
+    parser.add_argument("--generator", type=Path, default=GENERATOR, metavar="PATH", help="make_volume.py")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also rewrite the section of this page")
+    arguments = parser.parse_args(argv)
+    try:
+        page = Page(arguments.write, BEGIN) if arguments.write else None
+        missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+        if missing:
+            raise UsageError(f"not installed: {', '.join(missing)}; they are what connlog is compared with")
+        with tempfile.TemporaryDirectory(prefix="connlog-bench-") as name:
+            folder = Path(name)
+            log = arguments.log or folder / "events.log"
+            generator = find_generator(arguments.generator)
+            if arguments.log is None:
+                make_log(generator, arguments.events, log, 1)
+            elif arguments.index is not None:
+                shutil.copyfile(arguments.index, folder / "index.db")
+            make_log(generator, ADDED_EVENTS, folder / "more.log", 2)
+            events, lines = measure(log, folder / "more.log", folder)
+            size = log.stat().st_size
+    except ConnlogError as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return error.exit_code
+    text = section(f".venv/bin/python -m bench.index --events {events - ADDED_EVENTS}", events, size, lines)
+    sys.stdout.write(text + "\n")
+    if page:
+        page.write(text)
+    return 0
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name:
-        sys.stdout.write(
-            msgspec.json.format(msgspec.json.encode(measure_index(Path(sys.argv[1]), Path(name)))).decode() + "\n"
-        )
+    sys.exit(main(sys.argv[1:]))

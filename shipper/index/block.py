@@ -81,6 +81,11 @@ class Block:
     def __len__(self) -> int:
         return self.events
 
+    @property
+    def original_bytes(self) -> int:
+        """What its originals take, packed; 0 where they are packed together with the records."""
+        return self._length + self._split if self._data[:1] == bytes((_FORM,)) else 0
+
     def text(self) -> bytes:
         """All originals, a line end behind each."""
         if self._originals is not None:

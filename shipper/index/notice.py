@@ -9,7 +9,7 @@ import msgspec
 
 from shipper import timestamp
 from shipper.index import sql
-from shipper.record import Gap, Malformed
+from shipper.record import Gap, Malformed, Record
 
 REASON_MAX_CHARACTERS = 80
 
@@ -28,3 +28,19 @@ def add_notices(
         kind = one.reason.partition(":")[0].partition('"')[0].strip()[:REASON_MAX_CHARACTERS]
         place = (one.source.host, one.source.path, one.source.offset, one.line, one.column)
         database.execute(sql.ADD_NOTICE, (stored_ns, time_ns, *place, kind))
+
+
+def settle_notices(database: sqlite3.Connection, records: Sequence[Record]) -> None:
+    """Take back that a line could not be read where it is among ``records`` now, within the writer's transaction.
+
+    It is the same line where file, offset and the line's own time agree; a line at the same place of the file that
+    came after it has another time. A notice without a time stays.
+    """
+    offsets = {row[0] for row in database.execute(sql.NOTICED_OFFSETS)}
+    if not offsets:
+        return
+    for record in records:
+        source = record.source
+        if source.offset in offsets and record.log.time is not None:
+            place = (source.offset, timestamp.to_ns(record.log.time), source.path, source.host)
+            database.execute(sql.SETTLE_NOTICE, place)

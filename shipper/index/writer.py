@@ -18,7 +18,7 @@ from shipper.index.cell import encode_rest
 from shipper.index.connection import Cell, part
 from shipper.index.expiry import expire, give_back
 from shipper.index.failure import translated
-from shipper.index.notice import add_notices
+from shipper.index.notice import add_notices, settle_notices
 from shipper.index.pairing import Found, Key, Member, Pairing
 from shipper.index.presence import Presence, id_number
 from shipper.index.schema import KEY_BYTES
@@ -102,6 +102,7 @@ class IndexWriter:
         with self._transaction():
             new = self._new_events(records, originals)
             self._add_events(new, stored_ns)
+            settle_notices(self._database, records)
             add_notices(self._database, gaps, malformed, stored_ns)
             self._database.execute(sql.SET_FACT, ("cursor", seq))
         self._cursor = seq

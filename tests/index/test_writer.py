@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from shipper.errors import StateBusy, StateDamaged, StateError, StateFull, StateNewer
 from shipper.index import Added, IndexReader, IndexWriter, store
 from shipper.query import Filter
-from shipper.record import Gap, Malformed, Record, Source
+from shipper.record import Gap, Log, Malformed, Record, Source
 
 NOW = 1_767_225_600_000_000_000
 
@@ -278,3 +278,26 @@ def test_an_index_filled_in_bulk_is_the_same_as_one_filled_by_the_daemon(tmp_pat
         database.close()
         assert count(tmp_path / name) == 50
     assert schemas[0] == schemas[1]
+
+
+def quarantined(path: Path) -> int:
+    reader = IndexReader(path)
+    answer = reader.search(Filter(), events=True, limit=1, sort="time", since_ns=None, until_ns=None, now_ns=NOW)
+    reader.close()
+    return answer.quarantined
+
+
+def test_a_line_that_is_read_after_all_is_no_longer_missing(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    place = Source(host="h", path="/log", offset=7)
+    when = "2026-01-01T00:00:01.000000000Z"
+    writer = IndexWriter(path)
+    writer.add(1, [], [], malformed=[Malformed(b"x", "bad", 1, 1, place, 1, time=when)], stored_ns=NOW)
+    later = Log(time="2026-01-01T00:00:02.000000000Z")
+    # The same place of a file that came after it holds another line.
+    writer.add(2, [event(1, source=place, log=later)], [b"other"], stored_ns=NOW)
+    writer._database.execute("PRAGMA wal_checkpoint").fetchall()
+    assert quarantined(path) == 1
+    writer.add(3, [event(2, source=place, log=Log(time=when))], [b"x"], stored_ns=NOW)
+    assert quarantined(path) == 0
+    writer.close()
