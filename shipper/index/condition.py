@@ -7,7 +7,6 @@ a regular expression is tried on thousands of texts, not on millions of rows.
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 import sqlite3
 import uuid
@@ -17,17 +16,15 @@ from msgspec import Struct
 
 from shipper import timestamp
 from shipper.directory.lookup import Directory, Match
+from shipper.index.expression import CONNECTIONS, EVENTS, Expression
 from shipper.index.person import bounded, meaning
-from shipper.index.schema import COLUMNS, KEY_BYTES, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, STATE_NAMES, UNKNOWN
-from shipper.index.segment import segments
-from shipper.index.shortcut import Held, Keyed, Numbered, Probe, find, of_places
+from shipper.index.schema import COLUMNS, ONGOING, POINT, STATE_NAMES, UNKNOWN
+from shipper.index.shortcut import Keyed, Probe, find
 from shipper.index.sql import (
-    CONNECTIONS_BY_REQUEST,
     GET_FACT,
     LAST_GAP,
     WORDS_ALL,
     WORDS_CONTAINING,
-    WORDS_EQUAL,
     WORDS_OF_COLUMN,
 )
 from shipper.index.word import pack_id, request_number
@@ -53,9 +50,6 @@ from shipper.query.parse import unknown_value
 from shipper.query.value import compile_regex, read_uuid
 
 KNOWN_VALUES_MAX = 1000
-EVENTS, CONNECTIONS = "events", "connections"
-
-_FOLD = "coalesce(fold, text)"
 _TEXT_COLUMNS = {
     "app": ("app",),
     "workspace": ("workspace_name", "workspace"),
@@ -70,7 +64,9 @@ _NAME_COLUMNS = {
     "user_email": ("name_email", "user"),
 }
 _match_id_start = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]){0,24}").fullmatch
-_NOTHING = "0"
+
+
+__all__ = ["CONNECTIONS", "EVENTS", "Compiler", "Condition"]
 
 
 class Condition(Struct):
@@ -83,17 +79,14 @@ class Condition(Struct):
     notes: list[str]
 
 
-class Compiler:
+class Compiler(Expression):
     """Makes conditions for one target, ``events`` or ``connections``, of one database at one moment."""
 
     def __init__(self, database: sqlite3.Connection, target: str, now_ns: int, directory: Directory) -> None:
-        self._database = database
+        super().__init__(database, target)
         self._directory = directory
-        self._target = target
         self._now_ns = now_ns
-        self._parameters: list[object] = []
         self._notes: list[str] = []
-        self._probes: list[Probe] | None = []
         gap = database.execute(LAST_GAP).fetchone()[0]
         self._gap_ns: int | None = gap
 
@@ -121,66 +114,9 @@ class Compiler:
                 parts.append(f"id IN {self._list(min(found, key=len))}")
         return Condition(source, " AND ".join(parts) or "1", self._parameters, list(dict.fromkeys(self._notes)))
 
-    @property
-    def _time(self) -> str:
-        return "time_ns" if self._target == EVENTS else "connect_ns"
-
-    def _put(self, value: object) -> str:
-        self._parameters.append(value)
-        return "?"
-
     def _term(self, term: Term) -> str:
         text = _COMPILERS[type(term)](self, term)
         return f"({text}) IS NOT TRUE" if term.negated else f"({text})"
-
-    def _any(self, parts: list[str]) -> str:
-        return " OR ".join(parts) or _NOTHING
-
-    def _list(self, values: object) -> str:
-        return f"(SELECT value FROM json_each({self._put(json.dumps(values))}))"  # noqa: S608  # own names
-
-    def _equals(self, column: str, values: tuple[str, ...]) -> str:
-        listed = json.dumps(values)
-        return self._holds(column, [row[0] for row in self._database.execute(WORDS_EQUAL, (listed, listed))])
-
-    def _holds(self, column: str, ids: list[int]) -> str:
-        """That a column holds one of these words."""
-        if column in PLACE_COLUMNS:
-            ids, column = of_places(self._database, column, ids), "place"
-        if self._probes is not None:
-            self._probes.append(Held(column, ids))
-        return _among(column, self._list(ids))
-
-    def _walked(self, text: str) -> str:
-        """A condition that no index helps with."""
-        self._probes = None
-        return text
-
-    def _apps(self, column: str, names: tuple[str, ...]) -> str:
-        """That a column of kinds holds one of the names of apps, as Coder compares them: ``-`` is ``_``."""
-        # Only the words that kinds use: the comparison can't use the words' index.
-        words = f"SELECT id FROM words WHERE id IN (SELECT {column} FROM kinds)"  # noqa: S608  # own names
-        return self._walked(_among(column, f"({words} AND replace({_FOLD}, '-', '_') IN {self._list(names)})"))
-
-    def _words(self, found: list[tuple[int, int]]) -> list[str]:
-        """For each column that uses one of the words (id, uses): that it holds one."""
-        parts = []
-        for bit, column in enumerate(COLUMNS):
-            ids = [word for word, uses in found if uses >> bit & 1]
-            if ids:
-                parts.append(self._holds(column, ids))
-        return parts
-
-    def _of_connection(self, text: str) -> str:
-        """A condition on connections, asked of the target."""
-        if self._target == CONNECTIONS:
-            return text
-        return f"connection IN (SELECT id FROM connections WHERE {text})"  # noqa: S608  # own names
-
-    def _of_event(self, text: str) -> str:
-        if self._target == EVENTS:
-            return text
-        return f"id IN (SELECT connection FROM events WHERE {text})"  # noqa: S608  # own names
 
     def free_text(self, term: FreeText) -> str:
         parts = self._words(self._database.execute(WORDS_CONTAINING, (term.text,)).fetchall())
@@ -199,26 +135,6 @@ class Compiler:
         if more:
             self._notes.append(f"more names hold {term.text} than are looked for; give more of it")
         return self._any([*parts, *self._people(matches)])
-
-    def _of_request(self, number: int | None) -> str:
-        if self._target == EVENTS:
-            return f"request = {self._put(number)}"
-        rows = self._database.execute(CONNECTIONS_BY_REQUEST, (number, -1))
-        found = [row[0] for row in rows]
-        if self._probes is not None:
-            self._probes.append(Numbered(found))
-        return f"id IN {self._list(found)}"
-
-    def _between(self, table: str, column: str, low: bytes, high: bytes) -> str:
-        """That an id lies between two, by the index that is cut into segments."""
-        if self._probes is not None:
-            self._probes.append(Keyed(table, column, low, high))
-        among = self._put(segments(self._database, table))
-        ends = f"{self._put(low[:KEY_BYTES])} AND {self._put(high[:KEY_BYTES])}"
-        return (
-            f"id IN (SELECT id FROM {table} WHERE id >> 16 IN (SELECT value FROM json_each({among})) "  # noqa: S608  # own names
-            f"AND substr({column}, 1, 4) BETWEEN {ends} AND {column} BETWEEN {self._put(low)} AND {self._put(high)})"
-        )
 
     def pattern(self, term: Pattern) -> str:
         search = compile_regex(term.regex).search
@@ -343,14 +259,6 @@ class Compiler:
             f"CASE WHEN state = {ONGOING} AND connect_ns <= {self._put(self._gap_ns)} THEN {UNKNOWN} ELSE state END"
         )
         return self._of_connection(f"{after_gap} IN {self._list(states)}")
-
-
-def _among(column: str, words: str) -> str:
-    """That a column of words, or ``place``, holds one of a list in SQL."""
-    if column in KIND_COLUMNS:
-        # The plus keeps SQLite from walking all of a kind when the newest few are wanted.
-        return f"+kind IN (SELECT id FROM kinds WHERE {column} IN {words})"  # noqa: S608  # own names
-    return f"{column} IN {words}"
 
 
 def _same_name(name: str) -> str:
