@@ -15,7 +15,19 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 def test_a_short_campaign(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fault", "--kills", "14", "--seed", "5", "--folder", str(tmp_path / "work")],
+        [
+            sys.executable,
+            "-m",
+            "tests.fault",
+            "--kills",
+            "14",
+            "--seed",
+            "5",
+            "--rate",
+            "500",
+            "--folder",
+            str(tmp_path / "work"),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
