@@ -171,8 +171,11 @@ class Normaliser:
     def kind(
         self, values: tuple[JsonValue, JsonValue, JsonValue, JsonValue], *, connected: bool
     ) -> tuple[str | None, str | None, str | None, str | None]:
-        """Type, method, app, and slug or port, as ``Values.kind``. Raises Odd as ``value`` does."""
+        """Type, method, app, and slug or port, as ``Values.kind``. Raises Odd as ``value`` does, and at the first sight
+        of a type: whether the line that has it is an event at all, its other fields tell."""
         wrong: dict[str, JsonValue] = {}
+        if self._values.is_new(values[0], values[1]):
+            raise Odd
         made = self._values.kind(values, _NO_PLAN.names, wrong, connected=connected)
         if wrong:
             raise Odd

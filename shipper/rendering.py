@@ -173,7 +173,7 @@ class Renderer:
 
     def _logger(self, text: str) -> str:
         """``coderd: connection_log`` to the log's part behind its level."""
-        if re.fullmatch(terminals()["LOGGER"] + terminals()["MESSAGE"], f"  {text}") is None:
+        if "\x1b" in text or re.fullmatch(terminals()["LOGGER"] + terminals()["MESSAGE"], f"  {text}") is None:
             raise Odd
         log = self._log_type("", "", text[: text.rindex(": ")], "human")
         return self._without_time(log).removeprefix(',"level":""')

@@ -56,7 +56,7 @@ class Form:
     def __init__(self, name: str) -> None:
         self.human = name == "human"
         self.null = "<nil>" if self.human else "null"
-        self._name = re.compile(r'[^\s="]+' if self.human else r'[^"\\\x00-\x1f]*').fullmatch
+        self._name = re.compile(r'[^\s="\x1b]+' if self.human else r'[^"\\\x00-\x1f]*').fullmatch
         self._bare = re.compile(terminals()["BARE"]).fullmatch
         self._quoted = re.compile(terminals()["QUOTED"]).fullmatch
 
@@ -71,6 +71,8 @@ class Form:
     def read(self, text: str) -> JsonValue:
         """The value as the parsers give it. Raises Odd."""
         if self.human:
+            if "\x1b" in text:
+                raise Odd  # colours go first, wherever they stand
             if self._bare(text) is not None:
                 return text
             if self._quoted(text) is None:

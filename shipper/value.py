@@ -53,6 +53,15 @@ class Values:
             self._drift_seen.add(name)
             self.drift.append(name)
 
+    def is_new(self, type_: JsonValue, method: JsonValue) -> bool:
+        """Whether ``kind`` would name one of them as never seen before."""
+        name = method or type_
+        if type(name) is not str or not name or name in METHODS:
+            return False
+        if not method and normal_name(name) in APPS_OVER_SSH:
+            return False
+        return f"type:{name[:80]}" not in self._drift_seen and len(self._drift_seen) < DRIFT_MAX_COUNT
+
     def uuid(self, value: JsonValue, name: str, wrong: dict[str, JsonValue]) -> str | None:
         """An id in lower case; what is none is put under ``name`` into ``wrong``, here and in the others."""
         try:

@@ -15,7 +15,7 @@ from shipper.extraction import Extractor
 from shipper.framing.chain import Entry
 from shipper.memo import Cache
 from shipper.recognition import Recogniser
-from shipper.record import Encoded, Record, Source, encoded
+from shipper.record import Encoded, Malformed, Record, Source, encoded
 from tests.property.hostile import events
 from tests.render import entry as entries
 from tests.render.human import human
@@ -124,6 +124,7 @@ def test_hostile_values_are_rendered_as_the_careful_way_has_them(
             expected.not_ours,
             expected.lookalikes,
         )
+        assert found.drift == expected.drift
 
 
 def test_what_is_remembered_of_fields_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,6 +216,14 @@ def human_line(fields: list[str], stamp: str = "2025-07-03 06:57:16.144") -> byt
             id="fields inside of a text",
         ),
         pytest.param(human_line(_HUMAN), human_line(_HUMAN, "2025-07-03 06:57:16.١٤٤"), id="digits of another script"),
+        pytest.param(
+            human_line(_HUMAN),
+            human_line([*_HUMAN[:3], 'DisconnectReason="\x1b[0mx"', *_HUMAN[4:]]),
+            id="colour in a text",
+        ),
+        pytest.param(
+            human_line(_HUMAN), human_line(_HUMAN).replace(b"coderd:", b"coderd.\x1b[0mx:"), id="colour in the logger"
+        ),
     ],
 )
 def test_what_only_looks_usual_is_read_with_care(met: bytes, raw: bytes, compact: bool) -> None:
@@ -273,3 +282,16 @@ def test_sources_come_and_go_while_others_forget(monkeypatch: pytest.MonkeyPatch
         thread.join()
     sys.setswitchinterval(before)
     assert not failures
+
+
+def test_a_new_type_is_reported_of_events_alone() -> None:
+    """A malformed line tells nothing of types; the same type in an event does, once."""
+    recogniser = trained([json_line(_JSON)], compact=True)
+    newer = [_JSON[0], '"Type":"zeppelin"', *_JSON[2:]]
+    broken = json_line([*newer[:6], '"ConnectionStatus":"flying"'])
+    sound = json_line(newer)
+    for raw, drift in ((broken, ["status:flying"]), (sound, ["type:zeppelin"]), (sound, [])):
+        verdict = recogniser.render(raw, OFFSET) or recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
+        assert isinstance(verdict, Malformed) == (raw is broken)
+        assert recogniser.normaliser.take_drift() == drift
+    assert recogniser.render(sound, OFFSET) is not None
