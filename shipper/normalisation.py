@@ -10,6 +10,7 @@ import re
 from operator import itemgetter
 
 from shipper.alias import KEYS, STATUSES
+from shipper.parsing.jsonline import HEADER_KEYS
 from shipper.parsing.result import Parsed, gather
 from shipper.record import CompactRecord, JsonValue, Record, Source
 from shipper.timestamp import canonical
@@ -98,7 +99,12 @@ class Normaliser:
             id_, time, status, type_, method, app_or_slug, organization, owner, workspace, workspace_name, agent_name,
             agent, user, ip, user_agent, slug_or_port, code, connection, session, reason, request,
         ) = plan.getter(values)  # fmt: skip
-        wrong: dict[str, JsonValue] = dict(parsed.beside or ())
+        wrong: dict[str, JsonValue] = {}
+        if parsed.beside:
+            wrong.update(parsed.beside)
+            for name in wrong:
+                if name not in HEADER_KEYS and name not in _NAME_OF:
+                    made.note("key", name)
         for _, _, at in plan.rivals:
             if values[at] not in NULLS:
                 gather(wrong, parsed.keys[at], values[at])

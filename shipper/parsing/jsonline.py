@@ -43,6 +43,9 @@ _SD_TOP = frozenset(
     | {_SD + name for name in ("severity", "sourceLocation", "operation", "trace", "spanId", "trace_sampled")}
 )
 
+HEADER_KEYS = frozenset(_TOP) | _SD_TOP
+"""What loggers are known to write beside an event's own fields."""
+
 
 class JsonParser:
     """Parses JSON entries of both kinds; ``log_type`` is the class of ``Log`` to give."""

@@ -295,3 +295,14 @@ def test_a_new_type_is_reported_of_events_alone() -> None:
         assert isinstance(verdict, Malformed) == (raw is broken)
         assert recogniser.normaliser.take_drift() == drift
     assert recogniser.render(sound, OFFSET) is not None
+
+
+@pytest.mark.parametrize(
+    "head", [f'"version":"2.40",{_HEAD}', f'{_HEAD}"version":null,', f'{_HEAD}"version":{{"a":1}},']
+)
+def test_a_new_key_of_the_header_is_kept_and_reported(head: str) -> None:
+    """What a newer logger writes beside the fields is drift as well, each time in the record and once in the report."""
+    extractor = Extractor(SOURCE)
+    found = [extractor.feed(json_line(_JSON, head) + b"\n") for _ in range(3)]
+    assert [list(one.records[0].extra) for one in found] == [["version"]] * 3
+    assert [one.drift for one in found] == [["key:version"], [], []]
