@@ -363,7 +363,9 @@ class Finder:
             latest = dict.fromkeys(self._renewed, self._looked_ns) | latest
         for stream, mtime_ns in latest.items():
             one = self._at_path.get(stream)
-            self._adoption.ask(stream, stream, mtime_ns, one.watch if one is not None else self._watches[0], now)
+            # A late line makes a rotated file younger than one that came after it: since the last look anything may have.
+            since_ns = min(mtime_ns, self._looked_ns or mtime_ns)
+            self._adoption.ask(stream, stream, since_ns, one.watch if one is not None else self._watches[0], now)
 
     def _stop_seeking(self, key: str) -> None:
         self._missing_since.pop(key, None)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from shipper.errors import InputError
-from shipper.inputs.content import Content, open_content
+from shipper.inputs.content import Content, PlainContent, open_content
 from shipper.inputs.discovery import is_text
-from shipper.inputs.identity import Known
+from shipper.inputs.identity import Known, holds
 from shipper.inputs.roster import Roster
 from shipper.inputs.search import Names, siblings_of
 from shipper.journal import Position
@@ -20,12 +20,16 @@ class Latecomers:
         self._known = known
         self._roster = roster
         self._seen: dict[str, tuple[int, int]] = {}
-        """By key the size and time of last change for which nothing was to be read; (-1, 0) where the file is gone."""
+        """By key the size and time of last change for which nothing was to be read."""
+        self._gone: set[str] = set()
+        """Keys of files that are gone, for which a copy was looked for."""
 
     def find(self) -> list[tuple[Position, str, Content]]:
         """Positions with more to read, each with the path of its file, opened."""
         done = [p for p in self._known.all() if p.done and not p.lost and not p.backfilled and p.mtime_ns]
-        self._seen = {p.key: self._seen[p.key] for p in done if p.key in self._seen}
+        keys = {p.key for p in done}
+        self._seen = {key: state for key, state in self._seen.items() if key in keys}
+        self._gone &= keys
         found: list[tuple[Position, str, Content]] = []
         taken: set[tuple[int, int]] = set()
         folders: dict[str, dict[int, str] | None] = {}
@@ -37,10 +41,9 @@ class Latecomers:
             inodes = folders[folder]
             if inodes is None:
                 continue
-            path = inodes.get(position.inode)
-            if path is not None:
-                content = self._grown(position, path)
-            else:
+            path = inodes.get(position.inode, "")
+            there, content = self._grown(position, path) if path else (False, None)
+            if not there and position.key not in self._gone:
                 path, content = self._copied(position, listed)
             if content is None:
                 continue
@@ -52,23 +55,37 @@ class Latecomers:
             found.append((position, path, content))
         return found
 
-    def _grown(self, position: Position, path: str) -> Content | None:
-        """The file itself, by its inode, if it holds more than was read."""
+    def _grown(self, position: Position, path: str) -> tuple[bool, Content | None]:
+        """Whether the file with its inode is still the one, and its content if that is more than was read."""
         try:
             status = os.stat(path)
         except OSError:
-            return None
+            return False, None
         state = status.st_size, status.st_mtime_ns
-        if status.st_size <= position.offset or self._seen.get(position.key) == state:
-            return None
+        if self._seen.get(position.key) == state:
+            return position.key not in self._gone, None
         self._seen[position.key] = state
-        return self._open(position, path)
+        if status.st_size < position.offset or not self._is_it(position, path):
+            return False, None  # another file has its inode now
+        self._gone.discard(position.key)
+        return True, self._open(position, path) if status.st_size > position.offset else None
+
+    @staticmethod
+    def _is_it(position: Position, path: str) -> bool:
+        try:
+            content = PlainContent(path)
+        except InputError:
+            return True  # it can't be looked at now; nothing says that it is gone
+        try:
+            return holds(position, content.pread)
+        except InputError:
+            return True
+        finally:
+            content.close()
 
     def _copied(self, position: Position, listed: Names) -> tuple[str, Content | None]:
         """A copy of the file, which is gone, if it was written to after the file was read: looked for once."""
-        if self._seen.get(position.key) == (-1, 0):
-            return "", None
-        self._seen[position.key] = (-1, 0)
+        self._gone.add(position.key)
         for sibling in siblings_of(position.path, position.stream, listed) or []:
             if sibling.mtime_ns > position.mtime_ns:
                 content = self._open(position, sibling.path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def play(bench: Bench, actions: list[tuple[str, int]]) -> None:
 
 @pytest.mark.parametrize("pattern", ["*.log", "*.log*", "coderd.log"])
 @given(actions=ACTIONS)
+@example(actions=[("rotate", 0), ("turn", 4), ("write", 1), ("stamp", 0), ("late", 1)])
+@example(actions=[("rotate", 0), ("write", 1), ("turn", 4), ("late", 1), ("rotate", 0), ("compress", 0), ("write", 1)])
 def test_every_line_once_whatever_happens_to_the_files(
     make_bench: type[Bench], pattern: str, actions: list[tuple[str, int]]
 ) -> None:
