@@ -171,7 +171,7 @@ class Finder:
                 tail.dirty = tail.dirty or one.path != tail.path
                 tail.moved_to(one.path, named=True)
                 if tail.away_since is not None:
-                    tail.away_since = None
+                    tail.away_since = tail.rotated_ns = None
                     self.roster.resort(tail)
                 continue
             tail.found = (-1, 0)
@@ -182,7 +182,7 @@ class Finder:
                 self.let_go(tail.position())
                 self.roster.remove(tail)
             elif tail.away_since is None:
-                tail.away_since = now
+                tail.away_since, tail.rotated_ns = now, tail.age_ns
                 tail.moved_to(tail.path, named=False)
                 self.roster.resort(tail)
 
@@ -286,7 +286,7 @@ class Finder:
     def _follow_away(self, content: Content, path: str, watch: FileInput, now: float, position: Position) -> Tail:
         """Read the rest of a rotated file, before the current one."""
         tail = self._resume(content, path, watch, now, position)
-        tail.away_since = now
+        tail.away_since, tail.rotated_ns = now, position.mtime_ns or None
         tail.moved_to(path, named=False)
         status = content.stat()
         if content.growing:
@@ -352,7 +352,7 @@ class Finder:
             if tail.untouched:
                 continue  # what is to be read before it may not have been found yet
             if tail.away_since is not None or (tail.stream in self._renewed and tail.key not in self._new):
-                latest[tail.stream] = max(latest.get(tail.stream, 0), tail.age_ns)
+                latest[tail.stream] = max(latest.get(tail.stream, 0), tail.rotated_ns or tail.age_ns)
         for position in [p for p in self._known.all() if p.stream in self._renewed] + self._at_start:
             if position.untouched:
                 continue
@@ -363,9 +363,7 @@ class Finder:
             latest = dict.fromkeys(self._renewed, self._looked_ns) | latest
         for stream, mtime_ns in latest.items():
             one = self._at_path.get(stream)
-            # A late line makes a rotated file younger than one that came after it: since the last look anything may have.
-            since_ns = min(mtime_ns, self._looked_ns or mtime_ns)
-            self._adoption.ask(stream, stream, since_ns, one.watch if one is not None else self._watches[0], now)
+            self._adoption.ask(stream, stream, mtime_ns, one.watch if one is not None else self._watches[0], now)
 
     def _stop_seeking(self, key: str) -> None:
         self._missing_since.pop(key, None)

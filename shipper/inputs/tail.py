@@ -77,6 +77,8 @@ class Tail:
         self.path = path
         self.grown_at = now
         self.away_since: float | None = None
+        self.rotated_ns: int | None = None
+        """``age_ns`` when it was rotated away: a late line makes it younger than files that came after it."""
         self.found = (-1, 0)
         """Size and time of the last change as the last scan found them."""
         self.flushed = True
