@@ -81,7 +81,8 @@ class Renderer:
                     )
                 ):
                     body, id_, time = self._carefully(line, where)
-                    last_where = last_second = b""
+                    # A line without host has no place to go by: nothing of the line before it may be left.
+                    last_where = last_second = prefix = b""
                 else:
                     id_, time = line[_ID:_AFTER_ID], line[_TIME:_AFTER_TIME]
                     body = b"".join((second, time[20:29], prefix, id_, b'"},"event":', line, b"}"))

@@ -6,6 +6,7 @@ import decimal
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,6 +95,19 @@ def exact_ns(time: str) -> int:
     whole = timestamp.to_ns(time[:4].replace("0001", "1970").replace("9999", "2200") + time[4:])
     years = {"0001": -62_135_596_800, "9999": 253_370_764_800 - 7_258_118_400}.get(time[:4], 0)
     return whole + years * 10**9
+
+
+def test_a_record_without_a_host_never_gets_that_of_the_one_before() -> None:
+    """Whatever was remembered, and in whatever order they come."""
+    record = CompactRecord(1, "0" * 8 + "-0000-4000-8000-" + "0" * 12, "2025-12-30T03:04:05.123456789Z", "connected")
+    log = CompactLog(time="2025-12-30T03:04:05.123456789Z")
+    absurd = CompactLog(time="0001-01-01T00:00:00.000000000Z")
+    with_host, without = CompactSource(host="a", input="file", offset=0), CompactSource(input="file", offset=0)
+    pieces = [(log, with_host), (log, with_host), (absurd, with_host), (log, without), (log, with_host), (log, without)]
+    lines = [encode_record(msgspec.structs.replace(record, log=one, source=source)) for one, source in pieces]
+    made = renderer()
+    for piece in (render(made, *lines), render(made, *lines)):
+        assert [exact(body).get("host") for body in piece.bodies] == ["a", "a", "a", None, "a", None]
 
 
 @given(one=_records)
