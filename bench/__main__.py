@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--quick", action="store_true", help=f"small loads: {QUICK_LINES} and {QUICK_SPARSE_LINES} lines")
     made.add_argument("--lines", type=positive, help=f"lines of the loads that are all events ({LINES})")
-    made.add_argument("--sparse-lines", type=positive, help=f"lines of the loads with 5 % events ({SPARSE_LINES})")
+    made.add_argument("--sparse-lines", type=positive, help=f"lines of the loads with 5 %% events ({SPARSE_LINES})")
     made.add_argument("--runs", type=positive, default=RUNS, help=f"how often each process runs ({RUNS})")
     made.add_argument("--generator", type=Path, default=GENERATOR, metavar="PATH", help="make_volume.py")
     made.add_argument("--output", choices=("table", "json"), default="table", help="the form of the answer (table)")

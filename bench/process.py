@@ -102,8 +102,13 @@ class Child:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's own, without what would send connlog to another configuration, and with the checkout's package."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CONNLOG_")}
+    """This process's own, without what would send connlog to another configuration or keep it from having its byte code,
+    as an installed package has, and with the checkout's package."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CONNLOG_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     if not _SCRIPT.exists():
         kept["PYTHONPATH"] = str(ROOT)
     return kept | more
