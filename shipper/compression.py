@@ -13,8 +13,8 @@ from typing import IO, Any, Protocol
 
 from shipper.errors import InputError
 
-PIECE_BYTES = 262_144
-"""Read at once: small enough to stay in a core's cache."""
+PIECE_BYTES = 65_536
+"""Read at once. The allocator gives larger ones back to the system each time, and takes them anew page by page."""
 EXPANDED_MAX_BYTES = 64 * 1024**3
 """Plain bytes taken from one compressed file."""
 WINDOW_MAX_BYTES = 128 * 1024**2
