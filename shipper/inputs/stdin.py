@@ -135,17 +135,8 @@ class Stdin:
             self._mark = _ENDED
 
     def _keep(self, got: Yield) -> None:
-        piece = self._piece
         self._dirty = True
-        piece.encoded += got.encoded
-        piece.originals += got.originals
-        piece.malformed += got.malformed
-        piece.drift += got.drift
-        piece.entries += got.entries
-        piece.not_ours += got.not_ours
-        piece.lookalikes += got.lookalikes
-        piece.lines += got.lines
-        piece.bytes += got.bytes
+        self._piece.add(got)
 
     def _batch(self) -> Batch:
         if not self._dirty:

@@ -297,15 +297,7 @@ class Tailer:
         piece = self._pieces.get(tail.stream)
         if piece is None:
             piece = self._pieces[tail.stream] = Piece(tail.stream)
-        piece.encoded += got.encoded
-        piece.originals += got.originals
-        piece.malformed += got.malformed
-        piece.drift += got.drift
-        piece.entries += got.entries
-        piece.not_ours += got.not_ours
-        piece.lookalikes += got.lookalikes
-        piece.lines += got.lines
-        piece.bytes += got.bytes
+        piece.add(got)
 
     def _drop_position(self, key: str) -> None:
         self._positions.pop(key, None)

@@ -247,14 +247,6 @@ class Unit:
         self._move(place)
 
     def _keep(self, got: Yield) -> None:
-        piece = self._piece
         self._dirty = True
-        piece.encoded += got.encoded
-        piece.originals += got.originals
-        piece.malformed += [msgspec.structs.replace(one, line=0) for one in got.malformed]
-        piece.drift += got.drift
-        piece.entries += got.entries
-        piece.not_ours += got.not_ours
-        piece.lookalikes += got.lookalikes
-        piece.lines += got.lines
-        piece.bytes += got.bytes
+        got.malformed = [msgspec.structs.replace(one, line=0) for one in got.malformed]
+        self._piece.add(got)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from shipper.journal.position import FeedPosition, Position
-from shipper.record import Encoded, Gap, Malformed, Record
+from shipper.record import Encoded, Gap, Malformed, Record, Yield
 
 
 class Piece(Struct):
@@ -24,6 +24,18 @@ class Piece(Struct):
     lines: int = 0
     bytes: int = 0
     drift: list[str] = []
+
+    def add(self, got: Yield) -> None:
+        """Add what an extractor of this source gave."""
+        self.encoded += got.encoded
+        self.originals += got.originals
+        self.malformed += got.malformed
+        self.entries += got.entries
+        self.not_ours += got.not_ours
+        self.lookalikes += got.lookalikes
+        self.lines += got.lines
+        self.bytes += got.bytes
+        self.drift += got.drift
 
 
 class Batch(Struct, frozen=True):

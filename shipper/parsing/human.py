@@ -45,7 +45,6 @@ class HumanParser:
         self._minutes: dict[str, str | None] = {}
         self._general: Callable[[str], re.Match[str] | None] | None = None
         self._grammar: HumanGrammar | None = None
-        self._loggers: dict[str, str] = {}
         self.slow_count = 0
         """Lines of ours that the fast path left to the grammar."""
 

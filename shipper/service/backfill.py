@@ -233,18 +233,8 @@ class Backfill:
             raise problem
 
     def _keep(self, tail: Tail, got: Yield, position: Position) -> None:
-        piece = Piece(
-            tail.stream,
-            got.encoded,
-            got.originals,
-            got.malformed,
-            got.entries,
-            got.not_ours,
-            got.lookalikes,
-            got.lines,
-            got.bytes,
-            got.drift,
-        )
+        piece = Piece(tail.stream)
+        piece.add(got)
         self._append(Batch((piece,) if got.lines or got.entries else (), (position,) if position.head_length else ()))
         if position.head_length:
             self._known.add(position)
