@@ -143,17 +143,21 @@ class Duration(Struct, frozen=True):
 
 
 class Size(Struct, frozen=True):
-    """A size between two bounds, in bytes."""
+    """A size between two bounds, in bytes. With ``endless`` the word "unlimited" is None."""
 
     least_bytes: int
     most_bytes: int
+    endless: bool = False
 
     @property
     def says(self) -> str:
-        return f"a size from `{size_text(self.least_bytes)}` to `{size_text(self.most_bytes)}`"
+        bounds = f"a size from `{size_text(self.least_bytes)}` to `{size_text(self.most_bytes)}`"
+        return bounds + ', or `"unlimited"`' if self.endless else bounds
 
-    def read(self, value: object, base: Base) -> int:
+    def read(self, value: object, base: Base) -> int | None:
         text = text_of(value, f'"{size_text(self.least_bytes)}"')
+        if self.endless and text == "unlimited":
+            return None
         try:
             size = parse_size(text)
         except ValueError as error:
@@ -163,8 +167,8 @@ class Size(Struct, frozen=True):
             raise ValueError(f"{quoted(text)} is out of bounds; write a size between {bounds}")
         return size
 
-    def write(self, value: int) -> str:
-        return quoted(size_text(value))
+    def write(self, value: int | None) -> str:
+        return quoted("unlimited" if value is None else size_text(value))
 
 
 class Folder(Struct, frozen=True):

@@ -85,6 +85,24 @@ class IndexOutput(Struct, frozen=True):
             "How long events stay, counted from the time they were stored, never from the time they claim.",
         ),
     ] = 365 * 86400
+    size_max_bytes: Annotated[
+        int | None,
+        Option(
+            "size_max",
+            Size(16 << 20, 1 << 50, endless=True),
+            "How large the index may grow. Beyond that the events that were stored first go before their time, loudly, "
+            "and their room is given back to the disk. Looked at once a minute, so leave the disk some more.",
+        ),
+    ] = None
+    ongoing_max_seconds: Annotated[
+        int | None,
+        Option(
+            "ongoing_max",
+            Duration(60 * _SECOND_MS, 36500 * _DAY_MS, endless=True),
+            "How long a connection whose end was not seen is called ongoing; after that its state is unknown. "
+            "`status:ongoing` finds it all the same, as Coder does.",
+        ),
+    ] = 30 * 86400
 
     @property
     def name(self) -> str:

@@ -16,13 +16,13 @@ from msgspec import Struct
 
 from shipper import timestamp
 from shipper.directory.lookup import Directory, Match
+from shipper.index.ending import read_ending
 from shipper.index.expression import CONNECTIONS, EVENTS, Expression
 from shipper.index.person import bounded, meaning
-from shipper.index.schema import COLUMNS, ONGOING, POINT, STATE_NAMES, UNKNOWN
+from shipper.index.schema import COLUMNS, ONGOING, POINT, STATE_NAMES
 from shipper.index.shortcut import Keyed, Probe, find
 from shipper.index.sql import (
     GET_FACT,
-    LAST_GAP,
     WORDS_ALL,
     WORDS_CONTAINING,
     WORDS_OF_COLUMN,
@@ -87,8 +87,7 @@ class Compiler(Expression):
         self._directory = directory
         self._now_ns = now_ns
         self._notes: list[str] = []
-        gap = database.execute(LAST_GAP).fetchone()[0]
-        self._gap_ns: int | None = gap
+        self._state = read_ending(database, now_ns).state
 
     def compile(self, filter_: Filter, since_ns: int | None, until_ns: int | None) -> Condition:
         """The condition of a filter and a range of time, both ends belonging to it.
@@ -237,7 +236,7 @@ class Compiler(Expression):
                 parts.append(f"code {_OPERATORS[one.operator]} {self._put(value)}")
             else:
                 # One that goes on has lasted until now.
-                lasted = f"coalesce(duration_ns, CASE WHEN state = {ONGOING} THEN {self._put(self._now_ns)} - connect_ns END)"
+                lasted = f"coalesce(duration_ns, CASE WHEN {self._state} = {ONGOING} THEN {self._put(self._now_ns)} - connect_ns END)"
                 parts.append(self._of_connection(f"{lasted} {_OPERATORS[one.operator]} {self._put(value)}"))
         return self._any(parts)
 
@@ -253,12 +252,7 @@ class Compiler(Expression):
     def state(self, term: State) -> str:
         self._walked("")
         states = [STATE_NAMES.index(value) for value in term.values]
-        if self._gap_ns is None:
-            return self._of_connection(f"state IN {self._list(states)}")
-        after_gap = (
-            f"CASE WHEN state = {ONGOING} AND connect_ns <= {self._put(self._gap_ns)} THEN {UNKNOWN} ELSE state END"
-        )
-        return self._of_connection(f"{after_gap} IN {self._list(states)}")
+        return self._of_connection(f"{self._state} IN {self._list(states)}")
 
 
 def _same_name(name: str) -> str:

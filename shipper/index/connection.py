@@ -110,8 +110,8 @@ def span(parts: Sequence[Part], web: bool, paired: bool) -> Span:
     return Span(connect_ns, disconnect_ns, duration_ns, state)
 
 
-def build_connection(records: Sequence[Record], gap_ns: int | None) -> Connection:
-    """The connection of ``records``, which are in the order of arrival; ``gap_ns``: when the last known gap ended."""
+def build_connection(records: Sequence[Record]) -> Connection:
+    """The connection of ``records``, which are in the order of arrival, as they alone tell it."""
     by_id = {record.id: record for record in records}
     parts = sorted(
         part(record.status == "disconnected", timestamp.to_ns(record.time), record.id.encode(), _cells(record))
@@ -128,8 +128,6 @@ def build_connection(records: Sequence[Record], gap_ns: int | None) -> Connectio
         reason = (
             "it has no connection id" if values["connection_id"] is None else "its connect event has no usable time"
         )
-    elif state == ONGOING and gap_ns is not None and times.connect_ns <= gap_ns:
-        state, reason = UNKNOWN, "its disconnect event may lie in a gap of the log"
     usable = [record.time for record in ordered if timestamp.to_ns(record.time) != timestamp.NS_MIN]
     names: dict[str, str | None] = {}
     for record in ordered:

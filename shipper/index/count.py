@@ -14,6 +14,7 @@ from shipper.directory.lookup import Directory
 from shipper.errors import UsageError
 from shipper.index.cell import sort_columns
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler, Condition
+from shipper.index.ending import read_ending
 from shipper.index.failure import translated
 from shipper.index.person_count import NAMED_FIELDS, PersonGroups
 from shipper.index.reader import IndexReader
@@ -87,11 +88,12 @@ def count_groups(
     target = EVENTS if events else CONNECTIONS
     reader.view()
     fields = [_column(name, events, reader.directory) for name in asked.by]
-    unique = None if asked.unique is None else _value(_column(asked.unique, events, reader.directory))
+    unique = None if asked.unique is None else _column(asked.unique, events, reader.directory)
     if asked.durations and events:
         raise UsageError("single events have no duration: leave --events out")
     with translated(path):
-        database = reader.view()
+        database = reader.view(now_ns)
+        state = read_ending(database, now_ns).state
         time = "time_ns" if events else "connect_ns"
         persons = _persons(reader, database, asked)
         condition = Compiler(database, target, now_ns, reader.directory).compile(filter_, since_ns, until_ns)
@@ -100,12 +102,13 @@ def count_groups(
         told = unique is not None or asked.durations
         keys = [start]
         for column, person in zip(fields, persons, strict=True):
-            base = _value(column) if told else _key(column)
+            base = state if column == "state" else _value(column) if told else _key(column)
             keys.append(base if person is None else person.key(base, _value(column), time))
         # By nothing is by one constant, which SQLite would sort all rows for.
         named = [key for key in keys if key != "NULL"]
         group = f"GROUP BY {', '.join(named)}" if named else ""
-        what = "count(*)" if unique is None else f"count(*), count(DISTINCT {unique})"
+        counted = state if unique == "state" else None if unique is None else _value(unique)
+        what = "count(*)" if counted is None else f"count(*), count(DISTINCT {counted})"
         statement = f"SELECT {', '.join(keys)}, {what} FROM {condition.source} WHERE {condition.text} {group} LIMIT ?"  # noqa: S608  # own names
         rows = database.execute(statement, (*condition.parameters, GROUPS_MAX + 1)).fetchall()
         if len(rows) > GROUPS_MAX:

@@ -18,8 +18,8 @@ _CONNECTION_SORTS = {
 }
 
 
-def order_by(sort: str, events: bool) -> str:
-    """The order as SQL, from own names only."""
+def order_by(sort: str, events: bool, state: str = "state") -> str:
+    """The order as SQL, from own names only; ``state`` is the expression for a connection's state."""
     name = sort.removeprefix("-")
     direction = "DESC" if sort.startswith("-") else "ASC"
     time = "time_ns" if events else "connect_ns"
@@ -27,7 +27,8 @@ def order_by(sort: str, events: bool) -> str:
     if name in ("time", "connect_time") and name in known:
         return f"{time} {direction}, id {direction}"
     if name in known:
-        return f"{known[name]} {direction} NULLS LAST, {time} DESC, id DESC"
+        column = state if known[name] == "state" else known[name]
+        return f"{column} {direction} NULLS LAST, {time} DESC, id DESC"
     if name in _WORD_SORTS:
         column = _WORD_SORTS[name]
         if column in KIND_COLUMNS:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from itertools import chain, starmap
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
+from shipper import timestamp
 from shipper.directory.lookup import Directory
 from shipper.errors import StateDamaged
 from shipper.index import sql
@@ -17,10 +21,11 @@ from shipper.index.block import Block, BlockCache, BlockCodec
 from shipper.index.cell import RowCells, with_cells
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
 from shipper.index.connection import Connection, build_connection
+from shipper.index.ending import Ending, read_ending, started_anew
 from shipper.index.failure import damaged, translated
 from shipper.index.naming import Named, with_names
 from shipper.index.order import order_by, time_range
-from shipper.index.schema import COLUMNS, KEY_BYTES
+from shipper.index.schema import COLUMNS, KEY_BYTES, ONGOING, STATE_NAMES, UNKNOWN
 from shipper.index.segment import segments
 from shipper.index.store import open_reader
 from shipper.index.word import pack_id, unpack_id
@@ -44,6 +49,7 @@ class IndexReader:
         self._cache = BlockCache()
         self._words: dict[int, str] = {}
         self._version = 0
+        self._ending = Ending()
         self._database = open_reader(path)
         self._identity = self._look()
         self._directory = Directory(self._database)
@@ -67,9 +73,10 @@ class IndexReader:
         without a value come last. Raises UsageError for an unknown column, QueryError for an unknown type.
         """
         target = EVENTS if events else CONNECTIONS
-        order = order_by(sort, events)
+        order_by(sort, events)  # what can't be is refused before anything is read
         with translated(self._path):
-            self._begin()
+            self._begin(now_ns)
+            order = order_by(sort, events, self._ending.state)
             condition = Compiler(self._database, target, now_ns, self._directory).compile(filter_, since_ns, until_ns)
             statement = sql.select_rows(condition.source, condition.text, order)
             bound = min(limit, ROWS_MAX) + 1 if limit else -1
@@ -83,7 +90,7 @@ class IndexReader:
     def latest(self, filter_: Filter, *, count: int, now_ns: int) -> tuple[Rows, int, tuple[str, ...]]:
         """The last ``count`` events stored that meet ``filter_``, oldest first, the place to follow from, and notes."""
         with translated(self._path):
-            self._begin()
+            self._begin(now_ns)
             last = int(self._database.execute(sql.LAST_EVENT).fetchone()[0])
             condition = Compiler(self._database, EVENTS, now_ns, self._directory).compile(filter_, None, None)
             statement = sql.select_rows(condition.source, condition.text, "id DESC")
@@ -94,7 +101,7 @@ class IndexReader:
         """At most ``limit`` events stored after ``place`` that meet ``filter_``, and the place to follow from."""
         self._refresh()
         with translated(self._path):
-            self._begin()
+            self._begin(now_ns)
             last = int(self._database.execute(sql.LAST_EVENT).fetchone()[0])
             if last < place:
                 place = 0  # another index lies there now
@@ -115,7 +122,7 @@ class IndexReader:
         """
         with translated(self._path):
             if not again:
-                self._begin()
+                self._begin(now_ns)
             condition = Compiler(self._database, EVENTS, now_ns, self._directory).compile(filter_, since_ns, until_ns)
             if not condition.parameters and condition.text == "1":
                 # All there are: the blocks tell, without a look at each event.
@@ -139,9 +146,16 @@ class IndexReader:
             if events:
                 return self._name(self._record(number))
             numbers = self._events_of(number)
-            gap_ns = self._database.execute(sql.LAST_GAP).fetchone()[0]
             records = [self._record(event) for event in numbers]
-            return self._name(build_connection(records, gap_ns))
+            return self._name(self._ended(number, build_connection(records)))
+
+    def _ended(self, number: int, one: Connection) -> Connection:
+        """The connection, unknown where it seems to go on and its end can't come any more."""
+        if one.state != STATE_NAMES[ONGOING]:
+            return one
+        anew_ns = None if one.agent_id is None else started_anew(self._database, number)
+        reason = self._ending.reason(timestamp.to_ns(one.connect_time), anew_ns)
+        return one if reason is None else replace(one, state=STATE_NAMES[UNKNOWN], state_reason=reason)
 
     def _name(self, row: Named) -> Named:
         return with_names(self._directory, row) if self._named else row
@@ -199,10 +213,10 @@ class IndexReader:
         """The directory of names, in the view of the last answer."""
         return self._directory
 
-    def view(self) -> sqlite3.Connection:
+    def view(self, now_ns: int | None = None) -> sqlite3.Connection:
         """The database in a new view, for those who ask it something else; valid as the rows of an answer are."""
         with translated(self._path):
-            self._begin()
+            self._begin(now_ns)
         return self._database
 
     def release(self) -> None:
@@ -217,10 +231,11 @@ class IndexReader:
         """Close it; rows of its answers can't be read any more."""
         self._database.close()
 
-    def _begin(self) -> None:
+    def _begin(self, now_ns: int | None = None) -> None:
         """A new view of the database: all that one answer says is of one moment."""
         self.release()
         self._database.execute("BEGIN")
+        self._ending = read_ending(self._database, time.time_ns() if now_ns is None else now_ns)
         self._directory.refresh()
         version = int(self._database.execute("PRAGMA data_version").fetchone()[0])
         if version != self._version:

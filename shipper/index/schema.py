@@ -133,6 +133,19 @@ CREATE INDEX words_by_fold ON words (fold) WHERE fold IS NOT NULL;
 CREATE TABLE presence (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 """
 
+# When each id of a workspace's agent first connected; agent_name 0: it has none. A connection that began under another id
+# before that, and has no end, will not get one.
+_THIRD = """
+CREATE TABLE starts (
+    workspace INTEGER NOT NULL, agent_name INTEGER NOT NULL, agent INTEGER NOT NULL, first_ns INTEGER NOT NULL,
+    PRIMARY KEY (workspace, agent_name, agent)
+) WITHOUT ROWID;
+INSERT INTO starts
+    SELECT workspace, coalesce(agent_name, 0), agent, min(time_ns)
+    FROM events JOIN places ON places.id = events.place JOIN kinds ON kinds.id = events.kind
+    WHERE agent IS NOT NULL AND workspace IS NOT NULL AND ended = 0 AND time_ns > -9223372036854775808 GROUP BY 1, 2, 3;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST.format(
         kind_columns=", ".join(f"{name} INTEGER" for name in _FIRST_KIND_COLUMNS),
@@ -146,6 +159,7 @@ MIGRATIONS: tuple[str, ...] = (
         row_columns=", ".join(f"{name} INTEGER" for name in _SECOND_ROW_COLUMNS),
         old_row_names=", ".join(_FIRST_ROW_COLUMNS),
     ),
+    _THIRD,
 )
 """Migration n (from 0) brings version n to n + 1."""
 

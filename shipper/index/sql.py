@@ -77,6 +77,11 @@ FIND_WORD = "SELECT id, uses, used_ns FROM words WHERE text = ?"
 ADD_WORD = "INSERT INTO words (text, fold, packed, uses, used_ns) VALUES (?, ?, ?, ?, ?)"
 MARK_WORD = "UPDATE words SET uses = uses | ?, used_ns = max(used_ns, ?), packed = coalesce(packed, ?) WHERE id = ?"
 
+ADD_START = (
+    "INSERT INTO starts (workspace, agent_name, agent, first_ns) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET first_ns = excluded.first_ns WHERE excluded.first_ns < first_ns"
+)
+
 ADD_GAP = "INSERT INTO gaps (stored_ns, from_ns, to_ns, body) VALUES (?, ?, ?, ?)"
 ADD_NOTICE = 'INSERT INTO quarantine (stored_ns, time_ns, host, path, offset, line, "column", kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
 
@@ -87,12 +92,15 @@ BLOCKS = "SELECT id, events FROM blocks ORDER BY id"
 BLOCKS_WITH_TIME = "SELECT id, events, stored_ns FROM blocks ORDER BY id"
 BLOCKS_FROM = "SELECT id, events, stored_ns, data FROM blocks WHERE id >= ? ORDER BY id LIMIT ?"
 COPY_GAPS = "INSERT INTO gaps (stored_ns, from_ns, to_ns, body) SELECT stored_ns, from_ns, to_ns, body FROM old.gaps"
+COPY_FACT = "INSERT OR REPLACE INTO facts (name, value) SELECT name, value FROM old.facts WHERE name = ?"
 _notice = 'stored_ns, time_ns, host, path, offset, line, "column", kind'
 COPY_NOTICES = f"INSERT INTO quarantine ({_notice}) SELECT {_notice} FROM old.quarantine"  # noqa: S608  # own names only
 
 # ---- expiry ------------------------------------------------------------------------------------
 
 OLD_BLOCKS = "SELECT id, id + events - 1 FROM blocks WHERE stored_ns < ? ORDER BY stored_ns LIMIT ?"
+FIRST_BLOCKS = "SELECT id, id + events - 1 FROM blocks ORDER BY stored_ns, id LIMIT ?"
+OLDEST_BLOCK = "SELECT min(stored_ns) FROM blocks"
 CONNECTIONS_OF_BLOCK = "SELECT DISTINCT connection FROM events WHERE id BETWEEN ? AND ?"
 DROP_EVENTS_OF_BLOCK = "DELETE FROM events WHERE id BETWEEN ? AND ?"
 DROP_BLOCK = "DELETE FROM blocks WHERE id = ?"
@@ -101,6 +109,10 @@ DROP_NOTICES = "DELETE FROM quarantine WHERE stored_ns < ?"
 DROP_KINDS = "DELETE FROM kinds WHERE used_ns < ?"
 DROP_PLACES = "DELETE FROM places WHERE used_ns < ?"
 DROP_WORDS = "DELETE FROM words WHERE used_ns < ?"
+DROP_STARTS = (
+    "DELETE FROM starts WHERE workspace NOT IN (SELECT id FROM words) OR agent NOT IN (SELECT id FROM words) "
+    "OR (agent_name <> 0 AND agent_name NOT IN (SELECT id FROM words))"
+)
 
 # ---- reading -----------------------------------------------------------------------------------
 
@@ -127,6 +139,14 @@ CONNECTIONS_BY_KEY = (
 )
 CONNECTIONS_BY_SESSION = "SELECT DISTINCT connection FROM events WHERE session = ? LIMIT ?"
 CONNECTIONS_BY_REQUEST = "SELECT DISTINCT connection FROM events WHERE request = ? LIMIT ?"
+_anew = (
+    "starts.workspace = (SELECT workspace FROM places WHERE places.id = connections.place) "
+    "AND starts.agent_name = (SELECT coalesce(agent_name, 0) FROM kinds WHERE kinds.id = connections.kind) "
+    "AND starts.agent <> connections.agent AND starts.first_ns > connections.connect_ns"
+)
+STARTED_ANEW = f"(connections.agent IS NOT NULL AND EXISTS (SELECT 1 FROM starts WHERE {_anew}))"  # noqa: S608  # own names only
+"""That a row of ``connections`` began before its agent connected under another id."""
+ANEW = f"SELECT min(first_ns) FROM connections, starts WHERE connections.id = ? AND {_anew}"  # noqa: S608  # own names only
 GET_WORD = "SELECT text FROM words WHERE id = ?"
 BLOCK_OF_EVENT = "SELECT id, data FROM blocks WHERE id <= ? ORDER BY id DESC LIMIT 1"
 LAST_GAP = "SELECT max(to_ns) FROM gaps"

@@ -16,14 +16,16 @@ from shipper.index.block import BlockCodec, group_blocks
 from shipper.index.bulk import Bulk
 from shipper.index.cell import encode_rest
 from shipper.index.connection import Cell, part
-from shipper.index.expiry import expire, give_back
+from shipper.index.ending import LIMIT_FACT
+from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
 from shipper.index.notice import add_notices, settle_notices
 from shipper.index.pairing import Found, Key, Member, Pairing
 from shipper.index.presence import Presence, id_number
 from shipper.index.schema import KEY_BYTES
 from shipper.index.segment import NewestFirst
-from shipper.index.store import open_writer
+from shipper.index.start import Starts
+from shipper.index.store import BUSY_TIMEOUT_SECONDS, open_writer
 from shipper.index.word import Words, pack_id, request_number
 from shipper.record import Gap, Malformed, Record
 
@@ -53,12 +55,21 @@ class Added(Struct, frozen=True):
 class IndexWriter:
     """The index opened for writing, made where it is missing. For one thread at a time."""
 
-    def __init__(self, path: Path, *, retention_seconds: int | None = None, durable: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention_seconds: int | None = None,
+        size_max_bytes: int | None = None,
+        durable: bool = True,
+    ) -> None:
         """Without ``durable`` a crash of the machine may leave a file that is not sound: for one that is not in use yet.
 
         Raises StateNewer, StateBusy, StateDamaged, StateFull or StateError."""
         self._path = path
         self._retention_ns = None if retention_seconds is None else retention_seconds * 1_000_000_000
+        self._size_max_bytes = size_max_bytes
+        self._owes_room = False
         self._closed = False
         self._database = open_writer(path)
         with translated(path):
@@ -67,6 +78,7 @@ class IndexWriter:
             self._codec = BlockCodec(primer)
             self._words = Words(self._database)
             self._pairing = Pairing(self._database, self._words)
+            self._starts = Starts(self._database, self._words)
             self._segments = NewestFirst(self._database, "events")
             self._presence = Presence(
                 self._database,
@@ -123,6 +135,7 @@ class IndexWriter:
                 with self._transaction():
                     self._database.execute(sql.COPY_GAPS)
                     self._database.execute(sql.COPY_NOTICES)
+                    self._database.execute(sql.COPY_FACT, (LIMIT_FACT,))
                     take_over(self._database, "old")
             finally:
                 self._database.execute("DETACH old")
@@ -133,17 +146,44 @@ class IndexWriter:
             self._database.execute(sql.SET_FACT, ("cursor", cursor))
         self._cursor = cursor
 
+    def limit_ongoing(self, seconds: int | None) -> None:
+        """Call a connection without an end ongoing for so long at most; None: for ever. It holds until it is set anew."""
+        if self._fact(LIMIT_FACT) != (seconds or 0):
+            with self._transaction():
+                self._database.execute(sql.SET_FACT, (LIMIT_FACT, seconds or 0))
+
     def expire(self, now_ns: int) -> int:
         """Delete what was stored longer ago than the retention, and give its room back; gives the number of events."""
-        if self._retention_ns is None:
-            return 0
-        deleted = expire(self._database, self._pairing, self._transaction, now_ns - self._retention_ns, now_ns)
+        deleted = 0
+        if self._retention_ns is not None:
+            deleted = expire(self._database, self._pairing, self._transaction, now_ns - self._retention_ns, now_ns)
+        self._give_back(deleted)
+        return deleted
+
+    def shrink(self, now_ns: int) -> int:
+        """Delete what was stored first until the index is no larger than it may be, and give its room back; gives the
+        number of events that went before their time."""
+        deleted = 0
+        if self._size_max_bytes is not None:
+            deleted = shrink(self._database, self._pairing, self._transaction, self._size_max_bytes, now_ns)
+        self._give_back(deleted)
+        return deleted
+
+    def _give_back(self, deleted: int) -> None:
+        """Give free room back to the disk; what a reader holds up is done the next time."""
         if deleted:
             self._words.forget()
             give_back(self._database, self._transaction)
+            self._owes_room = True
+        if self._owes_room:
             with translated(self._path):
-                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        return deleted
+                # While someone reads an older view the file keeps its length; events that come must not wait for that.
+                self._database.execute("PRAGMA busy_timeout = 100").fetchall()
+                try:
+                    busy = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                finally:
+                    self._database.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_SECONDS * 1000)}").fetchall()
+            self._owes_room = bool(busy)
 
     def close(self) -> None:
         """Write everything back into the one file, so that no -wal is left, and close. May be called again."""
@@ -256,6 +296,7 @@ class IndexWriter:
                 connections.append(pairing.together(belongs, members, key[0], stored_ns))
         self._add_blocks(rest, [original for _, _, original in new], first, stored_ns)
         self._database.executemany(sql.ADD_EVENT, rows)
+        self._starts.take(rows)
         self._database.executemany(sql.ADD_CONNECTION, connections)
         for found, members, connection_id in later:
             pairing.extend(found, members, connection_id, stored_ns)

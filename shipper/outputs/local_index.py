@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from shipper.config import IndexOutput
 from shipper.index.writer import IndexWriter
 from shipper.journal import Block
+
+log = logging.getLogger(__name__)
 
 
 class LocalIndex:
     """The searchable index in the state folder, as a target of delivery."""
 
-    def __init__(self, path: Path, retention_seconds: int | None) -> None:
-        self._writer = IndexWriter(path, retention_seconds=retention_seconds)
+    def __init__(self, path: Path, settings: IndexOutput) -> None:
+        self._path = path
+        self._size_max_bytes = settings.size_max_bytes
+        self._writer = IndexWriter(
+            path, retention_seconds=settings.retention_seconds, size_max_bytes=settings.size_max_bytes
+        )
+        try:
+            self._writer.limit_ongoing(settings.ongoing_max_seconds)
+        except BaseException:
+            self._writer.close()
+            raise
 
     @property
     def cursor(self) -> int:
@@ -31,8 +44,17 @@ class LocalIndex:
         )
 
     def tidy(self, now_ns: int) -> None:
-        """Drop events that are older than the retention."""
+        """Drop events that are older than the retention, and those that are too many."""
         self._writer.expire(now_ns)
+        dropped = self._writer.shrink(now_ns)
+        if dropped:
+            log.warning(
+                "%s: %d events went before their time, since the index may have %d bytes (size_max); "
+                "they are in no answer any more",
+                self._path,
+                dropped,
+                self._size_max_bytes,
+            )
 
     def close(self) -> None:
         """Close the index."""

@@ -33,7 +33,7 @@ def open_output(output: Output, journal: Journal, state: State, want: Want | Non
 
 def _open_index(output: IndexOutput, journal: Journal, folder: Path) -> Delivery:
     def open_target() -> Target:
-        return LocalIndex(folder / "index.db", output.retention_seconds)
+        return LocalIndex(folder / "index.db", output)
 
     delivery = Delivery(output.name, journal, open_target)
     try:

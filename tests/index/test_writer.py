@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from shipper.errors import StateBusy, StateDamaged, StateError, StateFull, StateNewer
 from shipper.index import Added, IndexReader, IndexWriter, store
+from shipper.index.upkeep import check
 from shipper.query import Filter
 from shipper.record import Gap, Log, Malformed, Record, Source
 
@@ -262,6 +263,45 @@ def test_what_has_expired_gives_its_room_back_to_the_disk(tmp_path: Path) -> Non
     full = path.stat().st_size + path.with_name("index.db-wal").stat().st_size
     assert writer.expire(NOW) == 5000
     assert path.stat().st_size + path.with_name("index.db-wal").stat().st_size < full / 4
+    writer.close()
+    assert count(path) == 1
+
+
+def file_bytes(path: Path) -> int:
+    """What the index takes on the disk, its -wal and -shm too."""
+    return sum(one.stat().st_blocks * 512 for one in path.parent.glob(path.name + "*"))
+
+
+def test_an_index_that_is_too_large_lets_go_what_was_stored_first(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    most = 1_000_000
+    writer = IndexWriter(path, size_max_bytes=most)
+    day = 86_400_000_000_000
+    for batch in range(12):
+        made = [event(batch * 500 + n, workspace_name=f"workspace {batch} {n}") for n in range(500)]
+        writer.add(batch + 1, made, [os.urandom(400) for _ in made], stored_ns=NOW + 3 * batch * day)
+    assert file_bytes(path) > 3 * most
+    reader = IndexReader(path)  # a view that is held while room is given back
+    held = reader.search(Filter(), events=True, limit=0, sort="time", since_ns=None, until_ns=None, now_ns=NOW)
+    deleted = writer.shrink(NOW + 36 * day)
+    assert sum(1 for _ in held.rows) == 6000
+    reader.release()
+    assert writer.shrink(NOW + 36 * day) == 0
+    assert file_bytes(path) < most * 1.1
+    answer = reader.search(Filter(), events=True, limit=0, sort="time", since_ns=None, until_ns=None, now_ns=NOW)
+    left = [row.workspace_name for row in answer.rows]
+    reader.close()
+    assert 0 < len(left) == 6000 - deleted
+    assert left == [f"workspace {n // 500} {n % 500}" for n in range(deleted, 6000)]
+    writer.close()
+    assert check(path) == []
+
+
+def test_an_index_of_any_size_that_fits_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path, size_max_bytes=10_000_000)
+    writer.add(1, [event(1)], [b""], stored_ns=NOW)
+    assert writer.shrink(NOW + 10**18) == 0
     writer.close()
     assert count(path) == 1
 
