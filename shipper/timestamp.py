@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
+from functools import cache, lru_cache
 
 _DATE = r"((?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))"
 _CLOCK = r"((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
 _FRACTION = r"(?:\.(\d{1,9}))?"
-_match_rfc3339 = re.compile(_DATE + r"[Tt]" + _CLOCK + _FRACTION + r"(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII).fullmatch
-_match_go_string = re.compile(
-    _DATE + " " + _CLOCK + _FRACTION + r" ([+-]\d\d\d\d)(?: \S{1,16})?(?: m=[+-]\d{1,19}\.\d{1,9})?", re.ASCII
-).fullmatch
-_match_header = re.compile(_DATE + " " + _CLOCK + r"\.(\d{3})", re.ASCII).fullmatch
+_RFC3339 = _DATE + r"[Tt]" + _CLOCK + _FRACTION + r"(?:[Zz]|([+-]\d\d:\d\d))"
+_GO_STRING = _DATE + " " + _CLOCK + _FRACTION + r" ([+-]\d\d\d\d)(?: \S{1,16})?(?: m=[+-]\d{1,19}\.\d{1,9})?"
+_HEADER = _DATE + " " + _CLOCK + r"\.(\d{3})"
 
 SECONDS_MAX_COUNT = 4096
 """Seconds remembered as sound dates and times; when full they are forgotten."""
@@ -30,6 +28,12 @@ _NINE_ZEROS = "000000000"
 NS_MIN, NS_MAX = -(2**63), 2**63 - 1
 
 
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Compiled when it is first needed: who only asks the index needs none."""
+    return re.compile(text, re.ASCII)
+
+
 def canonical(text: str) -> str | None:
     """The canonical text of a time as coderd prints it, or None where it is none of the known forms."""
     # The case that matters for speed: UTC, in a second that was met before, as lines in order are.
@@ -37,7 +41,7 @@ def canonical(text: str) -> str | None:
         fraction = text[20:-1]
         if fraction.isdecimal() and text[19] == "." and len(fraction) < 10 and text.isascii():
             return f"{text[:-1]:0<29}Z"
-    found = _match_rfc3339(text)
+    found = _pattern(_RFC3339).fullmatch(text)
     if found is not None:
         day, clock, fraction, offset = found.groups()
         shifted = _shift(day, clock, fraction, "+0000" if offset is None else offset[:3] + offset[4:])
@@ -46,7 +50,7 @@ def canonical(text: str) -> str | None:
                 _seconds.clear()
             _seconds.add(text[:19])
         return shifted
-    found = _match_go_string(text)
+    found = _pattern(_GO_STRING).fullmatch(text)
     if found is not None:
         return _shift(*found.groups())
     return None
@@ -57,7 +61,7 @@ def canonical_header(text: str, zone: tzinfo | None = None) -> str | None:
 
     coderd writes UTC whatever TZ says; ``zone`` is for logs that something else restamped.
     """
-    found = _match_header(text)
+    found = _pattern(_HEADER).fullmatch(text)
     if found is None or not _is_date(found[1]):
         return None
     if zone is None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -89,6 +88,8 @@ def chosen(names: Sequence[str], events: bool, view: View) -> list[Column]:
     columns = []
     for name in names:
         if name not in known:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, known, n=1)
             hint = f'did you mean "{near[0]}"?' if near else "known are " + ", ".join(sorted(known))
             raise UsageError(f'there is no column "{name}"; {hint}')

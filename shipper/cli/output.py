@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -87,6 +86,8 @@ def _write_document(answer: Answer, events: bool) -> None:
 
 
 def _write_csv(rows: Iterable[Row], events: bool, names: tuple[str, ...] | None) -> None:
+    import csv
+
     writer = csv.writer(sys.stdout, lineterminator="\n")
     struct = Record if events else Connection
     if names is not None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
-import subprocess
 import sys
 
 import click
@@ -19,6 +16,8 @@ def show(text: str, *, wanted: bool = True) -> None:
     if command is None:
         click.echo(text, nl=False, color=True)
         return
+    import subprocess
+
     # No shell, and less is told to be secure: no editor, no pipe, no other file from within.
     environment = {"LESS": "FRX", **os.environ, "LESSSECURE": "1"}
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as child:
@@ -38,6 +37,9 @@ def show(text: str, *, wanted: bool = True) -> None:
 
 def pager_command() -> list[str] | None:
     """The command of the pager, if there is one that can be run."""
+    import shlex
+    import shutil
+
     asked = os.environ.get("CONNLOG_PAGER", os.environ.get("PAGER", "less"))
     try:
         command = shlex.split(asked)
@@ -51,5 +53,6 @@ def pager_command() -> list[str] | None:
 def _is_long(text: str) -> bool:
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
         return False
-    size = shutil.get_terminal_size()
-    return text.count("\n") >= size.lines
+    from shutil import get_terminal_size
+
+    return text.count("\n") >= get_terminal_size().lines

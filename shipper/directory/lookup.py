@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.json import encode
 
 from shipper.directory.history import Period, Span, as_of, periods
 from shipper.directory.schema import HAS_TABLES
@@ -142,7 +142,7 @@ class Directory:
         """The ids whose attribute was one of ``values`` (lower case), each with the time it was."""
         if self.empty:
             return []
-        rows = self._database.execute(_WITH_VALUE, (kind, attribute, json.dumps(list(values)))).fetchall()
+        rows = self._database.execute(_WITH_VALUE, (kind, attribute, encode(list(values)).decode())).fetchall()
         wanted = frozenset(values)
         return [
             Match(kind, id_, period)

@@ -6,7 +6,6 @@ a regular expression is tried on thousands of texts, not on millions of rows.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import sqlite3
 import uuid
@@ -218,6 +217,8 @@ class Compiler(Expression):
                 raise unknown_value(key, value, (*known, *present))
 
     def addresses(self, term: Addresses) -> str:
+        import ipaddress
+
         parts = []
         for text in term.networks:
             network = ipaddress.ip_network(text)

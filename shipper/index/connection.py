@@ -15,13 +15,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from shipper import timestamp
 from shipper.index.schema import COMPLETED, ONGOING, POINT, STATE_NAMES, UNKNOWN
-from shipper.query.kind import kinds
+from shipper.query.kind import WEB
 from shipper.record import Record
 
 Cell = int | str | bytes | None
-
-WEB = frozenset(kinds().web_methods)
-"""Types and methods that are points in time: never followed by a disconnect."""
 
 
 class Connection(Struct, frozen=True):

@@ -23,11 +23,12 @@ from shipper.attribution import (
 )
 from shipper.directory.sighting import USER
 from shipper.index.answer import ROWS_TOGETHER
-from shipper.index.connection import WEB, Connection
+from shipper.index.connection import Connection
 from shipper.index.lookup import find_connections
 from shipper.index.naming import Named
 from shipper.index.reader import IndexReader
 from shipper.query.filter import Filter, Ids, Term, Text, Types
+from shipper.query.kind import WEB
 from shipper.record import Record
 
 EVENTS_MAX_COUNT = 10_000

@@ -5,12 +5,12 @@ Values are always parameters, in the order of their marks; only names of our own
 
 from __future__ import annotations
 
-import json
 import sqlite3
+from collections.abc import Sequence
 
 from shipper.index.schema import COLUMNS, KEY_BYTES, KIND_COLUMNS, PLACE_COLUMNS
 from shipper.index.segment import segments
-from shipper.index.shortcut import Held, Keyed, Numbered, Probe, of_places
+from shipper.index.shortcut import Held, Keyed, Numbered, Probe, listed, of_places
 from shipper.index.sql import CONNECTIONS_BY_REQUEST, WORDS_EQUAL
 
 EVENTS, CONNECTIONS = "events", "connections"
@@ -40,12 +40,12 @@ class Expression:
     def _any(self, parts: list[str]) -> str:
         return " OR ".join(parts) or _NOTHING
 
-    def _list(self, values: object) -> str:
-        return f"(SELECT value FROM json_each({self._put(json.dumps(values))}))"  # noqa: S608  # own names
+    def _list(self, values: Sequence[int] | Sequence[str]) -> str:
+        return f"(SELECT value FROM json_each({self._put(listed(values))}))"  # noqa: S608  # own names
 
     def _equals(self, column: str, values: tuple[str, ...]) -> str:
-        listed = json.dumps(values)
-        return self._holds(column, [row[0] for row in self._database.execute(WORDS_EQUAL, (listed, listed))])
+        texts = listed(values)
+        return self._holds(column, [row[0] for row in self._database.execute(WORDS_EQUAL, (texts, texts))])
 
     def _holds(self, column: str, ids: list[int]) -> str:
         """That a column holds one of these words."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
 
 import zstandard
 
@@ -83,6 +82,8 @@ def _unpack(data: bytes) -> bytearray | None:
 def id_number(packed: bytes | str) -> int:
     """The key of an id as ``pack_id`` gives it: 64 bits."""
     if isinstance(packed, str) or len(packed) != 16:
+        from hashlib import blake2b  # loads all of OpenSSL
+
         data = packed if isinstance(packed, bytes) else packed.encode(errors="surrogatepass")
         packed = blake2b(data, digest_size=16).digest()
     # A UUID's first and last bytes are random, those between hold its version.

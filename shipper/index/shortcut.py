@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.json import encode
 
 from shipper.index.schema import KEY_BYTES, PLACE_COLUMNS
 from shipper.index.segment import segments
@@ -44,6 +44,11 @@ class Numbered(Struct, frozen=True):
 Probe = Held | Keyed | Numbered
 
 
+def listed(values: Sequence[int] | Sequence[str]) -> str:
+    """Values as a JSON array, for ``json_each``."""
+    return encode(values).decode()
+
+
 def find(database: sqlite3.Connection, probes: Sequence[Probe]) -> list[int] | None:
     """The numbers of all connections that meet one of ``probes``; None where an index can't tell, or they are many."""
     found: dict[int, None] = {}
@@ -65,7 +70,7 @@ def of_places(database: sqlite3.Connection, column: str, words: Sequence[int]) -
     """The places whose ``column`` is one of ``words``."""
     assert column in PLACE_COLUMNS
     statement = f"SELECT id FROM places WHERE {column} IN (SELECT value FROM json_each(?))"  # noqa: S608  # own names
-    return [row[0] for row in database.execute(statement, (json.dumps(words),))]
+    return [row[0] for row in database.execute(statement, (listed(words),))]
 
 
 def _held(database: sqlite3.Connection, probe: Held) -> list[int] | None:
@@ -80,7 +85,7 @@ def _held(database: sqlite3.Connection, probe: Held) -> list[int] | None:
         "SELECT id FROM connections WHERE id >> 16 IN (SELECT value FROM json_each(?)) "  # noqa: S608  # own names
         f"AND {probe.column} IN (SELECT value FROM json_each(?)) LIMIT ?"
     )
-    return [row[0] for row in database.execute(statement, (among, json.dumps(probe.ids), ROWS_MAX + 1))]
+    return [row[0] for row in database.execute(statement, (among, listed(probe.ids), ROWS_MAX + 1))]
 
 
 def _keyed(database: sqlite3.Connection, probe: Keyed) -> list[int]:

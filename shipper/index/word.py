@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sqlite3
 from collections.abc import Sequence
-from hashlib import blake2b
 from itertools import islice
 
 import msgspec
@@ -13,8 +11,9 @@ from msgspec import UNSET
 
 from shipper.index import sql
 from shipper.index.cell import WORD_CHARACTERS_MAX
-from shipper.index.connection import WEB, Cell
+from shipper.index.connection import Cell
 from shipper.index.schema import COLUMNS, KIND_COLUMNS, PLACE_COLUMNS
+from shipper.query.kind import WEB
 from shipper.record import Record
 
 WORDS_CACHED_MAX = 262_144
@@ -188,6 +187,8 @@ def _drop_oldest(known: dict[Texts, int] | dict[str, int]) -> int:
 
 def pack_address(text: str) -> bytes | None:
     """4 or 16 bytes of an address, None for a text that is none."""
+    import ipaddress
+
     try:
         return ipaddress.ip_address(text).packed
     except ValueError:
@@ -221,5 +222,8 @@ def request_number(text: str | None) -> int | None:
     packed = pack_id(text)
     if packed is None:
         return None
-    bits = packed if isinstance(packed, bytes) else blake2b(packed.encode(), digest_size=6).digest()
-    return int.from_bytes(bits[:6], "big")
+    if isinstance(packed, str):
+        from hashlib import blake2b  # loads all of OpenSSL
+
+        packed = blake2b(packed.encode(), digest_size=6).digest()
+    return int.from_bytes(packed[:6], "big")

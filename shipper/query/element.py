@@ -18,11 +18,11 @@ QUERY_MAX_CHARACTERS = 16_384
 ELEMENTS_MAX = 256
 GRAMMAR = "grammars/query.lark"
 
-_find_terminals = re.compile(r"^([A-Z]+)(?:\.\d+)?: /(.+)/([a-z]*)$", re.MULTILINE).finditer
+_TERMINAL = r"^([A-Z]+)(?:\.\d+)?: /(.+)/([a-z]*)$"
 _find_word = re.compile(r"\S").search
 
 # Bytes of a command line that are not UTF-8; in records each such byte is one U+FFFD.
-_surrogates = re.compile("[\ud800-\udfff]")
+_SURROGATES = "[\ud800-\udfff]"
 
 
 class Element(Struct, frozen=True):
@@ -40,7 +40,8 @@ def split_elements(query: str) -> list[Element]:
         return []  # the most frequent question, and Lark is slow to load
     if len(query) > QUERY_MAX_CHARACTERS:
         raise QueryError("q", f"Query has {len(query)} characters; at most {QUERY_MAX_CHARACTERS} are read")
-    query = _surrogates.sub("\ufffd", query)
+    if not query.isascii():
+        query = re.sub(_SURROGATES, "\ufffd", query)
     elements = scan_elements(query)
     if elements is None:
         elements = parse_elements(query)
@@ -93,7 +94,7 @@ def _terminals() -> dict[str, re.Pattern[str]]:
         found[1]: re.compile(
             found[2], (re.DOTALL if "s" in found[3] else 0) | (re.IGNORECASE if "i" in found[3] else 0)
         )
-        for found in _find_terminals(read_data(GRAMMAR))
+        for found in re.finditer(_TERMINAL, read_data(GRAMMAR), re.MULTILINE)
     }
 
 

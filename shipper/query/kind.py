@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 
 from msgspec import Struct, convert
 
 from shipper.resource import read_data
+
+WEB = frozenset({"workspace_app", "port_forwarding", "tunnel"})
+"""``web_methods`` of the table, which a test holds them equal to: types and methods that are points in time, never
+followed by a disconnect. Every answer needs them, and few need the table."""
 
 
 class Kinds(Struct, frozen=True):
@@ -31,4 +34,6 @@ class Kinds(Struct, frozen=True):
 @cache
 def kinds() -> Kinds:
     """The table as shipped; raises StateError where the file is missing."""
+    import tomllib
+
     return convert(tomllib.loads(read_data("grammars/types.toml")), Kinds)

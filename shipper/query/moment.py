@@ -9,40 +9,39 @@ stand behind a comma, and of more than nine digits of it the first nine count.
 from __future__ import annotations
 
 import re
-from calendar import monthrange
+from functools import cache
 
 from shipper import timestamp
 
 GO_LAYOUT = "2006-01-02T15:04:05.999999999Z07:00"
 _DAY_NS = 86_400_000_000_000
 _MILLISECOND_NS = 1_000_000
-_match_age = re.compile(r"(?:\d{1,18}(?:ms|[smhdw]))+", re.ASCII).fullmatch
-_match_day = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
+_AGE = r"(?:\d{1,18}(?:ms|[smhdw]))+"
+_DAY = r"\d{4}-\d\d-\d\d"
 # Layout pieces as Go's parser takes them one after another, with what its message calls them.
-_GO_STEPS = (
-    (re.compile(r"\d{4}", re.ASCII), "2006", "year", range(10_000)),
-    (re.compile("-"), "-", "", None),
-    (re.compile(r"\d\d", re.ASCII), "01", "month", range(1, 13)),
-    (re.compile("-"), "-", "", None),
-    (re.compile(r"\d\d", re.ASCII), "02", "day", None),
-    (re.compile("T"), "T", "", None),
-    (re.compile(r"\d\d?", re.ASCII), "15", "hour", range(24)),
-    (re.compile(":"), ":", "", None),
-    (re.compile(r"\d\d", re.ASCII), "04", "minute", range(60)),
-    (re.compile(":"), ":", "", None),
-    (re.compile(r"\d\d(?:[.,]\d+)?", re.ASCII), "05", "second", range(60)),
-    (re.compile(r"Z|[+-]\d\d:\d\d", re.ASCII), "Z07:00", "zone", None),
+_GO_STEPS: tuple[tuple[str, str, str, range | None], ...] = (
+    (r"\d{4}", "2006", "year", range(10_000)),
+    ("-", "-", "", None),
+    (r"\d\d", "01", "month", range(1, 13)),
+    ("-", "-", "", None),
+    (r"\d\d", "02", "day", None),
+    ("T", "T", "", None),
+    (r"\d\d?", "15", "hour", range(24)),
+    (":", ":", "", None),
+    (r"\d\d", "04", "minute", range(60)),
+    (":", ":", "", None),
+    (r"\d\d(?:[.,]\d+)?", "05", "second", range(60)),
+    (r"Z|[+-]\d\d:\d\d", "Z07:00", "zone", None),
 )
-_match_go_time = re.compile(
-    r"(?P<day>\d{4}-\d\d-\d\dT)(?P<hour>\d\d?)(?P<clock>:\d\d:\d\d)(?:[.,](?P<fraction>\d+))?(?P<zone>Z|[+-]\d\d:\d\d)",
-    re.ASCII,
-).fullmatch
+_GO_TIME = (
+    r"(?P<day>\d{4}-\d\d-\d\dT)(?P<hour>\d\d?)(?P<clock>:\d\d:\d\d)(?:[.,](?P<fraction>\d+))?(?P<zone>Z|[+-]\d\d:\d\d)"
+)
 
 
 def parse_moment(text: str, now_ns: int) -> int:
     """Nanoseconds of ``text`` in any case of letters; raises ValueError with Go's words for what is wrong with it."""
     lower = text.lower()
-    if _match_age(lower):
+    if re.fullmatch(_AGE, lower, re.ASCII):
         from shipper.config.quantity import parse_duration  # here: it brings the whole configuration
 
         try:
@@ -51,7 +50,7 @@ def parse_moment(text: str, now_ns: int) -> int:
             raise ValueError(f'"{lower}" {error}') from None
     if lower in ("now", "today", "yesterday"):
         return now_ns if lower == "now" else now_ns - now_ns % _DAY_NS - (_DAY_NS if lower == "yesterday" else 0)
-    upper = text.upper() + ("T00:00:00Z" if _match_day(text) else "")
+    upper = text.upper() + ("T00:00:00Z" if re.fullmatch(_DAY, text, re.ASCII) else "")
     canonical = timestamp.canonical(_strict(upper))
     if canonical is None:
         raise ValueError(_go_error(upper))
@@ -60,11 +59,17 @@ def parse_moment(text: str, now_ns: int) -> int:
 
 def _strict(text: str) -> str:
     """A time that Go's parser takes though RFC 3339 doesn't, as RFC 3339 has it; any other text as it is."""
-    found = _match_go_time(text)
+    found = re.fullmatch(_GO_TIME, text, re.ASCII)
     if found is None:
         return text
     fraction = f".{found['fraction'][:9]}" if found["fraction"] else ""
     return f"{found['day']}{found['hour']:0>2}{found['clock']}{fraction}{found['zone']}"
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """A piece of the layout; only a wrong time needs them."""
+    return re.compile(pattern, re.ASCII)
 
 
 def _go_error(text: str) -> str:
@@ -73,7 +78,7 @@ def _go_error(text: str) -> str:
     place = 0
     parts: dict[str, str] = {}
     for pattern, layout, name, allowed in _GO_STEPS:
-        found = pattern.match(text, place)
+        found = _compiled(pattern).match(text, place)
         if found is None:
             return f'{head} as "{GO_LAYOUT}": cannot parse "{text[place:]}" as "{layout}"'
         if allowed is not None and int(re.split("[.,]", found[0])[0]) not in allowed:
@@ -82,6 +87,8 @@ def _go_error(text: str) -> str:
         place = found.end()
     if place < len(text):
         return f'{head}: extra text: "{text[place:]}"'
+    from calendar import monthrange
+
     if not 1 <= int(parts["day"]) <= monthrange(int(parts["year"]), int(parts["month"]))[1]:
         return f"{head}: day out of range"
     zone = parts["zone"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import uuid
 from typing import Protocol
 
 from shipper.query.filter import Comparison
@@ -19,21 +17,25 @@ class Regex(Protocol):
     def search(self, text: str) -> object: ...
 
 
-_match_comparison = re.compile(r"(>=|<=|>|<|=)?\s*(.+)", re.DOTALL).fullmatch
 _plain_uuid = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_match_uuid = re.compile(
-    rf"{_plain_uuid}|\{{{_plain_uuid}\}}|urn:uuid:{_plain_uuid}|[0-9a-f]{{32}}", re.ASCII | re.IGNORECASE
-).fullmatch
-_match_code = re.compile(r"-?\d{1,10}", re.ASCII).fullmatch
+_UUID = rf"{_plain_uuid}|\{{{_plain_uuid}\}}|urn:uuid:{_plain_uuid}|[0-9a-f]{{32}}"
+
+
+def _comparison(text: str) -> re.Match[str] | None:
+    return re.fullmatch(r"(>=|<=|>|<|=)?\s*(.+)", text, re.DOTALL)
 
 
 def read_uuid(text: str) -> str | None:
     """Canonical text of a UUID in one of the forms Go's parser takes (plain, braced, urn, 32 digits), or None."""
-    return str(uuid.UUID(text)) if _match_uuid(text) else None
+    import uuid
+
+    return str(uuid.UUID(text)) if re.fullmatch(_UUID, text, re.ASCII | re.IGNORECASE) else None
 
 
 def read_network(text: str) -> str:
     """CIDR text of an address or network; host bits are allowed, IPv4 in IPv6 is IPv4."""
+    import ipaddress
+
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -47,15 +49,15 @@ def read_network(text: str) -> str:
 
 def read_code(text: str) -> Comparison:
     """A comparison with a whole number, such as ``404`` or ``>=400``."""
-    found = _match_comparison(text)
-    if found is None or not _match_code(found[2]):
+    found = _comparison(text)
+    if found is None or not re.fullmatch(r"-?\d{1,10}", found[2], re.ASCII):
         raise ValueError(f'"{text}" is not a whole number; write code:404 or code:>=400')
     return Comparison(found[1] or "=", int(found[2]))
 
 
 def read_duration(text: str) -> Comparison:
     """A comparison with a length of time, such as ``>1h``; the value is in nanoseconds."""
-    found = _match_comparison(text)
+    found = _comparison(text)
     if found is None or found[1] is None:
         raise ValueError(f'"{text}" is not a comparison; write duration:>1h or duration:<=90s')
     from shipper.config.quantity import parse_duration

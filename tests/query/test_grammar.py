@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lark import Lark
 
 from shipper.query.element import Element, cut, parse_elements, scan_elements, split_elements
+from shipper.query.kind import WEB, kinds
 from shipper.resource import read_data
 
 _texts = st.text(st.sampled_from('ab:" \t\n-,é'))
@@ -65,3 +66,7 @@ def test_cutting_loses_nothing_but_the_delimiters(text: str, delimiter: str) -> 
     pieces = cut(text, delimiter)
     assert all(pieces)
     assert sum(map(len, pieces)) == len(text) - sum(part.count(delimiter) for part in text.split('"')[::2])
+
+
+def test_the_web_types_known_without_the_table_are_the_tables() -> None:
+    assert frozenset(kinds().web_methods) == WEB
