@@ -72,11 +72,14 @@ class Collector:
         self._bodies = bodies
         self._count_only = count_only
         self._turn = 0
+        self._newest = self._restarted_at = 0
+        """The newest request's number, now and at the last restart: ids that were given before then mean nothing since."""
         self._lock = threading.Lock()
 
     def take(self, request: Request, now: float, clock: float) -> Answer:
         """Answers a request. ``now`` is a monotonic time for acks, ``clock`` the epoch time of receipt."""
         with self._lock:
+            self._newest = max(self._newest, request.number)
             node = self._node(request)
             before = self.store.total
             plain = 0
@@ -122,12 +125,14 @@ class Collector:
             lost = self.store.lose(self._is_pending) if lose_unacknowledged else 0
             for node in self.nodes:
                 node.forget()
+            self._restarted_at = self._newest
             return lost
 
     def _is_pending(self, event: Indexed) -> bool:
         return (
             event.channel is not None
             and event.ack_id is not None
+            and event.request > self._restarted_at
             and self.nodes[event.node].is_pending(event.channel, event.ack_id)
         )
 

@@ -108,6 +108,15 @@ def test_a_crash_loses_what_was_not_acknowledged(server: HecServer) -> None:
     assert server.store.counts() == {"a": 1}
 
 
+def test_a_crash_loses_nothing_that_came_before_an_earlier_one(server: HecServer) -> None:
+    send(server, b'{"event":{"id":"a"}}')
+    assert poll(server, 0) == [True]
+    assert server.restart(lose_unacknowledged=True) == 0
+    send(server, b'{"event":{"id":"b"}}')  # on the same channel, with the same id
+    assert server.restart(lose_unacknowledged=True) == 1
+    assert server.store.counts() == {"a": 1}
+
+
 def test_a_partial_failure_acknowledges_what_came_before_it(server: HecServer) -> None:
     assert send(server, b'{"event":1}{"event":""}') == {
         "text": "Event field cannot be blank",
