@@ -115,7 +115,7 @@ class Known:
     def begin_in(self, read: ReadAt, stream: str) -> int:
         """Where to begin in a file beside the log ``stream`` that holds less than was read of a file that is lost or
         missing: behind what was read, as far as that is sure. 0 for every other file. Raises InputError."""
-        gone = (p for p in self._by_stream.get(stream, {}).values() if not (p.done or p.backfilled))
+        gone = (p for p in self._by_stream.get(stream, {}).values() if not (p.done or p.backfilled or p.untouched))
         return max((begin_of_rest(position, read) for position in gone), default=0)
 
 

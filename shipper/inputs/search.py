@@ -13,7 +13,7 @@ from shipper.errors import InputError
 from shipper.inputs.content import Content, open_content
 from shipper.inputs.discovery import names_in
 from shipper.inputs.identity import holds
-from shipper.inputs.sibling import is_numbered, is_sibling, stem_of
+from shipper.inputs.sibling import base_name, is_numbered, is_sibling, stem_of
 from shipper.journal import Position
 
 SIBLINGS_MAX_COUNT = 4096
@@ -51,7 +51,8 @@ def siblings_of(path: str, stream: str | None = None, listed: Names | None = Non
     if every is None:
         return None
     names: set[str] = set()
-    for base in {name, (stream or path).rpartition("/")[2]}:
+    # A rotated file may have been met before its log was: what becomes of it has the log's name, not its own.
+    for base in {name, (stream or path).rpartition("/")[2], base_name(name)}:
         # Every rotated name begins with the stem; of thousands of names these few are looked at.
         stem = stem_of(base)
         for at in range(bisect_left(every, stem), len(every)):

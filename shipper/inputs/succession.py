@@ -36,7 +36,10 @@ class Successors:
         """By where a head begins and how long it is, of which there are few."""
 
     def has(self, position: Position) -> bool:
-        """Whether a followed file holds what the position was read from, and was itself read as far."""
+        """Whether a followed file holds what the position was read from, and was itself read as far; of what was only
+        seen, whether one begins so and has as many bytes."""
+        if position.only_seen:
+            return any(_begins(tail, position) for tail in self._tails)
         for tail in self._like(position):
             if tail.content is None or tail.fed < position.offset:
                 continue
@@ -56,3 +59,9 @@ class Successors:
                 if tail.head_at == position.head_at and len(head) == position.head_length:
                     heads.setdefault(digest(head), []).append(tail)
         return self._by_head[extent].get(position.head, [])
+
+
+def _begins(tail: Tail, position: Position) -> bool:
+    head = tail.head[: position.head_length]
+    same = tail.head_at == position.head_at and len(head) == position.head_length and digest(head) == position.head
+    return same and tail.proven_size >= position.size

@@ -50,7 +50,8 @@ class Tail:
     """One file being followed; not for use by two threads.
 
     ``away_since`` (monotonic seconds) says since when no pattern names the file; ``grown_at`` when it last grew;
-    ``age_ns`` orders the files of a stream; ``proven_mtime_ns`` is when what was read of it was last written to.
+    ``age_ns`` orders the files of a stream; ``proven_mtime_ns`` is when what was read of it was last written to,
+    ``proven_size`` how many bytes it is known to have held, ``seen_ns`` when it was last known to be the same.
     """
 
     def __init__(
@@ -70,9 +71,10 @@ class Tail:
         self._make_extractor = make_extractor
         status = content.stat()
         self.device, self.inode, self.generation = status.st_dev, status.st_ino, content.generation
-        self._seen_ns = time.time_ns() if position is None else position.seen_ns
-        self.size, self.mtime_ns = start, 0
-        self._proven_size, self.proven_mtime_ns = start, status.st_mtime_ns
+        self.seen_ns = time.time_ns() if position is None else position.seen_ns
+        # Of an empty file nothing else tells whether it was written and truncated since.
+        self.size, self.mtime_ns = start, 0 if status.st_size else status.st_mtime_ns
+        self.proven_size, self.proven_mtime_ns = start, status.st_mtime_ns
         self.age_ns = status.st_mtime_ns
         self.path = path
         self.grown_at = now
@@ -94,7 +96,7 @@ class Tail:
             self.head_at, self.fed = position.head_at, position.offset
             self._extractor = make_extractor(path, watch, position.offset, position.line, position.carry)
             self.flushed = not self._extractor.waiting
-            self._proven_size, self.proven_mtime_ns = position.size, position.mtime_ns
+            self.proven_size, self.proven_mtime_ns = position.size, position.mtime_ns
             if not content.growing and position.mtime_ns:
                 # Compressed later than files that were written after it: what was in them is looked for from here on.
                 self.age_ns = position.mtime_ns
@@ -132,15 +134,50 @@ class Tail:
         """The first bytes that were read, or were seen where nothing was read yet."""
         return self._head or self._glimpse
 
+    @property
+    def blank(self) -> bool:
+        """Whether nothing was ever seen of it, though it is there: it was empty, and more may come."""
+        return not self.head and self.content is not None and self.content.growing
+
     def glance(self) -> None:
         """See how a file begins of which nothing was read yet: it is known by that all the same, so that its copies are
-        not read as well and its truncation is noticed."""
+        not read as well and its truncation is noticed, in another life too."""
         if self.untouched and self.content is not None and len(self._glimpse) < HEAD_MAX_BYTES:
             with suppress(InputError):
                 seen = self.content.pread(self.head_at, HEAD_MAX_BYTES)
-                if seen.startswith(self._glimpse):
-                    self._glimpse = seen
-                    self._proven_size = max(self._proven_size, self.head_at + len(seen))
+                if not seen.startswith(self._glimpse) or seen == self._glimpse:
+                    return
+                self._glimpse = seen
+                self._prove(self.head_at + len(seen))
+                if self.content.growing and len(seen) == HEAD_MAX_BYTES:
+                    size = self.content.stat().st_size
+                    # Only if it still begins so, its size was that of this file and not of one that came after it.
+                    if self.content.pread(self.head_at, HEAD_MAX_BYTES) == seen:
+                        self._prove(size)
+
+    def verify(self) -> None:
+        """See whether what was read, or seen, is still there, and how far the file goes by now: as the last scan found it.
+        Raises Truncated and InputError."""
+        size, _ = self.found
+        if self.content is None or not self.content.growing:
+            return
+        if self.untouched:
+            if self._glimpse and not self.content.pread(self.head_at, len(self._glimpse)).startswith(self._glimpse):
+                raise Truncated
+            if self._glimpse:
+                self._prove(size)
+            self.glance()
+            return
+        overlap = self._recent[-MARKER_MAX_BYTES:]
+        if self.content.pread(self.fed - len(overlap), len(overlap)) != overlap:
+            raise Truncated
+        self._prove(size)
+
+    def _prove(self, size: int) -> None:
+        """It held so many bytes."""
+        if size > self.proven_size:
+            self.proven_size = size
+            self.dirty = True
 
     @property
     def untouched(self) -> bool:
@@ -170,13 +207,13 @@ class Tail:
         if not self.content.growing:
             return True
         if (just_found or self.parked) and self.found == (self.fed, self.mtime_ns):
-            self._seen_ns = time.time_ns()
+            self.seen_ns = time.time_ns()
             return False
         status = self.content.stat()
         changed = status.st_size != self.fed or status.st_mtime_ns != self.mtime_ns
         # A file that shrank keeps its old size here: it tells what the truncation destroyed.
         if not changed:
-            self._seen_ns = time.time_ns()
+            self.seen_ns = time.time_ns()
         if status.st_size >= self.fed:
             self.size, self.mtime_ns = status.st_size, status.st_mtime_ns
             self.age_ns = status.st_mtime_ns
@@ -191,9 +228,9 @@ class Tail:
             raise Truncated
         if self.untouched and not _goes_on(self._glimpse, data[len(overlap) :], limit):
             raise Truncated
-        self._seen_ns = time.time_ns()
+        self.seen_ns = time.time_ns()
         # Only now it is known that size and time seen are those of the bytes being followed.
-        self._proven_size, self.proven_mtime_ns = max(self.size, self.fed), self.mtime_ns
+        self.proven_size, self.proven_mtime_ns = max(self.size, self.fed), self.mtime_ns
         data = data[len(overlap) :]
         if not data:
             return None
@@ -205,7 +242,7 @@ class Tail:
             self._head += data[: HEAD_MAX_BYTES - len(self._head)]
         self.fed += len(data)
         self.size = max(self.size, self.fed)
-        self._proven_size = max(self._proven_size, self.fed)
+        self.proven_size = max(self.proven_size, self.fed)
         self.grown_at = now
         self.flushed = False
         self.dirty = True
@@ -240,9 +277,9 @@ class Tail:
             offset=offset,
             line=self._extractor.line,
             carry=self._extractor.carry,
-            size=self._proven_size,
+            size=self.proven_size,
             mtime_ns=self.proven_mtime_ns,
-            seen_ns=time.time_ns() if done else self._seen_ns,
+            seen_ns=time.time_ns() if done else self.seen_ns,
             done=done,
             generation=self.generation,
             marks=self._marks.all,

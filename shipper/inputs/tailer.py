@@ -1,8 +1,9 @@
 """The tailer: follows every file of the configuration, one bounded turn at a time, and gives batches for the journal.
 
-A turn looks for files when it is time to, then reads what has grown: at most ``READ_MAX_BYTES`` of each
-file and ``TURN_MAX_BYTES`` of all. What a turn gives must be in the journal before the next one is asked
-for; a file is known for as long as it is followed by its open handle, and otherwise by content alone.
+A turn looks for files when it is time to, and at every file whether it is still the one; what is new is kept in the
+journal before anything is read, so that it is missed if it is destroyed. Then it reads what has grown: at most
+``READ_MAX_BYTES`` of each file and ``TURN_MAX_BYTES`` of all. What a turn gives must be in the journal before the next
+one is asked for; a file is known for as long as it is followed by its open handle, and otherwise by content alone.
 """
 
 from __future__ import annotations
@@ -99,6 +100,8 @@ class Tailer:
             self._scan(now)
         if self._finder.partial:
             return Turn(self._batch(), True, True)  # which of the new files is the oldest isn't known yet
+        if scanned and any(tail.dirty and tail.untouched and tail.head for tail in self._roster):
+            return Turn(self._batch(), True, True)
         everything = scanned or now >= self._next_glance
         began = time.monotonic()
         busy = self._read(now, everything=everything, scanned=scanned)
@@ -133,7 +136,35 @@ class Tailer:
         if self._finder.partial:
             self._next_scan = now
             return
-        self._next_scan = now + self._pause(time.monotonic() - began)
+        again = self._look_over(now)
+        self._next_scan = now if again else now + self._pause(time.monotonic() - began)
+
+    def _look_over(self, now: float) -> bool:
+        """See of every file that changed whether it is still the one. Reading would see that too, but it may be long
+        before it comes by, and what came in between would never be known of. Whether files must be looked for again."""
+        again = False
+        for tail in list(self._roster):
+            if tail.found[0] < 0 or tail.found == (tail.fed, tail.mtime_ns):
+                continue
+            try:
+                if tail.blank:
+                    again = True
+                    if self._begun(tail, now):
+                        continue
+                tail.verify()
+            except Truncated:
+                self._truncated(tail, now)
+            except InputError:
+                continue  # reading it tells why
+        return again
+
+    def _begun(self, tail: Tail, now: float) -> bool:
+        """A file that was empty was written to. Whether it is a copy, and left to the next scan. Raises InputError."""
+        if self._finder.leave_copy(tail):
+            return True
+        self._finder.ask_before(tail, now)
+        tail.glance()
+        return False
 
     def _pause(self, took_seconds: float) -> float:
         """How long to wait after a look at everything that took so long."""
@@ -205,8 +236,9 @@ class Tailer:
         """Whether the end of the file was reached."""
         try:
             changed = tail.look(just_found=scanned)
-            if changed and not tail.head and self._finder.leave_copy(tail):
-                return True
+            if changed and tail.blank:
+                self._next_scan = now
+                return self._begun(tail, now) or not tail.head
             if changed and earlier is not None and tail.untouched:
                 tail.take_over(earlier)
             got = tail.read(limit, now) if changed else None
@@ -307,8 +339,7 @@ class Tailer:
         for tail in self._roster:
             if tail.dirty:
                 tail.dirty = False
-                # One that was only seen is found again, and behind those that are to be read before it.
-                if not tail.untouched:
+                if tail.head:
                     self._positions[tail.key] = tail.position()
         batch = Batch(
             tuple(self._pieces.values()),

@@ -64,6 +64,11 @@ class Position(Struct, frozen=True):
         return self.offset == self.head_at
 
     @property
+    def only_seen(self) -> bool:
+        """Whether it only says that there was such a file, of ``size`` bytes or more."""
+        return self.untouched and not self.carry
+
+    @property
     def backfilled(self) -> bool:
         """Whether it is of a file that was read once, on request, and is not followed."""
         return self.key.startswith(BACKFILL_PREFIX)

@@ -45,7 +45,13 @@ class Gathering:
         self._gaps.extend(batch.gaps)
         self._began = self._began or batch.began
         self._bytes += sum(piece.bytes for piece in batch.pieces)
-        self._urgent = self._urgent or bool(batch.gaps) or any(p.encoded or p.malformed for p in batch.pieces)
+        self._urgent = (
+            self._urgent
+            or bool(batch.gaps)
+            # A file that was seen and not read yet may be destroyed at any moment.
+            or any(position.only_seen for position in batch.positions)
+            or any(p.encoded or p.malformed for p in batch.pieces)
+        )
 
     def due(self, now: float) -> bool:
         """Whether it should be written now."""

@@ -95,7 +95,7 @@ class Campaign:
             if self._weather:
                 self._weather.clear()
             self._catch_up()
-            self._figures.verdict = judge(ledger, self._state, CLOCK_JUMP_SECONDS, self._runs)
+            self._figures.verdict = judge(ledger, self._state, CLOCK_JUMP_SECONDS, self._runs, self._looks())
             if self._weather:
                 self._figures.weather = self._weather.met
                 judge_hec(self._figures.verdict, self._state, self._weather.server.store.events)
@@ -141,6 +141,9 @@ class Campaign:
             time.sleep(chance.uniform(0.8, 1.5))
             (self._state / "ballast").unlink()
         if step == "random":
+            # Half of them while it starts, as far as that goes, and half while it works.
+            if chance.random() < 0.5:
+                self._heard(daemon)
             time.sleep(chance.uniform(0.1, 1.8))
         elif step.startswith("stop."):
             self._heard(daemon)
@@ -186,6 +189,13 @@ class Campaign:
             still = still + 0.25 if now == last and not self._pending() else 0.0
             last = now
         self._stop(daemon)
+
+    def _looks(self) -> list[tuple[int, int]]:
+        """When the daemons looked at all files and lived to keep what they found."""
+        lines = (self._folder / "looks").read_text("ascii").splitlines(keepends=True)
+        # A kill may have cut a line.
+        whole = [line.split() for line in lines if line.endswith("\n")]
+        return [(int(times[0]), int(times[1])) for times in whole if len(times) == 2]
 
     def _pending(self) -> int:
         """Events that an output has not taken, as the daemon says."""

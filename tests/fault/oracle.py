@@ -17,8 +17,6 @@ GAP_SOURCETYPE = "connlog:gap"
 POSSIBLE_DUPLICATES = "SELECT value FROM tallies WHERE name = 'possible_duplicates'"
 SLACK_NS = 50_000_000
 EVENT_MAX_BYTES = 900
-LOOK_NS = 2_000_000_000
-"""What was there for so long while one daemon ran was seen by it, and is in its journal."""
 
 
 @dataclass
@@ -32,7 +30,11 @@ class Verdict:
     missing: int = 0
     """Events that are not in the index."""
     unseen: int = 0
-    """Of these the ones in a file that was made and destroyed while connlog was down: nobody can know of them."""
+    """Of these the ones in a file that was made and destroyed between two looks of connlog: nobody can know of them."""
+    looks: int = 0
+    """Looks at all files of which all that they found is in the journal."""
+    blind: int = 0
+    """Lives of the daemon that were ended before the first of them."""
     unnamed: int = 0
     """Of these the ones that no gap names, or that were never destroyed: lost."""
     doubled: int = 0
@@ -52,10 +54,14 @@ class Verdict:
     problems: list[str] = field(default_factory=list)
 
 
-def judge(ledger: Path, state: Path, jump_seconds: float, runs: list[tuple[int, int]]) -> Verdict:
+def judge(
+    ledger: Path, state: Path, jump_seconds: float, runs: list[tuple[int, int]], looks: list[tuple[int, int]]
+) -> Verdict:
     """Compare; the daemon has ended. ``runs`` are the times between which a daemon ran, with a clock that was right
-    or wrong by ``jump_seconds``, which is longer than all of them together."""
-    verdict = Verdict()
+    or wrong by ``jump_seconds``, which is longer than all of them together; ``looks`` those between which it looked at all
+    files, and lived to keep what it found."""
+    blind = sum(1 for begin, end in runs if not any(begin < began < end for began, _ in looks))
+    verdict = Verdict(looks=len(looks), blind=blind)
     log_of: dict[int, str] = {}
     destroyed: dict[int, tuple[int, str]] = {}
     unseen: set[int] = set()
@@ -69,7 +75,7 @@ def judge(ledger: Path, state: Path, jump_seconds: float, runs: list[tuple[int, 
             log_of.update(dict.fromkeys(numbers, entry["log"]))
         else:
             destroyed.update(dict.fromkeys(numbers, (entry["time_ns"], entry["how"])))
-            if all(min(end, entry["time_ns"]) - max(begin, entry["born_ns"]) < LOOK_NS for begin, end in runs):
+            if not any(entry["born_ns"] < began and ended < entry["time_ns"] for began, ended in looks):
                 unseen.update(numbers)
     rows = _rows(state / "index.db", "SELECT event FROM events")
     found = [int.from_bytes(row[0], "big") - 1 for row in rows]

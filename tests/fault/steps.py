@@ -83,6 +83,7 @@ def lay(fuse: Fuse) -> None:
     """Wrap every seam of the product that a step names."""
     from shipper.extraction import Extractor
     from shipper.index.writer import IndexWriter
+    from shipper.inputs.admission import Admission
     from shipper.inputs.finder import Finder
     from shipper.inputs.tailer import Tailer
     from shipper.journal import Journal, Outbox, appender, outbox, store
@@ -95,7 +96,7 @@ def lay(fuse: Fuse) -> None:
     _wrap(Delivery, "open", fuse, after="start.output")
     _wrap(Finder, "scan", fuse, before="scan.before", after="scan.after")
     _wrap(Extractor, "feed", fuse, before="read.after", after="extract.after")
-    _wrap(Finder, "_follow_away", fuse, after="rotation.found")
+    _wrap(Admission, "follow_away", fuse, after="rotation.found")
     _wrap(Tailer, "_retire", fuse, after="rotation.drained")
     _wrap(Finder, "replace", fuse, before="truncation.before", after="truncation.after")
     _wrap(Line, "ask", fuse, before="hec.before", after="hec.answered")
@@ -169,9 +170,39 @@ def tell_doubles() -> None:
     journal.append = append
 
 
+def tell_looks(path: Path) -> None:
+    """Write into the file at ``path`` when a whole look at all files began and ended, in nanoseconds of the true clock,
+    once all that it found is in the journal: from then on the daemon must know of what was there."""
+    from shipper.inputs.finder import Finder
+    from shipper.inputs.tailer import Tailer
+
+    finder: Any = Finder
+    tailer: Any = Tailer
+    scan, turn, clock = finder.scan, tailer.turn, time.time_ns
+    looks: list[tuple[int, int]] = []
+
+    def scanned(self: Any, *arguments: Any) -> Any:
+        began_ns = clock()
+        changes = scan(self, *arguments)
+        if not self.partial:
+            looks.append((began_ns, clock()))
+        return changes
+
+    def turned(self: Any, *arguments: Any, **named: Any) -> Any:
+        if looks:
+            # What the turn before gave is in the journal, or it would not have come to this one.
+            with path.open("a", encoding="ascii") as file:
+                file.writelines(f"{began_ns} {ended_ns}\n" for began_ns, ended_ns in looks)
+            looks.clear()
+        return turn(self, *arguments, **named)
+
+    finder.scan, tailer.turn = scanned, turned
+
+
 def main(arguments: list[str]) -> int:
     """Run the command line behind the first four arguments with the fuse that these name."""
     step, hit, mark, clock = arguments[:4]
+    tell_looks(Path(mark).with_name("looks"))
     if float(clock):
         true_clock = time.time_ns
         time.time_ns = lambda: true_clock() + int(float(clock) * 1e9)

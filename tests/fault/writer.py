@@ -139,8 +139,7 @@ class Log:
         """Append the events; with ``halves`` the last line comes in two parts, some time apart."""
         self._ledger.note("written", self.name, numbers)
         data = b"".join(map(self._line, numbers))
-        if not self._current:
-            self._born_ns = time.time_ns()
+        born = not self._current
         self._current += numbers
         fresh = not self._path.exists()
         with self._path.open("ab", buffering=0) as file:
@@ -150,6 +149,9 @@ class Log:
                 file.write(data[-40:])
             else:
                 file.write(data)
+        if born:
+            # From here on whoever looks sees that something is there.
+            self._born_ns = time.time_ns()
         if fresh:
             self._ledger.made(self._path)
 

@@ -77,3 +77,15 @@ def test_the_log_is_truncated_while_its_copy_is_compared_with_it(
     bench.turn(5)
     assert bench.whole()
     assert not any(gap.bytes for gap in bench.gaps)
+
+
+def test_reads_what_an_empty_log_held_before_it_was_copied_away_and_written_anew(bench: Bench) -> None:
+    bench.write(2)
+    bench.turn()
+    bench.copytruncate("coderd.log.1")
+    bench.turn(5)
+    bench.write(2)
+    bench.copytruncate("coderd.log.2")
+    bench.write(2)
+    bench.turn(5)
+    assert bench.whole()
