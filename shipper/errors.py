@@ -10,6 +10,9 @@ ConnlogError
 │   ├── RemoteRefused it does not take the token, or the token may not do this
 │   ├── RemoteMissing what was asked for is not there, or is hidden
 │   └── RemoteBusy   it can't answer now, or was asked too much: try later
+├── AccessError      a user may not do something with a file     exit 4
+│   ├── AccessMissing it is not there
+│   └── AccessUnknown who looks can't tell
 ├── ServiceError     the systemd service can't be installed or asked  exit 4
 └── StateError       journal, index or state folder              exit 4
     ├── StateBusy    another process holds it: try later
@@ -80,6 +83,18 @@ class RemoteBusy(RemoteError):
     def __init__(self, message: str, retry_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_seconds = retry_seconds
+
+
+class AccessError(ConnlogError):
+    """A user may not do something with a file."""
+
+
+class AccessMissing(AccessError):
+    """The file is not there."""
+
+
+class AccessUnknown(AccessError):
+    """Whoever asks may not look there, so it is not known."""
 
 
 class ServiceError(ConnlogError):

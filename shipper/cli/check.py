@@ -28,7 +28,7 @@ from shipper.config import (
 )
 from shipper.config.quantity import duration_text, size_text
 from shipper.config.secret import exposed, find_secret
-from shipper.errors import ConfigError, InputError, SecretError
+from shipper.errors import ConfigError, InputError, SecretError, UsageError
 from shipper.inputs.content import PlainContent
 from shipper.inputs.discovery import discover
 from shipper.inputs.journalctl import matches_of, refusals
@@ -40,14 +40,17 @@ REFUSED_MAX = 20
 
 @click.command("check")
 @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The configuration file.")
-@click.option("--connect", is_flag=True, help="Also ask every Splunk endpoint for real, without sending an event.")
-def command(path: Path | None, connect: bool) -> int:
+@click.option("--connect", is_flag=True, help="Also try every input and output for real, without sending an event.")
+@click.option("--send-event", "send", is_flag=True, help="With --connect: send Splunk one event, to try the index.")
+def command(path: Path | None, connect: bool, send: bool) -> int:
     """Validate the configuration.
 
     Prints what the daemon would do with it, or every problem at once with its line, and then exits 3. With --connect it
-    exits 1 where an endpoint would not take events.
+    exits 1 where an input could not be read or an output would not take events.
     Without -c it is $CONNLOG_CONFIG, /etc/connlog/connlog.toml if it exists, or the built-in defaults.
     """
+    if send and not connect:
+        raise UsageError("--send-event goes with --connect only")
     config = load_config(path)
     refuse_own_log(config, by_file=False)
     from shipper.service.outlet import unusable
@@ -59,19 +62,28 @@ def command(path: Path | None, connect: bool) -> int:
         click.echo(f"{label:<14} {printable(text)}")
     for warning in warnings:
         warn(warning)
-    refused = 0
-    if connect:
-        from shipper.service.trial import trials
-
-        for name, good, said in trials(config.outputs):
-            refused += not good
-            click.echo(f"{'connect':<14} {printable(f'{name}: {said}')}")
-    if refused:
-        warn(f"{refused} endpoint{'s' if refused > 1 else ''} would take no events")
+    if connect and (refused := _tried(config, send=send)):
+        warn(f"{refused} thing{'s' if refused > 1 else ''} would not work, as told above")
         return 1
     counted = f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
     click.echo(f"OK, {counted}" if warnings else "OK")
     return 0
+
+
+def _tried(config: Config, *, send: bool) -> int:
+    """Try each input and output, and tell; returns how many would not work."""
+    # Imported here: only who asks for it pays for requests.
+    from shipper.doctor.case import open_case
+    from shipper.doctor.connection import connections
+    from shipper.doctor.finding import OK, PROBLEM
+
+    refused = 0
+    for finding in connections(open_case(config.path), config, send=send):
+        refused += finding.severity == PROBLEM
+        word = "" if finding.severity == OK else f"{finding.severity}: "
+        advice = f"; {finding.advice}" if finding.advice else ""
+        click.echo(f"{'connect':<14} {printable(f'{word}{finding.where}: {finding.what}{advice}')}")
+    return refused
 
 
 def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:

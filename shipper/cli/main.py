@@ -45,6 +45,7 @@ COMMANDS = {
     "status": Entry("shipper.cli.status:command", "Show what the daemon is doing."),
     "quarantine": Entry("shipper.cli.quarantine:command", "Show and mend what could not be read."),
     "check": Entry("shipper.cli.check:command", "Validate the configuration."),
+    "doctor": Entry("shipper.cli.doctor:command", "Find what is wrong and say what to do."),
     "index": Entry("shipper.cli.index:command", "Rebuild, check or compact the local index."),
     "splunk": Entry("shipper.cli.splunk:command", "Set Splunk up, install the add-on, and check what Splunk holds."),
     "service": Entry("shipper.cli.service:command", "Install, remove or look at the systemd service."),

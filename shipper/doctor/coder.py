@@ -1,0 +1,102 @@
+"""Coder: whether its API answers, takes the token, and lets it see what is asked of it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from shipper.config import CoderApiInput, Config
+from shipper.doctor import tls
+from shipper.doctor.case import Case
+from shipper.doctor.finding import Finding, note, ok, problem, warning
+from shipper.doctor.secret import token_of
+from shipper.doctor.unit import Unit
+from shipper.errors import RemoteError, RemoteMissing, RemoteRefused, SecretError
+
+CHECK = "coder"
+ANSWER_SECONDS = 5.0
+SEES_LOG = frozenset({"owner", "auditor"})
+"""Site roles to whom Coder shows its connection log; to others it gives an empty list and no error."""
+SEES_USERS = frozenset({"owner", "auditor", "user-admin"})
+
+
+def examine(case: Case) -> Iterator[Finding]:
+    """Its answers to a few harmless questions."""
+    if case.config is not None:
+        yield from of_api(case.config, case.unit)
+
+
+def of_api(config: Config, unit: Unit | None) -> Iterator[Finding]:
+    """Coder as a configuration names it."""
+    # Imported here: only who asks Coder pays for requests.
+    from shipper.coder.answer import LogPage, UserPage
+    from shipper.coder.client import CoderClient
+
+    settings = config.coder
+    if not settings.url:
+        return
+    needs_log = any(isinstance(source, CoderApiInput) for source in config.inputs)
+    settings = replace(
+        settings,
+        token_file=token_of(config, unit, "coder.token_file", settings.token_file),
+        timeout_seconds=min(ANSWER_SECONDS, settings.timeout_seconds),
+    )
+    where = settings.url
+    if where.startswith("https:"):
+        try:
+            context = ssl.create_default_context(cafile=settings.ca_file)
+        except (OSError, ssl.SSLError):
+            yield problem(CHECK, where, f"coder.ca_file {settings.ca_file} holds no certificates", "name another file")
+            return
+        findings = list(tls.of_server("coder", where, context, "coder.ca_file"))
+        yield from findings
+        if any(finding.severity == "problem" for finding in findings):
+            return
+    else:
+        yield tls.unencrypted("coder", where)
+    try:
+        with CoderClient(settings, attempts=1) as client:
+            yield ok(CHECK, where, f"answers, version {client.build_info().version[:60] or 'unknown'}")
+            me = client.me()
+            roles = {role.name for role in me.roles}
+            yield ok(CHECK, where, f"takes the token of {me.username[:60] or 'somebody'}")
+            if not roles & SEES_USERS:
+                text = f"the token's roles ({', '.join(sorted(roles)) or 'member'}) may not list users"
+                yield warning(CHECK, where, text, "take the token of an Auditor, so that names are known")
+            else:
+                client.get("users", UserPage, {"limit": 1})
+            yield from _log(client.get("connectionlog", LogPage, {"limit": 1}), roles, where, needed=needs_log)
+    except SecretError as error:
+        if isinstance(error.__cause__, PermissionError):
+            yield note(
+                CHECK, where, "its token may not be read by who looks", "run it as root, or as the service's user"
+            )
+        else:
+            yield problem(CHECK, where, str(error), "see the finding on secrets")
+    except (RemoteRefused, RemoteMissing) as error:
+        advice = "a new token of an Auditor into its file; the connection log takes Coder Premium"
+        if needs_log or "connectionlog" not in str(error):
+            yield problem(CHECK, where, str(error), advice)
+        else:
+            yield note(CHECK, where, f"its connection log is closed: {error}", advice + "; nothing here asks for it")
+    except RemoteError as error:
+        yield problem(
+            CHECK, where, str(error), "what needs Coder waits and is tried again; check coder.url and the way there"
+        )
+
+
+def _log(page: object, roles: set[str], where: str, *, needed: bool) -> Iterator[Finding]:
+    if roles & SEES_LOG:
+        yield ok(CHECK, where, "shows the connection log")
+        return
+    text = "the token's roles may not see the connection log: Coder gives an empty list to it, and no error"
+    advice = "take the token of an Auditor or Owner"
+    seen = getattr(page, "connection_logs", ())
+    if seen:
+        yield ok(CHECK, where, "shows the connection log, of the token's own organizations")
+    elif needed:
+        yield problem(CHECK, where, text, advice)
+    else:
+        yield note(CHECK, where, text, advice + ", for 'connlog reconcile'")
