@@ -7,7 +7,9 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct
@@ -19,9 +21,12 @@ from shipper.cli.table import visible
 from shipper.cli.talk import say, warn
 from shipper.directory.lookup import Directory
 from shipper.directory.sighting import ORGANIZATION, USER, WORKSPACE
-from shipper.errors import UsageError
+from shipper.errors import StateError, UsageError
 from shipper.index import IndexReader
 from shipper.timestamp import from_ns
+
+if TYPE_CHECKING:
+    from shipper.index.names import NamesKeeper
 
 KINDS = (USER, ORGANIZATION, WORKSPACE)
 FORMATS = ("table", "ndjson", "json", "csv")
@@ -89,18 +94,10 @@ def sync_command(index: Path | None, config: Path | None) -> int:
     """
     from shipper.coder.client import CoderClient
     from shipper.directory.sync import sync
-    from shipper.index.names import NamesKeeper
 
     settings = coder_settings(config)
-    path = question.find_index(index, config)
-    with CoderClient(settings) as client:
-        fresh = not path.exists()
-        keeper = NamesKeeper(path)
-        try:
-            _give_to_the_service(path, fresh)
-            done = sync(client, keeper, time.time_ns())
-        finally:
-            keeper.close()
+    with CoderClient(settings) as client, _keeper(question.find_index(index, config)) as keeper:
+        done = sync(client, keeper, time.time_ns())
     roles = f", {' and '.join(done.roles)}" if done.roles else ", without a site role"
     click.echo(visible(f"{client.url}  Coder {done.version or 'of an unknown version'}, asked as {done.me}{roles}"))
     click.echo(
@@ -126,15 +123,10 @@ def import_command(paths: Sequence[Path], me: str | None, index: Path | None, co
     file with a mistake is refused whole.
     """
     from shipper.directory.table import read_table
-    from shipper.index.names import NamesKeeper
 
     now_ns = time.time_ns()
     read = [read_table(path, now_ns) for path in paths]
-    path = question.find_index(index, config)
-    fresh = not path.exists()
-    keeper = NamesKeeper(path)
-    try:
-        _give_to_the_service(path, fresh)
+    with _keeper(question.find_index(index, config)) as keeper:
         for name, sightings in zip(paths, read, strict=True):
             new = keeper.learn(sightings)
             click.echo(visible(f"{name}: {len(sightings)} entries, {new} told something new"))
@@ -144,9 +136,27 @@ def import_command(paths: Sequence[Path], me: str | None, index: Path | None, co
             if len(ids) != 1:
                 raise UsageError(f"--me {me}: {len(ids) or 'no'} users have or had this name; import one first")
             keeper.set_fact("me", next(iter(ids)))
+    return 0
+
+
+@contextmanager
+def _keeper(path: Path) -> Iterator[NamesKeeper]:
+    """The directory to write to; index and folder are made where they are missing, as the daemon would."""
+    from shipper.index.names import NamesKeeper
+
+    fresh = not path.exists()
+    try:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"{path.parent}: {error.strerror}; run this as the service's user, or name another index with --index"
+        ) from error
+    keeper = NamesKeeper(path)
+    try:
+        _give_to_the_service(path, fresh)
+        yield keeper
     finally:
         keeper.close()
-    return 0
 
 
 def _give_to_the_service(path: Path, fresh: bool) -> None:

@@ -42,6 +42,13 @@ class User(Struct, frozen=True):
     roles: list[Role] = []
 
 
+class UserRoles(Struct, frozen=True):
+    """The names of a user's roles: of the site, and of each organization by its id."""
+
+    roles: list[str] | None = None
+    organization_roles: dict[str, list[str]] | None = None
+
+
 class Workspace(Struct, frozen=True):
     """A workspace."""
 

@@ -1,38 +1,35 @@
 """The client: asks Coder's API one thing at a time, within bounds of time and size, and obeys its rate limit.
 
-The token goes into a header of requests to Coder's own address and nowhere else: redirects are not followed.
+The token goes into a header of requests to Coder's own address and nowhere else: redirects are not followed, and of
+the environment only the proxy is taken (``HTTPS_PROXY``, ``NO_PROXY``), through which TLS goes unopened.
 """
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from shipper.coder.answer import BuildInfo, Refusal, User, read_answer
+from shipper.coder.answer import BuildInfo, User, UserRoles, read_answer
+from shipper.coder.failure import failure, number, reason
 from shipper.config.secret import find_secret
 from shipper.config.settings import Coder
-from shipper.errors import (
-    ConnlogError,
-    RemoteBusy,
-    RemoteError,
-    RemoteMissing,
-    RemoteRefused,
-    SecretError,
-    UsageError,
-)
+from shipper.errors import RemoteBusy, RemoteError, RemoteMissing, RemoteRefused, SecretError, UsageError
 
 if TYPE_CHECKING:
     import requests
 
+    from shipper.wire import Wire
+
 CREDENTIAL, VARIABLE = "coder-token", "CODER_SESSION_TOKEN"
 ANSWER_MAX_BYTES = 64 << 20
-REFUSAL_MAX_CHARACTERS = 300
 ATTEMPTS_MAX_COUNT = 4
 RETRY_MIN_SECONDS, RETRY_MAX_SECONDS = 0.25, 120.0
-"""The pause after a failure that may pass, doubled each time; the longest that a server's wish is followed."""
+"""The pause after a failure that may pass, doubled each time; the longest that is waited here. Who wants to be left alone
+for longer is not asked again, and the failure says for how long."""
 WINDOW_SECONDS = 60.0
 """The longest wait for a new window of the rate limit: Coder's windows are this long."""
 CONNECT_SECONDS = 10.0
@@ -41,7 +38,7 @@ _T = TypeVar("_T")
 
 
 class CoderClient:
-    """Coder at ``settings.url``. For one thread; ``stop`` ends its waits from another.
+    """Coder at ``settings.url``. For one thread; another may set ``stop``, which ends its waits, and call ``cut``.
 
     Failures that may pass are tried again up to ``attempts`` times in all. ``beat`` is called before each step with
     the seconds it may take.
@@ -62,6 +59,11 @@ class CoderClient:
         self._stop = stop or threading.Event()
         self._beat = beat
         self._session: requests.Session | None = None
+        self._wire: Wire | None = None
+        self._lock = threading.Lock()
+        self._asking = 0
+        """The number of the request under way, 0 for none."""
+        self._late = False
         self._token = ""
         self._ready_at = 0.0
         self.requests_count = 0
@@ -96,9 +98,22 @@ class CoderClient:
         what = f"{self.url}/api/v2/{path}"
         return read_answer(self._patiently(what, dict(params or {})), type_, what)
 
+    def cut(self) -> None:
+        """End the request under way, if there is one, as if the connection were broken."""
+        wire = self._wire
+        if wire is not None:
+            wire.shut()
+
     def me(self) -> User:
         """The user whose token it is."""
         return self.get("users/me", User)
+
+    def my_roles(self) -> UserRoles:
+        """The roles of the user whose token it is, those in organizations too; the site's alone where Coder does not tell."""
+        try:
+            return self.get("users/me/roles", UserRoles)
+        except (RemoteMissing, RemoteRefused):
+            return UserRoles([role.name for role in self.me().roles])
 
     def build_info(self) -> BuildInfo:
         """What Coder says of itself, which needs no token."""
@@ -120,9 +135,10 @@ class CoderClient:
                     raise
                 renewed = True
             except RemoteBusy as error:
-                if attempt == self._attempts or self._stop.is_set():
+                wish = error.retry_seconds or 0.0
+                if attempt == self._attempts or self._stop.is_set() or wish > RETRY_MAX_SECONDS:
                     raise
-                self._wait(min(max(pause, error.retry_seconds or 0.0), RETRY_MAX_SECONDS))
+                self._wait(max(pause, wish))
                 if self._stop.is_set():
                     raise
                 pause *= 2
@@ -143,50 +159,92 @@ class CoderClient:
         if self._session is None:
             import requests
 
+            from shipper.wire import Wire, WireAdapter
+
             session = requests.Session()
             # Without a say of its own in this, requests would send what ~/.netrc holds for the host.
             session.auth = _as_it_is
-            if self._settings.ca_file is not None:
-                if not self._settings.ca_file.is_file():
-                    raise SecretError(f"{self._settings.ca_file}: there is no such file; check coder.ca_file")
-                session.verify = str(self._settings.ca_file)
-                session.trust_env = False
+            self._wire = Wire()
+            adapter = WireAdapter(self._wire, self._context())
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
             self._session = session
         return self._session
 
-    def _ask(self, what: str, params: dict[str, str | int]) -> bytes:
-        from requests import RequestException
+    def _context(self) -> ssl.SSLContext | None:
+        if not self.url.startswith("https:"):
+            return None
+        file = self._settings.ca_file
+        try:
+            return ssl.create_default_context(cafile=file)
+        except FileNotFoundError as error:
+            raise SecretError(f"{file}: there is no such file; check coder.ca_file") from error
+        except OSError as error:
+            why = error.strerror if isinstance(error, PermissionError) else "holds no certificate in PEM form"
+            raise SecretError(f"{file}: {why}; check coder.ca_file") from error
 
-        session = self._open()
-        headers = {"Coder-Session-Token": self._read_token(), "Accept": "application/json"}
-        deadline = time.monotonic() + self._settings.timeout_seconds
-        limits = (min(CONNECT_SECONDS, self._settings.timeout_seconds), self._settings.timeout_seconds)
+    def _ask(self, what: str, params: dict[str, str | int]) -> bytes:
+        if self._stop.is_set():
+            raise RemoteBusy(f"{what}: not asked any more, since connlog ends")
         self.requests_count += 1
         if self._beat is not None:
             self._beat(2 * self._settings.timeout_seconds)
-        if self._stop.is_set():
-            raise RemoteBusy(f"{what}: not asked any more, since connlog ends")
+        session = self._open()
+        headers = {"Coder-Session-Token": self._read_token(), "Accept": "application/json"}
+        watch = self._watch()
         try:
-            with session.get(
-                what, params=params, headers=headers, timeout=limits, stream=True, allow_redirects=False
-            ) as answer:
-                raw = _body(answer, deadline, what)
-                status, reply = answer.status_code, answer.headers
-        except RequestException as error:
-            raise RemoteBusy(f"{what}: {_reason(error)}; check coder.url, coder.ca_file and the way there") from error
-        except OSError as error:
-            # The file of certificates holds none.
-            raise RemoteError(f"{what}: {error.strerror or type(error).__name__}; check coder.ca_file") from error
+            status, raw, reply = self._exchange(session, what, params, headers)
+        except RemoteBusy:
+            if self._late:
+                raise RemoteBusy(f"{what}: the answer takes longer than coder.timeout") from None
+            raise
+        finally:
+            with self._lock:
+                self._asking = 0
+            watch.cancel()
         self._heed(reply)
         if status == 200:
             return raw
         if status == 429:
             self.limited_count += 1
-        raise _failure(status, what, raw, reply)
+        raise failure(status, what, raw, reply)
+
+    def _watch(self) -> threading.Timer:
+        """Cut the request that begins now once it took all of its time: a server that sends a byte now and then would
+        else never be too slow."""
+        with self._lock:
+            mine = self._asking = self.requests_count
+            self._late = False
+
+        def late() -> None:
+            with self._lock:
+                if self._asking != mine:
+                    return
+                self._late = True
+            self.cut()
+
+        timer = threading.Timer(self._settings.timeout_seconds, late)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _exchange(
+        self, session: requests.Session, what: str, params: dict[str, str | int], headers: dict[str, str]
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        from requests import RequestException
+
+        limits = (min(CONNECT_SECONDS, self._settings.timeout_seconds), self._settings.timeout_seconds)
+        try:
+            with session.get(
+                what, params=params, headers=headers, timeout=limits, stream=True, allow_redirects=False
+            ) as answer:
+                return answer.status_code, _body(answer, what), answer.headers
+        except RequestException as error:
+            raise RemoteBusy(f"{what}: {reason(error)}; check coder.url, coder.ca_file and the way there") from error
 
     def _heed(self, headers: Mapping[str, str]) -> None:
         """Leave it alone until the next window once this one is used up."""
-        left, reset = _number(headers.get("X-RateLimit-Remaining")), _number(headers.get("X-RateLimit-Reset"))
+        left, reset = number(headers.get("X-RateLimit-Remaining")), number(headers.get("X-RateLimit-Reset"))
         if left is not None and left < 1 and reset is not None:
             wait = min(max(0.0, reset - time.time()), WINDOW_SECONDS)
             self._ready_at = time.monotonic() + wait
@@ -196,65 +254,13 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _body(answer: requests.Response, deadline: float, what: str) -> bytes:
+def _body(answer: requests.Response, what: str) -> bytes:
     raw = bytearray()
     for piece in answer.iter_content(_CHUNK_BYTES):
         raw += piece
         if len(raw) > ANSWER_MAX_BYTES:
             raise RemoteError(f"{what}: the answer is larger than {ANSWER_MAX_BYTES >> 20} MiB and was not read on")
-        if time.monotonic() > deadline:
-            raise RemoteBusy(f"{what}: the answer takes longer than coder.timeout")
     expected = answer.headers.get("Content-Length", "")
     if expected.isdecimal() and "Content-Encoding" not in answer.headers and len(raw) < int(expected):
         raise RemoteBusy(f"{what}: the answer ended before its end")
     return bytes(raw)
-
-
-def _failure(status: int, what: str, raw: bytes, headers: Mapping[str, str]) -> ConnlogError:
-    """The error for an answer that is no 200; what the server says is quoted, cut and never more than a line."""
-    said = _said(raw)
-    if status == 401:
-        return RemoteRefused(f"{what}: 401, Coder does not take the token{said}; put a new one into its file")
-    if status == 403:
-        return RemoteRefused(f"{what}: 403, the token may not do this{said}; docs/directory.md lists the roles")
-    if status in (404, 410):
-        return RemoteMissing(f"{what}: {status}, not there, or hidden from the token{said}")
-    if status == 429 or status >= 500 or status == 408:
-        return RemoteBusy(f"{what}: {status}{said}", _number(headers.get("Retry-After")))
-    if 300 <= status < 400:
-        target = headers.get("Location", "")[:REFUSAL_MAX_CHARACTERS]
-        return RemoteError(f"{what}: {status}, it redirects to {target!r}, which is not followed; correct coder.url")
-    return RemoteError(f"{what}: {status}{said}")
-
-
-def _said(raw: bytes) -> str:
-    try:
-        refusal = read_answer(raw, Refusal, "")
-    except RemoteError:
-        return ""
-    texts = [refusal.message, refusal.detail, *(f"{one.field}: {one.detail}" for one in refusal.validations)]
-    text = " / ".join(text for text in texts if text)[:REFUSAL_MAX_CHARACTERS]
-    return f" ({text})" if text else ""
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong with a connection, in a few words: the library's own name the whole URL with its query."""
-    import requests
-
-    for kind, words in (
-        (requests.exceptions.SSLError, "its certificate is not trusted, or TLS failed"),
-        (requests.exceptions.ProxyError, "the proxy does not let it through"),
-        (requests.exceptions.ConnectTimeout, "no connection in time"),
-        (requests.exceptions.Timeout, "no answer in time"),
-        (requests.exceptions.ChunkedEncodingError, "the answer ended before its end"),
-        (requests.exceptions.ContentDecodingError, "the answer can't be unpacked"),
-        (requests.exceptions.ConnectionError, "no connection, or it was cut"),
-    ):
-        if isinstance(error, kind):
-            return words
-    return type(error).__name__
-
-
-def _number(text: str | None) -> float | None:
-    """A whole number of a header; Retry-After may also be a date, which Coder never sends."""
-    return float(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 16 else None

@@ -9,7 +9,8 @@ class Fault(Struct, frozen=True):
     """One fault, for requests whose path begins with ``path``. Without ``status`` the answer itself is sound.
 
     ``slow_seconds``: waits before it answers; ``cut``: closes the connection in the midst of the body;
-    ``body``: sent in place of the answer, with ``content_type``; ``retry_after``: the header.
+    ``body``: sent in place of the answer, with ``content_type``; ``retry_after``: the header; ``drip_seconds``: one
+    byte of the head and the body in so long.
     """
 
     path: str = "/api/v2/"
@@ -20,6 +21,7 @@ class Fault(Struct, frozen=True):
     content_type: str = "application/json; charset=utf-8"
     retry_after: str | None = None
     location: str | None = None
+    drip_seconds: float = 0.0
 
 
 def unauthorized(path: str = "/api/v2/") -> Fault:
@@ -70,3 +72,8 @@ def proxy_page(path: str = "/api/v2/") -> Fault:
 def moved(location: str, path: str = "/api/v2/") -> Fault:
     """A redirect."""
     return Fault(path, 307, location=location)
+
+
+def drip(seconds: float, path: str = "/api/v2/") -> Fault:
+    """The answer comes byte by byte, so that no single wait is long."""
+    return Fault(path, drip_seconds=seconds)

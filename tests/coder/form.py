@@ -14,7 +14,8 @@ DISPLAY = {"ssh": "SSH", "vscode": "VS Code", "jetbrains": "JetBrains", "reconne
 
 
 class Version(Struct, frozen=True):
-    """What a version of Coder answers with. ``unknown``: keys that no released version has."""
+    """What a version of Coder answers with. ``unknown``: keys that no released version has; ``times``: users and
+    workspaces can be asked for by when they were seen or used; ``role_lists``: whether roles can be asked for."""
 
     name: str
     capped: bool = True
@@ -22,15 +23,19 @@ class Version(Struct, frozen=True):
     display: bool = False
     methods: bool = False
     unknown: bool = False
+    times: bool = True
+    role_lists: bool = True
 
 
 V2_29 = Version("v2.29.0+aaaaaaa", capped=False)
+REDUCED = Version("v2.28.0+9999999", capped=False, times=False, role_lists=False)
+"""No version that is known: what may be missing in one."""
 V2_33 = Version("v2.33.0+bbbbbbb")
 V2_36 = Version("v2.36.0+ccccccc", tunnel=True)
 MAIN_SEPTEMBER = Version("v2.37.0-devel+ddddddd", tunnel=True, display=True)
 MAIN_OCTOBER = Version("v2.38.0-devel+eeeeeee", tunnel=True, display=True, methods=True)
 FUTURE = Version("v2.99.0+fffffff", tunnel=True, display=True, methods=True, unknown=True)
-VERSIONS = (V2_29, V2_33, V2_36, MAIN_SEPTEMBER, MAIN_OCTOBER, FUTURE)
+VERSIONS = (REDUCED, V2_29, V2_33, V2_36, MAIN_SEPTEMBER, MAIN_OCTOBER, FUTURE)
 
 
 def go_time(moment: datetime) -> str:
@@ -67,7 +72,7 @@ def user_body(user: User | None, version: Version, *, short: bool) -> dict[str, 
             "avatar_url": "",
             "created_at": go_time(user.created_at),
             "updated_at": go_time(user.updated_at),
-            "last_seen_at": go_time(user.updated_at),
+            "last_seen_at": go_time(user.last_seen_at),
             "status": user.status,
             "login_type": "password",
         }
@@ -105,7 +110,7 @@ def workspace_body(one: Workspace, world: World) -> dict[str, Any]:
         "latest_build": {"id": one.id, "transition": "delete" if one.deleted else "start", "status": "running"},
         "outdated": False,
         "name": one.name,
-        "last_used_at": go_time(one.updated_at),
+        "last_used_at": go_time(one.last_used_at),
     }
 
 

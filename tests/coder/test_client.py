@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from shipper import timestamp
 from shipper.coder import client as client_module
 from shipper.coder.answer import Organization
 from shipper.coder.client import CoderClient
+from shipper.coder.failure import RETRY_LONGEST_SECONDS, retry_seconds
 from shipper.coder.walk import Walked, find_rows, list_organizations, walk_log, walk_users, walk_workspaces
 from shipper.config.settings import Coder
 from shipper.errors import ConnlogError, RemoteBusy, RemoteError, RemoteMissing, RemoteRefused, SecretError, UsageError
@@ -23,6 +25,7 @@ from tests.coder import fault
 from tests.coder.form import VERSIONS, Version
 from tests.coder.scene import CONNECTION, DAY, Scene
 from tests.coder.server import CoderServer
+from tests.hec.proxy import Proxy
 
 END_NS = timestamp.to_ns("2027-01-01T00:00:00.000000000Z")
 
@@ -189,6 +192,34 @@ def test_retry_after_is_obeyed_and_a_stop_ends_the_wait(coder: CoderServer, sett
     assert outcome == [60.0]
 
 
+def test_who_wants_to_be_left_alone_for_long_is_not_asked_again(coder: CoderServer, settings: Coder) -> None:
+    coder.fail(fault.limited(retry_after="3600"))
+    with CoderClient(settings) as client, pytest.raises(RemoteBusy, match="try again in 60 minutes") as caught:
+        client.me()
+    assert caught.value.retry_seconds == 3600
+    assert len(coder.paths()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("7", 7, 7),
+        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600),
+        ("Mon, 01 Jan 2024 00:00:00 GMT", 0, 0),
+        ("999999999999", RETRY_LONGEST_SECONDS, RETRY_LONGEST_SECONDS),
+    ],
+)
+def test_retry_after_as_number_and_as_date(text: str, least: float, most: float) -> None:
+    wish = retry_seconds(text)
+    assert wish is not None
+    assert least <= wish <= most
+
+
+@pytest.mark.parametrize("text", [None, "", "soon", "-1", "1.5", "Mon, 99 Foo 2024 99:00:00 GMT"])
+def test_a_retry_after_that_is_none_asks_for_nothing(text: str | None) -> None:
+    assert retry_seconds(text) is None
+
+
 def test_the_window_of_the_rate_limit_is_not_overrun(scene: Scene, settings: Coder) -> None:
     """The server's clock runs so that each window ends half a second after it began to count."""
     begun = time.time()
@@ -241,13 +272,68 @@ def test_nothing_of_the_netrc_is_sent(
     assert "coder_session_token" not in coder.asked[0].parameters
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_proxy_of_the_environment_is_used_and_sees_no_token_through_tls(
+    scene: Scene, settings: Coder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    pem = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(pem))
+    with Proxy() as proxy, CoderServer(scene.world, tls=context if tls else None) as coder:
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        with CoderClient(replace(settings, url=coder.url, ca_file=pem)) as client:
+            assert client.me().username == "alice"
+        assert proxy.passed == 1
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        with CoderClient(replace(settings, url=coder.url, ca_file=pem)) as client:
+            assert client.me().username == "alice"
+        assert proxy.passed == 1
+
+
 def test_a_slow_answer_ends_after_the_timeout(coder: CoderServer, settings: Coder) -> None:
     coder.fail(fault.slow(30))
     with (
         CoderClient(replace(settings, timeout_seconds=0.2), attempts=1) as client,
-        pytest.raises(RemoteBusy, match="in time"),
+        pytest.raises(RemoteBusy, match=r"in time|longer than coder\.timeout"),
     ):
         client.me()
+
+
+def test_an_answer_that_drips_ends_after_the_timeout_too(coder: CoderServer, settings: Coder) -> None:
+    """Each byte comes in time; head and body together would take a minute."""
+    coder.fail(fault.drip(0.1))
+    with (
+        CoderClient(replace(settings, timeout_seconds=0.5), attempts=1) as client,
+        pytest.raises(RemoteBusy, match=r"takes longer than coder\.timeout"),
+    ):
+        client.me()
+    with CoderClient(settings) as client:
+        assert client.me().username == "alice"
+
+
+def test_a_cut_ends_the_request_under_way(coder: CoderServer, settings: Coder) -> None:
+    coder.fail(fault.slow(60), times=9)
+    with CoderClient(replace(settings, timeout_seconds=60.0), attempts=1) as client:
+        outcome: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                client.me()
+            except RemoteBusy as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        deadline = time.monotonic() + 10
+        while thread.is_alive() and time.monotonic() < deadline:
+            client.cut()
+            thread.join(0.05)
+        assert len(outcome) == 1
 
 
 def test_an_answer_too_large_is_not_read_on(
@@ -300,5 +386,5 @@ def test_the_certificate_is_checked_with_the_file_that_is_named(scene: Scene, se
             client.me()
         empty = tmp_path / "empty.pem"
         empty.write_text("nothing")
-        with CoderClient(replace(there, ca_file=empty), attempts=1) as client, pytest.raises(RemoteError):
+        with CoderClient(replace(there, ca_file=empty)) as client, pytest.raises(SecretError, match="no certificate"):
             client.me()

@@ -31,6 +31,7 @@ class User(Struct):
     """Organization id to organization-admin, organization-auditor or organization-member."""
     created_at: datetime = datetime(2025, 1, 1, tzinfo=UTC)
     updated_at: datetime = datetime(2025, 1, 1, tzinfo=UTC)
+    last_seen_at: datetime = datetime(2025, 1, 1, tzinfo=UTC)
     deleted: bool = False
     gone: bool = False
     """Purged from the table itself: rows that name it show empty texts."""
@@ -57,6 +58,7 @@ class Workspace(Struct):
     template_name: str = "docker"
     deleted: bool = False
     updated_at: datetime = datetime(2025, 1, 1, tzinfo=UTC)
+    last_used_at: datetime = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 class Event(Struct, frozen=True, kw_only=True):

@@ -6,32 +6,26 @@ are not followed, and nothing of the environment (proxies, .netrc) takes part: t
 
 from __future__ import annotations
 
-import logging
-import socket
 import ssl
 import time
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
 
 import requests
 import urllib3
 from msgspec import Struct
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from shipper import __version__
 from shipper.config import SplunkHecOutput
 from shipper.config.secret import read_secret
 from shipper.outputs.hec.answer import Answer, Verdict, printable
+from shipper.wire import Wire, WireAdapter
 
 RESPONSE_MAX_BYTES = 256 << 10
 """What is read of a response; a longer one is no collector's."""
 EVENT_PATH = "/services/collector/event"
 ACK_PATH = "/services/collector/ack"
 HEALTH_PATH = "/services/collector/health"
-log = logging.getLogger(__name__)
 
 
 class Response(Struct, frozen=True):
@@ -51,7 +45,7 @@ class Line:
         self._total_seconds = settings.total_timeout_seconds
         self._deadline = float("inf")
         self._cut = False
-        self._wire = _Wire()
+        self._wire = Wire()
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.clear()
@@ -62,7 +56,7 @@ class Line:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         proxy = _proxy(settings)
         self._session.proxies = {"http": proxy, "https": proxy} if proxy else {}
-        adapter = _Adapter(self._wire, context)
+        adapter = WireAdapter(self._wire, context)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -121,79 +115,6 @@ class Line:
             elif "certificate" in text.lower():
                 text += "; see ca_file" if "verify failed" in text else ""
         return Answer(verdict, text=printable(text))
-
-
-class _Wire:
-    """The socket of a line, so that a request can be ended from outside."""
-
-    def __init__(self) -> None:
-        self._socket: socket.socket | None = None
-
-    @property
-    def connected(self) -> bool:
-        return self._socket is not None
-
-    def opened(self, sock: socket.socket | None) -> None:
-        self._socket = sock
-
-    def shut(self) -> None:
-        sock = self._socket
-        if sock is not None:
-            try:
-                # Of the plain socket: the one of TLS would take its state away from the thread that reads.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            except OSError as error:
-                log.debug("a connection was gone already: %s", error)
-
-
-class _Adapter(HTTPAdapter):
-    """Makes connections with one TLS context, and tells the wire of each."""
-
-    def __init__(self, wire: _Wire, context: ssl.SSLContext | None) -> None:
-        self._context = context
-        self._pools = _pool_classes(wire)
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options, ssl_context=self._context)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **options, ssl_context=self._context)
-        manager.pool_classes_by_scheme = self._pools
-        return manager
-
-    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
-        # The context has all of it; requests would add the certificates that it brings.
-        pass
-
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
-    ) -> tuple[Any, Any]:
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, {}
-
-
-def _pool_classes(wire: _Wire) -> dict[str, type[HTTPConnectionPool]]:
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            wire.opened(None)
-            super().connect()
-            wire.opened(self.sock)
-
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            wire.opened(None)
-            super().connect()
-            wire.opened(self.sock)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
 
 
 def _proxy(settings: SplunkHecOutput) -> str:
