@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shipper.attribution import (
+    ALONE_NS,
     AMBIGUOUS,
+    ASTRAY_NS,
     CERTAIN,
     EVIDENCE_MAX_COUNT,
     LIKELY,
@@ -43,9 +46,39 @@ def session(**fields: object) -> Session:
     return Session(**(values | fields))  # type: ignore[arg-type]  # fields of Session
 
 
-def test_the_same_client_session_is_certain_whatever_else_there_is() -> None:
-    found = attribute(session(client_session_id=ID), [tunnel("bob", kind=SESSION), tunnel("carol")])
-    assert (found.grade, found.user_id, found.evidence) == (CERTAIN, "bob", (tunnel("bob", kind=SESSION).event_id,))
+def test_the_same_client_session_is_certain_where_nobody_else_was() -> None:
+    own = tunnel("bob", kind=SESSION)
+    for beside in ([], [tunnel("bob", 9 * HOUR_NS)], [tunnel("carol", code=403)], [tunnel("carol", ALONE_NS + 1)]):
+        found = attribute(session(client_session_id=ID), [own, *beside])
+        assert (found.grade, found.user_id, found.evidence) == (CERTAIN, "bob", (own.event_id,))
+    for beside in (
+        [tunnel("carol")],
+        [tunnel(None, ALONE_NS)],
+        [tunnel("carol", -ASTRAY_NS)],
+        [tunnel("carol", kind=TERMINAL)],
+    ):
+        found = attribute(session(client_session_id=ID), [own, *beside])
+        assert (found.grade, found.user_id, found.candidates[0]) == (LIKELY, "bob", "bob")
+
+
+def test_an_id_that_another_agent_or_time_tells_is_likely_and_against_others_ambiguous() -> None:
+    own = tunnel("bob", kind=SESSION)
+    for one in (
+        replace(own, here=False),
+        tunnel("bob", LOOKBACK_NS + 1, kind=SESSION),
+        tunnel("bob", -SKEW_NS - 1, kind=SESSION),
+    ):
+        assert attribute(session(client_session_id=ID), [one]).grade == LIKELY
+        found = attribute(session(client_session_id=ID), [one, tunnel("carol")])
+        assert (found.grade, found.user_id, found.candidates) == (AMBIGUOUS, None, ("bob", "carol"))
+    assert attribute(session(client_session_id=ID, start_ns=None), [own]).grade == LIKELY
+
+
+def test_a_client_that_was_denied_tells_nothing_but_that_it_is_another() -> None:
+    denied = tunnel("bob", kind=SESSION, code=403)
+    assert attribute(session(client_session_id=ID), [denied]).grade == UNKNOWN
+    assert attribute(session(client_session_id=ID), [denied, tunnel("carol")]).user_id == "carol"
+    assert attribute(session(client_session_id=ID), [denied, tunnel("carol", kind=SESSION)]).grade == AMBIGUOUS
 
 
 def test_two_users_of_one_client_session_are_ambiguous() -> None:

@@ -21,6 +21,7 @@ from shipper.record import Record
 
 BOB, CAROL, OWNER, DEV = (f"{n:08x}-0000-4000-9000-000000000000" for n in range(4))
 CLIENT = "0123456789abcdef0123456789abcdef"
+OTHER_CLIENT = "fedcba9876543210fedcba9876543210"
 
 
 def event(number: int, hour: float, **fields: Any) -> Record:
@@ -44,7 +45,7 @@ def session(number: int, hour: float, **fields: Any) -> Record:
     return event(number, hour, **({"connection_id": f"{number:08x}-0000-4000-a000-000000000000"} | fields))
 
 
-def tunnel(number: int, hour: float, user: str, **fields: Any) -> Record:
+def tunnel(number: int, hour: float, user: str | None, **fields: Any) -> Record:
     return event(number, hour, **({"type": "tunnel", "method": "tunnel", "code": 101, "user_id": user} | fields))
 
 
@@ -82,14 +83,18 @@ def test_each_grade_with_the_ids_of_its_evidence(path: Path) -> None:
         session(7, 1.5, agent_name="other"),
         event(8, 1, type="workspace_app", method="workspace_app", slug_or_port="terminal", code=200, user_id=BOB),
         session(9, 1.5, type="reconnecting_pty", method="reconnecting_pty"),
+        tunnel(10, 2, CAROL, workspace_id=CAROL, client_session_id=OTHER_CLIENT),
+        tunnel(11, 1, BOB, workspace_id=CAROL, code=403),
+        session(12, 2.6, workspace_id=CAROL, client_session_id=OTHER_CLIENT),
     )
     found = answers(path)
-    assert set(found) == {2, 4, 5, 6, 7, 9}, "only sessions are asked about"
+    assert set(found) == {2, 4, 5, 6, 7, 9, 12}, "only sessions are asked about"
     grades = {number: (one.grade, one.user_id) for number, one in found.items()}
     assert grades == {
         2: (LIKELY, BOB),
         4: (AMBIGUOUS, None),
-        5: (CERTAIN, CAROL),
+        5: (LIKELY, CAROL),
+        12: (CERTAIN, CAROL),
         6: (UNKNOWN, None),
         7: (UNKNOWN, None),
         9: (LIKELY, BOB),
@@ -123,6 +128,33 @@ def test_more_evidence_than_is_looked_through_is_never_one_user(path: Path, monk
     assert answers(path)[9].grade == LIKELY
     monkeypatch.setattr(evidence_module, "EVENTS_MAX_COUNT", 5)
     assert answers(path)[9].grade == AMBIGUOUS
+
+
+@pytest.mark.parametrize(
+    ("other", "grade"),
+    [
+        (tunnel(3, 1, BOB), LIKELY),
+        (tunnel(3, 719, BOB), LIKELY),
+        (tunnel(3, 743, BOB), LIKELY),
+        (tunnel(3, 1, BOB, agent_name="Main"), LIKELY),
+        (tunnel(3, 719, None), LIKELY),
+        (tunnel(3, 719, BOB, code=403), CERTAIN),
+        (tunnel(3, 719, BOB, agent_name="second"), CERTAIN),
+        (tunnel(3, 719, BOB, workspace_id=OWNER), CERTAIN),
+    ],
+)
+def test_nobody_is_certain_where_anybody_else_was_in_a_month(path: Path, other: Record, grade: str) -> None:
+    """Bob's tunnel may be from long ago and still be used by him, with the id of Carol's client."""
+    put(path, tunnel(1, 720, CAROL, client_session_id=CLIENT), session(2, 720.5, client_session_id=CLIENT), other)
+    assert (answers(path)[2].grade, answers(path)[2].user_id) == (grade, CAROL)
+
+
+def test_an_id_of_another_agent_is_no_answer_where_another_user_was_let_through(path: Path) -> None:
+    put(path, tunnel(1, 2, CAROL, client_session_id=CLIENT, agent_name="other"))
+    put(path, session(2, 2.5, client_session_id=CLIENT))
+    assert (answers(path)[2].grade, answers(path)[2].user_id) == (LIKELY, CAROL)
+    put(path, tunnel(3, 2, BOB))
+    assert (answers(path)[2].grade, answers(path)[2].candidates) == (AMBIGUOUS, (CAROL, BOB))
 
 
 def test_search_and_show_tell_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
