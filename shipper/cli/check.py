@@ -120,6 +120,7 @@ def _summary(config: Config, warnings: list[str]) -> Iterator[tuple[str, str]]:
         yield f"output[{number}]", _told(output)
         if isinstance(output, SplunkHecOutput):
             warnings += _hec_warnings(f"output[{number}]", output)
+            warnings += _filter_warnings(f"output[{number}]", output, asks_coder=bool(config.coder.url))
 
 
 def _told(output: Output) -> str:
@@ -146,6 +147,25 @@ def _hec_warnings(key: str, output: SplunkHecOutput) -> Iterator[str]:
     for url in output.endpoints:
         if url.startswith("http:"):
             yield f"{key}.endpoints: {url} is not encrypted, so the token and the events can be read on the way"
+
+
+def _filter_warnings(key: str, output: SplunkHecOutput, *, asks_coder: bool) -> Iterator[str]:
+    """What a filter by names needs to hold."""
+    from shipper.service.outlet import read_filter
+
+    sieve = read_filter(output)
+    if sieve is None or not sieve.asks_names:
+        return
+    if not asks_coder:
+        yield (
+            f"{key}.filter: goes by names, and no coder.url is given: only names from 'connlog names import' count, and "
+            "before the first of them every event goes out"
+        )
+    elif not output.names_wait_seconds:
+        yield (
+            f"{key}.filter: goes by names, and names_wait is 0: an event of somebody who is not known yet goes out "
+            'whatever the filter says; give names_wait = "30s"'
+        )
 
 
 def coder_warnings(coder: Coder) -> Iterator[str]:

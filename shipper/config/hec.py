@@ -87,7 +87,8 @@ class SplunkHecOutput(Struct, frozen=True, kw_only=True):
             "filter",
             Words("a query on single events", "type:ssh -username:ci"),
             "Which events this output gets, in the language of `connlog search`; all without it. It is asked of single "
-            "events, so `status:`, `state:` and `duration:`, which are about connections, can't be in it.",
+            "events, so `status:`, `state:` and `duration:`, which are about connections, can't be in it. Where a name decides "
+            "that is not known yet the event is sent and counted, after `names_wait`.",
         ),
     ] = ""
     gaps: Annotated[

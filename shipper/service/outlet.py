@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shipper.config import IndexOutput, Output, SplunkHecOutput, State
 from shipper.errors import ConfigError, ConnlogError, QueryError, StateNewer
@@ -14,9 +15,11 @@ from shipper.journal import Journal
 from shipper.outputs.delivery import Delivery, Target
 from shipper.outputs.local_index import LocalIndex
 from shipper.query import parse_query
-from shipper.query.judge import Meets, judge
 from shipper.service.dispatch import Dispatch
 from shipper.service.sending import Sending
+
+if TYPE_CHECKING:
+    from shipper.outputs.hec.sieve import Sieve, Who
 
 Want = Callable[[Iterable[tuple[str, str]]], None]
 """Told of kinds and ids that nobody knows."""
@@ -54,7 +57,6 @@ def _open_hec(output: SplunkHecOutput, journal: Journal, state: State, want: Wan
     from shipper.outputs.hec.output import HecOutput
     from shipper.outputs.hec.tls import tls_context
 
-    keeps = read_filter(output)
     context: ssl.SSLContext | None = None
     if any(url.startswith("https:") for url in (*output.endpoints, output.proxy)):
         context = tls_context(output)
@@ -76,16 +78,21 @@ def _open_hec(output: SplunkHecOutput, journal: Journal, state: State, want: Wan
         attribution=output.attribution,
         want=want,
     )
+    keeps = read_filter(output, namer)
+    if keeps is not None:
+        namer.asks_organizations = keeps.asks_organizations
     made = HecOutput(output, journal, keeps=keeps, namer=namer, retention_seconds=state.delivered_retention_seconds)
     return Dispatch(made, [Lane(n, made, lambda url: Line(url, output, context)) for n in range(output.in_flight)])
 
 
-def read_filter(output: SplunkHecOutput) -> Meets | None:
-    """The output's filter, None for none. Raises ConfigError."""
+def read_filter(output: SplunkHecOutput, who: Who | None = None) -> Sieve | None:
+    """The output's filter, None for none; ``who`` tells it names. Raises ConfigError."""
+    from shipper.outputs.hec.sieve import Sieve
+
     if not output.filter.strip():
         return None
     try:
-        return judge(parse_query(output.filter, time.time_ns()))
+        return Sieve(parse_query(output.filter, time.time_ns()), who)
     except QueryError as error:
         raise ConfigError([f"output {output.name}: filter: {line}" for line in str(error).splitlines()]) from error
 

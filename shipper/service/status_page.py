@@ -114,6 +114,8 @@ def _hec(name: str, hec: HecState) -> Iterator[str]:
         f"{hec.quarantined} in quarantine, {hec.put_back} put back; "
         + (f"{hec.ack}, {hec.ack_pending} requests wait for it" if hec.ack != "unknown" else "nothing accepted yet")
     )
+    if hec.undecided:
+        yield f"    {hec.undecided} met the filter only because a name was not known yet; see names_wait"
     for endpoint in hec.endpoints:
         reason = f": {endpoint.reason}" if endpoint.reason else ""
         yield f"    {endpoint.url}  {endpoint.state}, {endpoint.requests} requests{reason}"

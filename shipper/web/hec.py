@@ -70,6 +70,13 @@ HEC_METRICS: tuple[Metric, ...] = (
         _by_hec(lambda h: h.unconfirmed),
     ),
     Metric(
+        "connlog_output_undecided_events_total",
+        "counter",
+        ("output",),
+        "Events that a filter on names let through since the daemon started because a name was not known yet.",
+        _by_hec(lambda h: h.undecided),
+    ),
+    Metric(
         "connlog_output_ack_pending_requests",
         "gauge",
         ("output",),

@@ -93,6 +93,8 @@ class Namer:
         self._wait_ns = int(wait_seconds * 1e9)
         self._attribution = attribution
         self._want = want
+        self.asks_organizations = False
+        """Whether organizations are waited and asked for too, since a filter goes by them."""
         self._lock = threading.Lock()
         self._directory: Directory | None = None
         self._witness: Witness | None = None
@@ -128,12 +130,42 @@ class Namer:
                 self._trouble(error)
                 return False
 
+    def name(self, kind: str, id_: str, attribute: str, at_ns: int) -> tuple[str | None, bool]:
+        """A name as of a moment; where it is None, whether it may still be learnt: while Coder may be asked for it, or
+        nobody's name is known at all."""
+        with self._lock:
+            try:
+                directory = self._open()
+                if directory is None or directory.empty:
+                    return None, True
+                with translated(self._path):
+                    found = directory.value(kind, id_, attribute, at_ns)
+                    if found is not None or self._want is None:
+                        return found, False
+                    # Who is not there, or hidden, at the last asking stays so until it is found after all.
+                    return None, bool(directory.history(kind, id_)) or directory.is_open(kind, id_, 0)
+            except ConnlogError as error:
+                self._trouble(error)
+                return None, True
+
+    def me(self) -> tuple[str | None, bool]:
+        """The id of whose token it is; where it is None, True: it may still be learnt."""
+        with self._lock:
+            try:
+                directory = self._open()
+                with translated(self._path):
+                    found = None if directory is None else directory.me()
+            except ConnlogError as error:
+                self._trouble(error)
+                found = None
+            return found, found is None
+
     def _open_ids(self, parcel: Parcel, now_ns: int) -> list[tuple[str, str]]:
         directory = self._open()
         if directory is None:
             return []
         with translated(self._path):
-            ids = dict.fromkeys(one for line in parcel.lines for one in _people(_read_ids(line)))
+            ids = dict.fromkeys(one for line in parcel.lines for one in self._people(_read_ids(line)))
             found = [one for one in ids if directory.is_open(*one, now_ns)]
         if found and self._want is not None:
             self._want(found)
@@ -143,12 +175,19 @@ class Namer:
         directory = self._open()
         if directory is None or (directory.empty and self._witness is None):
             if self._want is not None:
-                self._want(dict.fromkeys(one for line in parcel.lines for one in _people(_read_ids(line))))
+                self._want(dict.fromkeys(one for line in parcel.lines for one in self._people(_read_ids(line))))
             return parcel
         with translated(self._path):
             lines = [self._line(directory, line) for line in parcel.lines]
         self._failed = False
         return replace(parcel, lines=lines)
+
+    def _people(self, ids: Ids) -> list[tuple[str, str]]:
+        """Kinds and ids that are waited for."""
+        found = [(USER, id_) for id_ in (ids.user_id, ids.workspace_owner_id) if id_ is not None]
+        if self.asks_organizations and ids.organization_id is not None:
+            found.append((ORGANIZATION, ids.organization_id))
+        return found
 
     def _line(self, directory: Directory, line: bytes) -> bytes:
         ids = _read_ids(line)
@@ -183,7 +222,8 @@ class Namer:
             if len(cached) >= CACHED_MAX_COUNT:
                 cached.clear()
             cached[id_] = part
-        if self._want is not None and role.asked and not directory.history(role.kind, id_):
+        asked = role.asked or (self.asks_organizations and role is _ORGANIZATION)
+        if self._want is not None and asked and not directory.history(role.kind, id_):
             self._want([(role.kind, id_)])
         return part
 
@@ -255,8 +295,3 @@ class NamedParcels:
 
     def newest(self) -> int:
         return self._outbox.newest()
-
-
-def _people(ids: Ids) -> list[tuple[str, str]]:
-    """Kinds and ids that Coder can be asked for alone."""
-    return [(USER, id_) for id_ in (ids.user_id, ids.workspace_owner_id) if id_ is not None]

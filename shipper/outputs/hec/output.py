@@ -25,11 +25,11 @@ from shipper.outputs.hec.envelope import Renderer
 from shipper.outputs.hec.names import NamedParcels, Namer
 from shipper.outputs.hec.progress import Progress
 from shipper.outputs.hec.routing import Routing
+from shipper.outputs.hec.sieve import Sieve
 from shipper.outputs.hec.slice import Slice
 from shipper.outputs.hec.state import HecState, Latency
 from shipper.outputs.hec.supply import Limits, Supply
 from shipper.outputs.hec.token import Token
-from shipper.record import Record
 
 IDLE_SECONDS = 5.0
 REST_MAX_SECONDS = 1.0
@@ -63,7 +63,7 @@ class HecOutput:
         settings: SplunkHecOutput,
         journal: Journal,
         *,
-        keeps: Callable[[Record], bool] | None = None,
+        keeps: Sieve | None = None,
         namer: Namer | None = None,
         retention_seconds: int = 30 * 86400,
         jitter: Callable[[], float] = random.random,
@@ -296,6 +296,7 @@ class HecOutput:
                 possible_duplicates=tallies.get("possible_duplicates", 0),
                 unconfirmed=tallies.get("unconfirmed", 0),
                 put_back=self._outbox.put_back_count(),
+                undecided=0 if self._keeps is None else self._keeps.undecided_count,
                 latency_counts=list(self.latency.counts),
                 latency_sum_seconds=self.latency.sum_seconds,
             )

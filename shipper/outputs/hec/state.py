@@ -15,6 +15,7 @@ class HecState(Struct, frozen=True):
     ``sent`` were taken, ``retried`` sent again, ``quarantined`` refused for good, ``possible_duplicates`` sent again
     though they may have been taken, ``unconfirmed`` taken where the server offers no acknowledgement. ``ack`` is
     unknown, acknowledged or unacknowledged; ``ack_pending`` are requests. ``put_back`` wait to be sent once more.
+    ``undecided`` met a filter on names, since the daemon started, only because a name was not known yet.
     ``latency_counts`` runs beside ``LATENCY_BOUNDS_SECONDS`` with one more for all above.
     """
 
@@ -30,6 +31,7 @@ class HecState(Struct, frozen=True):
     put_back: int
     latency_counts: list[int]
     latency_sum_seconds: float
+    undecided: int = 0
 
 
 class Latency:

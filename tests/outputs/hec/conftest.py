@@ -17,7 +17,7 @@ from shipper.journal import Batch, Journal, Piece
 from shipper.outputs.hec.state import HecState
 from shipper.record import CompactLog, CompactRecord, CompactSource, Gap, Record, encoded
 from shipper.service.dispatch import Dispatch
-from shipper.service.outlet import open_output
+from shipper.service.outlet import Want, open_output
 from tests.hec.server import HecServer
 from tests.hec.token import TOKEN
 
@@ -62,6 +62,7 @@ class Rig:
         self.journal = Journal(folder / "journal.db")
         self.journal.register("splunk_hec")
         self.dispatch: Dispatch | None = None
+        self.want: Want | None = None
         self._thread: threading.Thread | None = None
 
     def append(self, *numbers: int, gaps: Sequence[Gap] = (), **values: Any) -> None:
@@ -76,7 +77,7 @@ class Rig:
         """Open the output and let it run."""
         self.options |= options
         settings = SplunkHecOutput(endpoints=self.urls, token_file=self.token, **self.options)
-        opened = open_output(settings, self.journal, State(dir=self.folder))
+        opened = open_output(settings, self.journal, State(dir=self.folder), self.want)
         assert isinstance(opened, Dispatch)
         self.dispatch = opened
         self._thread = threading.Thread(target=opened.run, daemon=True)
