@@ -21,6 +21,10 @@ class AttributedRows(Rows):
     def __init__(self, rows: Rows, witness: Witness) -> None:
         self._rows, self._witness = rows, witness
 
+    def release(self) -> None:
+        self._rows.release()
+        self._witness.release()
+
     def __len__(self) -> int:
         return len(self._rows)
 

@@ -5,9 +5,11 @@ Times are in the zone that was asked for; in files for programs they stay UTC.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +22,7 @@ from shipper.index.connection import Connection
 from shipper.record import Log, Record, Source
 
 Row = Record | Connection
+LOCALTIME = Path("/etc/localtime")
 _AGES = ((31_557_600, "y"), (86_400, "d"), (3_600, "h"), (60, "m"))
 _TIMES = frozenset({"time", "connect_time", "disconnect_time", "log.time"})
 
@@ -50,6 +53,16 @@ class View(Struct, frozen=True):
             text = moved.replace(tzinfo=None).isoformat()
         return f"{text[:10]} {text[11:19]}"
 
+    def moment(self, text: str | None) -> str | None:
+        """A canonical time in full: in UTC as it is, in another zone with its offset."""
+        if text is None or self.zone is None:
+            return text
+        try:
+            moved = datetime.fromisoformat(f"{text[:19]}+00:00").astimezone(self.zone).isoformat()
+        except (OverflowError, OSError):
+            return text
+        return f"{moved[:19]}{text[19:29]}{moved[19:]}"
+
     def ago(self, text: str) -> str:
         """How long ago a canonical time was, in its largest unit; nothing where that is no usable time."""
         ns = timestamp.to_ns(text)
@@ -67,13 +80,27 @@ def read_zone(name: str | None, now_ns: int | None = None) -> View:
     if name is None or name.upper() == "UTC":
         return View(now_ns=now_ns)
     if name.lower() == "local":
-        return View(datetime.now().astimezone().tzinfo, "local", now_ns)
+        return View(_local_zone(), "local", now_ns)
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
     try:
         return View(ZoneInfo(name), name, now_ns)
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:
         raise UsageError(f"--tz: there is no time zone {name}; write Europe/Berlin, UTC or local") from error
+
+
+def _local_zone() -> tzinfo | None:
+    """The zone of this machine, with its changes of offset where they can be known."""
+    from zoneinfo import ZoneInfo
+
+    name = os.environ.get("TZ", "").removeprefix(":")
+    try:
+        if name:
+            return ZoneInfo(name)
+        with LOCALTIME.open("rb") as file:
+            return ZoneInfo.from_file(file)
+    except (ValueError, OSError, KeyError):  # an unknown name is a KeyError
+        return datetime.now().astimezone().tzinfo
 
 
 def usual(events: bool, view: View, *, ages: bool = False) -> list[Column]:
@@ -95,6 +122,15 @@ def chosen(names: Sequence[str], events: bool, view: View) -> list[Column]:
             raise UsageError(f'there is no column "{name}"; {hint}')
         columns.append(known[name])
     return columns
+
+
+def read_names(text: str | None, output: str) -> tuple[str, ...] | None:
+    """The names in ``--columns``, None without it; raises UsageError where the form of output has no columns."""
+    if text is None:
+        return None
+    if output not in ("table", "csv"):
+        raise UsageError(f"--columns goes with a table or csv; {output} has all there is")
+    return read_columns(text)
 
 
 def read_columns(text: str) -> tuple[str, ...]:
@@ -155,7 +191,16 @@ def lasted(row: Row) -> str:
         return ""
     if row.duration_seconds is None:
         return "" if row.state == "point" else row.state
-    minutes, seconds = divmod(int(row.duration_seconds), 60)
+    return duration(row.duration_seconds)
+
+
+def duration(length: float) -> str:
+    """A length of time in seconds, for people, in its two largest units."""
+    if length < 0:
+        return f"-{duration(-length)}"
+    if length < 1:
+        return f"{round(length * 1000)}ms" if length else "0s"
+    minutes, seconds = divmod(int(length), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     if days:

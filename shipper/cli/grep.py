@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import ClassVar
 import click
 
 from shipper.cli import question
-from shipper.cli.output import write_json
-from shipper.cli.table import event_line, visible, visible_lines
-from shipper.cli.talk import say
+from shipper.cli.column import Row, View, chosen, read_names, read_zone, usual
+from shipper.cli.line import Lines
+from shipper.cli.output import Csv, write_json
+from shipper.cli.talk import coloured, say, visible, visible_lines
 from shipper.errors import UsageError
 from shipper.index import IndexReader
 from shipper.index.search import Found, Wanted, compile_wanted, find_lines, line_of, places
@@ -22,7 +22,7 @@ from shipper.query.filter import Filter, Pattern
 from shipper.record import Record
 
 CONTEXT_MAX = 1000
-FORMATS = ("raw", "table", "ndjson")
+FORMATS = ("raw", "table", "ndjson", "csv")
 
 
 class GrepCommand(question.QuestionCommand):
@@ -45,6 +45,8 @@ class GrepCommand(question.QuestionCommand):
 @click.option("-C", "around", type=click.IntRange(0, CONTEXT_MAX), default=0, help="So many before and after.")
 @click.option("-m", "--limit", type=click.IntRange(0), default=0, help="Stop after so many events; 0: no limit.")
 @click.option("--output", type=click.Choice(FORMATS), default="raw", show_default=True, help="raw: the original lines.")
+@click.option("--columns", metavar="NAME,…", help="What a table or CSV shows: time,workspace,user,ip,user_agent,…")
+@question.zone_option
 @question.range_options
 @click.option(
     "--index", type=click.Path(path_type=Path), help="The index to ask; default: index.db in the state folder."
@@ -64,6 +66,8 @@ def command(
     around: int,
     limit: int,
     output: str,
+    columns: str | None,
+    tz: str | None,
     since: str | None,
     until: str | None,
     index: Path | None,
@@ -82,12 +86,14 @@ def command(
         raise UsageError("a PATTERN is missing; write connlog grep PATTERN [QUERY]")
     now_ns = question.now()
     wanted = _compile(pattern, fold, fixed)
+    names, view = read_names(columns, output), read_zone(tz)
     filter_ = question.read_query(words, now_ns)
     since_ns = question.read_bound("--since", since, now_ns)
     until_ns = question.read_bound("--until", until, now_ns)
     reader = question.open_index(index, config)
     try:
         numbers, notes = reader.walk(filter_, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns)
+        missing = reader.missing(filter_, since_ns, until_ns)
         held = Filter((*filter_.terms, Pattern(wanted.regex)))
         in_fields, _ = reader.walk(held, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns, again=True)
         for note in notes:
@@ -101,7 +107,9 @@ def command(
             total = sum(1 for one in found if one.hit)
             click.echo(total)
         else:
-            total = _print(_Printer(reader, wanted, output, only, invert), found, before_, after_)
+            form = _Form(output, names, view)
+            total = _print(_Printer(reader, wanted, form, only, invert), found, before_, after_)
+        question.say_missing(missing)
         return 0 if total else 1
     finally:
         reader.close()
@@ -147,16 +155,39 @@ def _print(printer: _Printer, found: Iterator[Found], before: int, after: int) -
     return total
 
 
+class _Form:
+    """Writes events in another form than that of their lines."""
+
+    def __init__(self, output: str, names: tuple[str, ...] | None, view: View) -> None:
+        self.name = output
+        self._lines: Lines | None = None
+        self._csv: Csv | None = None
+        if output == "table":
+            self._lines = Lines(
+                usual(True, view) if names is None else chosen(names, True, view), asked=names is not None
+            )
+        elif output == "csv":
+            self._csv = Csv(events=True, names=names)
+
+    def write(self, row: Row) -> None:
+        if self._csv is not None:
+            self._csv.write([row])
+        elif self._lines is None:
+            write_json(row)
+        elif isinstance(row, Record):
+            self._lines.write(row)
+
+
 class _Printer:
     """Prints events in the form that was asked for."""
 
-    def __init__(self, reader: IndexReader, wanted: Wanted, output: str, only: bool, invert: bool) -> None:
-        self._reader, self._wanted, self._output = reader, wanted, output
-        self._only, self._marked = only, not invert
+    def __init__(self, reader: IndexReader, wanted: Wanted, form: _Form, only: bool, invert: bool) -> None:
+        self._reader, self._wanted, self._form = reader, wanted, form
+        self._only, self._marked, self._colour = only, not invert, coloured()
 
     def part(self) -> None:
         """What stands between hits that are not neighbours."""
-        if self._output == "raw" and not self._only:
+        if self._form.name == "raw" and not self._only:
             click.echo("--")
 
     def write(self, one: Found) -> None:
@@ -165,14 +196,10 @@ class _Printer:
             for begin, end in places(self._wanted, text) if one.hit and self._marked else ():
                 if begin < end:
                     click.echo(visible(text[begin:end]))
-        elif self._output == "raw":
+        elif self._form.name == "raw":
             click.echo(self._line(self._text(one), one.hit))
         else:
-            row = self._reader.row(one.event, events=True)
-            if self._output == "ndjson":
-                write_json(row)
-            elif isinstance(row, Record):
-                click.echo(event_line(row, colour=False))
+            self._form.write(self._reader.row(one.event, events=True))
 
     def _text(self, one: Found) -> str:
         return line_of(self._reader, one.event) if one.text is None else one.text
@@ -181,7 +208,7 @@ class _Printer:
         """The original line; a character that a terminal obeys is an escape, and on one the hits are marked."""
         parts: list[str] = []
         at = 0
-        for begin, end in places(self._wanted, text) if self._marked and hit and sys.stdout.isatty() else ():
+        for begin, end in places(self._wanted, text) if self._marked and hit and self._colour else ():
             marked = click.style(visible_lines(text[begin:end]), fg="red", bold=True)
             parts += (visible_lines(text[at:begin]), marked)
             at = end

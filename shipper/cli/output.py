@@ -11,7 +11,7 @@ import click
 import msgspec
 from msgspec import UNSET
 
-from shipper.cli.column import Row, View, chosen, usual
+from shipper.cli.column import Column, Row, View, chosen, usual
 from shipper.cli.table import visible, visible_lines, write_table
 from shipper.index import Answer, Connection, IndexReader
 from shipper.record import Log, Record, Source
@@ -46,7 +46,7 @@ def write_answer(
     elif form == "json":
         _write_document(answer, events)
     elif form == "csv":
-        _write_csv(answer.rows, events, names)
+        Csv(events=events, names=names).write(answer.rows)
     else:
         for row in answer.rows:
             write_originals(row, reader)
@@ -85,23 +85,31 @@ def _write_document(answer: Answer, events: bool) -> None:
     click.echo(b"\n]," + _json(tail)[1:])
 
 
-def _write_csv(rows: Iterable[Row], events: bool, names: tuple[str, ...] | None) -> None:
-    import csv
+class Csv:
+    """Writes rows as CSV to stdout, with a head before the first; ``names``: only these columns."""
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    struct = Record if events else Connection
-    if names is not None:
-        columns = dict(zip(names, chosen(names, events, View()), strict=True))
-        writer.writerow(names)
+    def __init__(self, *, events: bool, names: tuple[str, ...] | None) -> None:
+        import csv
+
+        self._struct = Record if events else Connection
+        self._columns: dict[str, Column] | None = None
+        if names is not None:
+            self._columns = dict(zip(names, chosen(names, events, View()), strict=True))
+        self._headed = False
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+
+    def write(self, rows: Iterable[Row], _reader: object = None) -> None:
+        """Write ``rows``; a cell is a field as it is, in full, or what is made for people as they see it."""
+        if not self._headed:
+            self._writer.writerow(self._columns or [name for name, _ in _flat(self._struct, None)])
+            self._headed = True
         for row in rows:
-            # A field as it is, in full; what is made for people as they see it.
-            fields = dict(_flat(struct, row))
-            cells = (fields[name] if name in fields else column.read(row) for name, column in columns.items())
-            writer.writerow(map(safe_cell, cells))
-        return
-    writer.writerow([name for name, _ in _flat(struct, None)])
-    for row in rows:
-        writer.writerow([safe_cell(value) for _, value in _flat(struct, row)])
+            fields = dict(_flat(self._struct, row))
+            if self._columns is None:
+                cells = list(fields.values())
+            else:
+                cells = [fields[name] if name in fields else column.read(row) for name, column in self._columns.items()]
+            self._writer.writerow(map(safe_cell, cells))
 
 
 def _flat(struct: type[Row], row: Row | None) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ import click
 
 from shipper.cli.talk import say
 from shipper.errors import ConfigError, ConnlogError, QueryError, UsageError
-from shipper.index import Answer, IndexReader
+from shipper.index import Answer, IndexReader, Missing
 from shipper.query import Filter, parse_moment, parse_query
 
 # A minus and more letters is an option with its value only for the likes of -n20; all else excludes.
@@ -137,14 +137,28 @@ def say_beside(answer: Answer) -> None:
     """Everything that must be known to read the answer rightly: names unknown, gaps, unread lines, and a cut."""
     for note in answer.notes:
         say(note)
-    if answer.gaps:
-        say(f"{_count(answer.gaps, 'gap')} of the log in this range: the answer may not be complete")
-    if answer.quarantined:
-        say(
-            f"{_count(answer.quarantined, 'malformed line')} in this range could not be read: 'connlog quarantine ls' shows them"
-        )
+    say_missing(Missing(answer.gaps, answer.quarantined))
     if answer.cut:
-        say(f"only the first {len(answer.rows)} are shown; --limit 0 shows all")
+        say_cut(len(answer.rows))
+
+
+def say_missing(missing: Missing) -> None:
+    """What is known to be missing from the range that was asked for, and where to look."""
+    if missing.gaps:
+        say(
+            f"{_count(missing.gaps, 'gap')} of the log in this range: the answer may not be complete; "
+            "'connlog search --gaps' lists them"
+        )
+    if missing.quarantined:
+        say(
+            f"{_count(missing.quarantined, 'malformed line')} in this range could not be read: "
+            "'connlog quarantine ls' shows them"
+        )
+
+
+def say_cut(shown: int) -> None:
+    """That the limit left some out."""
+    say(f"only the first {shown} {'is' if shown == 1 else 'are'} shown; --limit 0 shows all")
 
 
 def now() -> int:
@@ -170,6 +184,13 @@ def range_options(command: Callable[..., int]) -> Callable[..., int]:
     return click.option(
         "--since", metavar="TIME", help="From this time on: 2h, 3d, yesterday, 2025-07-03 or RFC 3339."
     )(command)
+
+
+def zone_option(command: Callable[..., int]) -> Callable[..., int]:
+    """The option that says in which zone times are shown."""
+    return click.option("--tz", metavar="ZONE", help="Zone of the times shown: Europe/Berlin, local; default UTC.")(
+        command
+    )
 
 
 def complete_query(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

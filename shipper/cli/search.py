@@ -8,34 +8,30 @@ import click
 
 from shipper.cli import question
 from shipper.cli.attributed import attributed
-from shipper.cli.column import chosen, read_columns, read_zone
+from shipper.cli.column import chosen, read_names, read_zone
 from shipper.cli.output import FORMATS, write_answer
 from shipper.cli.talk import say
-from shipper.errors import UsageError
 
 LIMIT = 100
 
 
 @click.command(cls=question.QuestionCommand)
 @click.argument("words", metavar="[QUERY]...", nargs=-1, shell_complete=question.complete_query)
-@click.option("--since", metavar="TIME", help="From this time on: 2h, 3d, yesterday, 2025-07-03 or RFC 3339.")
-@click.option("--until", metavar="TIME", help="Up to this time, in the same forms.")
+@question.range_options
 @click.option("--limit", type=question.Count(), default=LIMIT, show_default=True, help="Most rows; 0: no limit.")
 @click.option(
     "--sort", metavar="COLUMN", default="-time", show_default=True, help="Order; a minus before it: descending."
 )
 @click.option("--events", is_flag=True, help="Single events rather than connections.")
+@click.option("--gaps", is_flag=True, help="What of the log is known to be lost, rather than connections.")
 @click.option("--attribution", is_flag=True, help="Say who was likely behind sessions, which name no user.")
 @click.option(
     "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="raw: the original lines."
 )
 @click.option("--columns", metavar="NAME,…", help="What a table or CSV shows: time,workspace,user,ip,user_agent,…")
-@click.option("--tz", metavar="ZONE", help="Zone of the times in a table: Europe/Berlin, local; default UTC.")
+@question.zone_option
 @click.option("--pager/--no-pager", default=True, show_default=True, help="Page a table longer than the terminal.")
-@click.option(
-    "--index", type=click.Path(path_type=Path), help="The index to ask; default: index.db in the state folder."
-)
-@click.option("-c", "--config", type=click.Path(path_type=Path), help="The configuration file.")
+@question.place_options
 def command(
     words: tuple[str, ...],
     since: str | None,
@@ -43,6 +39,7 @@ def command(
     limit: int,
     sort: str,
     events: bool,
+    gaps: bool,
     attribution: bool,
     output: str,
     columns: str | None,
@@ -60,15 +57,19 @@ def command(
     filter_ = question.read_query(words, now_ns)
     since_ns = question.read_bound("--since", since, now_ns)
     until_ns = question.read_bound("--until", until, now_ns)
-    names = None if columns is None else read_columns(columns)
+    names = read_names(columns, output)
     view = read_zone(tz, now_ns)
     if names is not None:
-        if output not in ("table", "csv"):
-            raise UsageError(f"--columns goes with a table or csv; {output} has all there is")
         chosen(names, events, view)
     path = question.find_index(index, config)
     reader = question.open_index(path, None)
     try:
+        if gaps:
+            from shipper.cli.gap import list_gaps
+
+            return list_gaps(
+                reader, filter_, since_ns=since_ns, until_ns=until_ns, limit=limit, output=output, view=view
+            )
         answer = reader.search(
             filter_, events=events, limit=limit, sort=sort, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns
         )

@@ -10,8 +10,8 @@ from msgspec import UNSET, Struct
 from shipper import timestamp
 from shipper.attribution import Attribution
 from shipper.cli import question
-from shipper.cli.column import View, lasted, usual
-from shipper.cli.output import write_json
+from shipper.cli.column import View, lasted, read_zone, usual
+from shipper.cli.output import write_json, write_originals
 from shipper.cli.table import plain_lines, visible, visible_lines
 from shipper.cli.talk import say
 from shipper.errors import UsageError
@@ -26,6 +26,7 @@ from shipper.text import decode
 CONNECTIONS_MAX = 20
 """Connections that one id, or its first digits, may mean before it is too few digits."""
 EVENTS_MAX = 1000
+FORMS = ("text", "ndjson", "json", "raw")
 AROUND_MAX = 10
 AROUND_NS = 3_600_000_000_000
 
@@ -43,9 +44,12 @@ class Told(Struct, frozen=True):
 
 @click.command()
 @click.argument("id")
-@click.option("--output", type=click.Choice(("text", "ndjson")), default="text", show_default=True)
+@click.option(
+    "--output", type=click.Choice(FORMS), default="text", show_default=True, help="raw: only the original lines."
+)
+@question.zone_option
 @question.place_options
-def command(id: str, output: str, index: Path | None, config: Path | None) -> int:
+def command(id: str, output: str, tz: str | None, index: Path | None, config: Path | None) -> int:
     """Show all that is known of one connection or event.
 
     ID is that of an event, a connection, a client's session or a request; of the first two its first eight digits are
@@ -54,6 +58,7 @@ def command(id: str, output: str, index: Path | None, config: Path | None) -> in
     """
     if not id.strip():
         raise UsageError("the ID is empty; 'connlog search --output ndjson' prints those of what it finds")
+    view = read_zone(tz)
     path = question.find_index(index, config)
     reader = question.open_index(path, None)
     witness: Witness | None = None
@@ -62,14 +67,17 @@ def command(id: str, output: str, index: Path | None, config: Path | None) -> in
         if len(found) > CONNECTIONS_MAX:
             raise UsageError(f"more than {CONNECTIONS_MAX} connections have an id that begins so; give more of it")
         witness = Witness(path)
-        for number, one in enumerate(found):
-            told = _tell(reader, one, witness)
-            if output == "ndjson":
-                write_json(told)
+        if output == "json":
+            write_json({"found": [_tell(reader, one, witness) for one in found]})
+        for number, one in enumerate(found if output != "json" else ()):
+            if output == "raw":
+                write_originals(one, reader)
+            elif output == "ndjson":
+                write_json(_tell(reader, one, witness))
             else:
                 if number:
                     click.echo()
-                _print(told)
+                _print(_tell(reader, one, witness), view)
         if not found:
             say(f"{id}: no event and no connection has this id; give at least its first eight digits")
         return 0 if found else 1
@@ -115,14 +123,14 @@ def _tell(reader: IndexReader, one: Connection, witness: Witness) -> Told:
     return Told(one, events, originals, nearest, attribution)
 
 
-def _print(told: Told) -> None:
+def _print(told: Told, view: View) -> None:
     one = told.connection
     names = {} if one.names is UNSET else one.names
     pairs = [
         ("connection", one.connection_id or "none: an event of its own"),
         ("state", one.state + (f" ({one.state_reason})" if one.state_reason else "")),
-        ("connected", one.connect_time),
-        ("disconnected", one.disconnect_time),
+        ("connected", view.moment(one.connect_time)),
+        ("disconnected", view.moment(one.disconnect_time)),
         ("lasted", None if one.duration_seconds is None else lasted(one)),
         ("type", " / ".join(dict.fromkeys(text for text in (one.type, one.method, one.app) if text))),
         ("workspace", _named(one.workspace_name, one.workspace_id)),
@@ -149,12 +157,12 @@ def _print(told: Told) -> None:
         request = f"  request {event.request_id}" if event.request_id else ""
         place = event.source.path or event.source.input or ""
         where = f"  {place}:{event.source.offset}" if place else ""
-        click.echo(visible(f"  {event.time}  {event.status:<12}  {event.id}{request}{where}"))
+        click.echo(visible(f"  {view.moment(event.time)}  {event.status:<12}  {event.id}{request}{where}"))
     if len(told.events) < len(one.event_ids):
         click.echo(f"  … and {len(one.event_ids) - len(told.events)} more")
     if told.around:
         click.echo("\nThe same workspace or user within an hour")
-        for line in plain_lines(told.around, usual(False, View())):
+        for line in plain_lines(told.around, usual(False, view)):
             click.echo(f"  {line}")
     click.echo("\nOriginal lines")
     for line in told.originals:

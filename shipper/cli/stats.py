@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from shipper.cli import question
+from shipper.cli.column import View, duration, read_zone
 from shipper.cli.output import safe_cell, write_json
-from shipper.cli.table import visible
-from shipper.cli.talk import say
+from shipper.cli.talk import say, visible
+from shipper.cli.width import padded, width
 from shipper.errors import UsageError
+from shipper.index import Missing
 from shipper.index.count import Asked, Durations, Group, count_groups
 from shipper.timestamp import from_ns
 
 TOP = 20
 BAR_WIDTH = 40
 FORMATS = ("table", "ndjson", "json", "csv")
+EMPTY_MAX = 1000
+"""Intervals without anything that a histogram shows."""
 _BARS = " ▏▎▍▌▋▊▉█"
+_match_time = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", re.ASCII).fullmatch
 
 
 @click.command(cls=question.QuestionCommand)
@@ -32,6 +38,7 @@ _BARS = " ▏▎▍▌▋▊▉█"
 @click.option("--durations", is_flag=True, help="Also show how long connections lasted: p50, p90, p99 and the longest.")
 @click.option("--events", is_flag=True, help="Single events rather than connections.")
 @click.option("--output", type=click.Choice(FORMATS), default="table", show_default=True)
+@question.zone_option
 @question.range_options
 @question.place_options
 def command(
@@ -43,6 +50,7 @@ def command(
     durations: bool,
     events: bool,
     output: str,
+    tz: str | None,
     since: str | None,
     until: str | None,
     index: Path | None,
@@ -57,8 +65,11 @@ def command(
     fields = tuple(name.strip() for name in (by or "").split(",") if name.strip())
     if len(fields) > 2:
         raise UsageError(f"--by takes one field or two, not {len(fields)}")
-    asked = Asked(fields, _interval(interval), unique, durations)
+    view = read_zone(tz)
+    asked = Asked(fields, _interval(interval), unique, durations, view.zone)
     filter_ = question.read_query(words, now_ns)
+    since_ns = question.read_bound("--since", since, now_ns)
+    until_ns = question.read_bound("--until", until, now_ns)
     path = question.find_index(index, config)
     reader = question.open_index(path, None)
     try:
@@ -68,16 +79,18 @@ def command(
             filter_,
             asked,
             events=events,
-            since_ns=question.read_bound("--since", since, now_ns),
-            until_ns=question.read_bound("--until", until, now_ns),
+            since_ns=since_ns,
+            until_ns=until_ns,
             now_ns=now_ns,
         )
+        missing = reader.missing(filter_, since_ns, until_ns)
     finally:
         reader.close()
     shown, left = _top(groups, top)
-    _write(shown, asked, output, left)
+    _write(shown, asked, view, output, left, missing)
     for note in notes:
         say(note)
+    question.say_missing(missing)
     if left:
         say(f"{left} smaller groups are not shown; --top 0 shows all")
     if not groups and output == "table":
@@ -110,11 +123,11 @@ def _top(groups: Sequence[Group], top: int) -> tuple[list[Group], int]:
     return [group for group in groups if group.values in kept], len(totals) - len(kept)
 
 
-def _write(groups: Sequence[Group], asked: Asked, output: str, left: int) -> None:
+def _write(groups: Sequence[Group], asked: Asked, view: View, output: str, left: int, missing: Missing) -> None:
     titles = _titles(asked)
     if output == "table":
         if groups:
-            _write_table(groups, asked, titles)
+            _write_table(groups, asked, view, titles)
     elif output == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(titles)
@@ -125,7 +138,8 @@ def _write(groups: Sequence[Group], asked: Asked, output: str, left: int) -> Non
             for row in rows:
                 write_json(row)
         else:
-            write_json({"groups": rows, "count": len(rows), "cut": left > 0})
+            told = {"gaps": missing.gaps, "quarantined": missing.quarantined}
+            write_json({"groups": rows, "count": len(rows), "cut": left > 0, **told})
 
 
 def _titles(asked: Asked) -> list[str]:
@@ -150,19 +164,37 @@ def _cells(group: Group, asked: Asked) -> list[object]:
     ]
 
 
-def _write_table(groups: Sequence[Group], asked: Asked, titles: Sequence[str]) -> None:
+def _write_table(groups: Sequence[Group], asked: Asked, view: View, titles: Sequence[str]) -> None:
     most = max(group.count for group in groups)
-    lines = [[title.upper() for title in titles]]
-    lines += [[_shown(cell) for cell in _cells(group, asked)] for group in groups]
+    head = [title.removesuffix("_seconds").upper() for title in titles]
+    if asked.interval_ns:
+        head[0] = f"START ({visible(view.name)})"
+        if not asked.by:
+            groups = list(_with_empty(groups, asked))
+    lines = [head, *([_shown(cell, view) for cell in _cells(group, asked)] for group in groups)]
     numbers = range(len(asked.by) + bool(asked.interval_ns), len(titles))
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    widths = [max(map(width, cells)) for cells in zip(*lines, strict=True)]
     bars = ["", *(bar(group.count, most) for group in groups)]
     for cells, drawn in zip(lines, bars, strict=True):
         line = "  ".join(
-            f"{cell:>{width}}" if place in numbers else f"{cell:<{width}}"
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            padded(cell, wide, right=place in numbers)
+            for place, (cell, wide) in enumerate(zip(cells, widths, strict=True))
         )
         click.echo(f"{line}  {drawn}".rstrip())
+
+
+def _with_empty(groups: Sequence[Group], asked: Asked) -> Iterator[Group]:
+    """The groups with the intervals between them in which there is nothing, as long as these are not too many."""
+    before: int | None = None
+    empty = 0
+    for group in groups:
+        start = group.start_ns
+        if start is not None and before is not None and asked.interval_ns:
+            while (before := asked.next_start(before)) < start and empty < EMPTY_MAX:
+                empty += 1
+                yield Group((), before, 0, None if asked.unique is None else 0)
+        before = start
+        yield group
 
 
 def bar(count: int, most: int) -> str:
@@ -171,12 +203,10 @@ def bar(count: int, most: int) -> str:
     return "█" * (eighths // 8) + (_BARS[eighths % 8] if eighths % 8 else "")
 
 
-def _shown(cell: object) -> str:
+def _shown(cell: object, view: View) -> str:
     if cell is None:
         return "-"
     if isinstance(cell, float):
-        return f"{cell:.1f}"
+        return duration(cell)
     text = str(cell)
-    if text.endswith(".000000000Z"):
-        text = f"{text[:10]} {text[11:19]}"
-    return visible(text)
+    return view.clock(text) if _match_time(text) else visible(text)

@@ -11,28 +11,31 @@ from itertools import islice
 
 import click
 
-from shipper.cli.column import Column, Row, View, usual
+from shipper.cli.column import Column, Row
 from shipper.cli.pager import show
 from shipper.cli.talk import say, visible, visible_lines
-from shipper.index import Connection
-from shipper.record import Record
+from shipper.cli.width import padded, width
+from shipper.index import Connection, Rows
 
-__all__ = ["event_line", "fitting", "plain_lines", "visible", "visible_lines", "write_table"]
+__all__ = ["fitting", "lines_of", "plain_lines", "visible", "visible_lines", "widths_of", "write_table"]
 
 PLAIN_ROWS_TOGETHER = 1000
 """Rows that are measured before the first is written; longer answers are aligned piece by piece."""
 PLAIN_WIDTH_MAX = 60
-_BAD_CODE = 400
+FITTED_ROWS_MAX = 10_000
+"""Rows that are held in memory to be fitted to a terminal; longer answers are written as into a pipe."""
+BAD_CODE = 400
+"""Codes from here on are errors of a web connection."""
 _SHRINKS_TO = {"WORKSPACE": 12, "USER": 12, "IP": 15, "AGENT": 7, "DETAIL": 10}
 """Columns that may be cut on a narrow terminal, and to what; the others say nothing when cut."""
 _GIVEN_UP = ("AGO", "AGENT", "IP", "DETAIL", "USER", "CODE")
 """What a narrow terminal does without, first things first."""
 
 
-def write_table(rows: Iterable[Row], columns: Sequence[Column], *, paged: bool = False, asked: bool = False) -> None:
+def write_table(rows: Rows, columns: Sequence[Column], *, paged: bool = False, asked: bool = False) -> None:
     """Write the table to stdout; ``paged``: through a pager where it is longer than the terminal; ``asked``: these
     columns were asked for, so that on a terminal the empty ones stay too."""
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and len(rows) <= FITTED_ROWS_MAX:
         _write_rich(rows, columns, paged, asked)
     else:
         for line in plain_lines(rows, columns):
@@ -42,45 +45,48 @@ def write_table(rows: Iterable[Row], columns: Sequence[Column], *, paged: bool =
 def plain_lines(rows: Iterable[Row], columns: Sequence[Column], header: bool = True) -> Iterator[str]:
     """The table as aligned lines without any decoration."""
     walk = iter(rows)
+    widths = [0] * len(columns)
     while piece := [[read(row) for _, read in columns] for row in islice(walk, PLAIN_ROWS_TOGETHER)]:
         if header:
             piece.insert(0, [title for title, _ in columns])
             header = False
-        widths = [min(PLAIN_WIDTH_MAX, max(map(len, cells))) for cells in zip(*piece, strict=True)]
-        for cells in piece:
-            yield "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+        # Never narrower than above: columns stay where they are.
+        widths = list(map(max, widths, widths_of(piece)))
+        yield from lines_of(piece, widths)
 
 
-def event_line(record: Record, colour: bool) -> str:
-    """One event as a line of fixed columns, for an answer that has no end."""
-    cells = [read(record) for _, read in _EVENT_COLUMNS]
-    line = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, _EVENT_WIDTHS, strict=True)).rstrip()
-    if not colour:
-        return line
-    bad = record.code is not None and record.code >= _BAD_CODE
-    return click.style(line, fg="red" if bad else None, dim=record.status == "disconnected")
+def widths_of(rows: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column has to be."""
+    return [min(PLAIN_WIDTH_MAX, max(map(width, cells))) for cells in zip(*rows, strict=True)]
 
 
-def _write_rich(rows: Iterable[Row], columns: Sequence[Column], paged: bool, asked: bool) -> None:
+def lines_of(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
+    """Rows of cells as lines in which the columns stand one below the other."""
+    for cells in rows:
+        yield "  ".join(map(padded, cells, widths)).rstrip()
+
+
+def _write_rich(rows: Rows, columns: Sequence[Column], paged: bool, asked: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False, emoji=False, markup=False)
-    held = list(rows)
+    held = list(rows)  # each is read once
     cells = {title: [read(row) for row in held] for title, read in columns}
     needed = {title: _needed(title, texts) for title, texts in cells.items()}
     if not asked:
-        needed = {title: width for title, width in needed.items() if title not in _GIVEN_UP or any(cells[title])}
+        needed = {title: least for title, least in needed.items() if title not in _GIVEN_UP or any(cells[title])}
     shown = fitting(needed, console.width)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title in shown:
         table.add_column(title, no_wrap=True, overflow="ellipsis", min_width=needed[title])
     for at, row in enumerate(held):
-        bad = row.code is not None and row.code >= _BAD_CODE
+        bad = row.code is not None and row.code >= BAD_CODE
         open_ = isinstance(row, Connection) and row.state == "ongoing"
         style = "red" if bad else "green" if open_ else ""
         table.add_row(*(Text(cells[title][at]) for title in shown), style=style)
+    rows.release()
     with console.capture() as captured:
         console.print(table)
     show(captured.get(), wanted=paged)
@@ -91,19 +97,15 @@ def _write_rich(rows: Iterable[Row], columns: Sequence[Column], paged: bool, ask
 
 def _needed(title: str, texts: Sequence[str]) -> int:
     """The least width of a column in which it still says something."""
-    return min(max(map(len, (title, *texts))), _SHRINKS_TO.get(title, PLAIN_WIDTH_MAX))
+    return min(max(map(width, (title, *texts))), _SHRINKS_TO.get(title, PLAIN_WIDTH_MAX))
 
 
-def fitting(needed: dict[str, int], width: int) -> list[str]:
-    """The columns that fit into ``width``, in their order; the ones that matter less are given up first."""
+def fitting(needed: dict[str, int], room: int) -> list[str]:
+    """The columns that fit into ``room``, in their order; the ones that matter less are given up first."""
     shown = list(needed)
     for title in _GIVEN_UP:
-        if sum(needed[name] + 2 for name in shown) - 2 <= width:
+        if sum(needed[name] + 2 for name in shown) - 2 <= room:
             break
         if title in shown:
             shown.remove(title)
     return shown
-
-
-_EVENT_COLUMNS = usual(True, View())
-_EVENT_WIDTHS = (19, 12, 15, 20, 8, 16, 15, 4, 0)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from shipper.cli import question
-from shipper.cli.output import write_json, write_originals
-from shipper.cli.table import event_line
+from shipper.cli.column import Row, View, chosen, read_names, read_zone, usual
+from shipper.cli.line import Lines
+from shipper.cli.output import Csv, write_json, write_originals
 from shipper.cli.talk import say
 from shipper.errors import StateBusy
 from shipper.index import IndexReader, Rows
 from shipper.record import Record
 
 NEWEST = 10
+FORMATS = ("table", "ndjson", "csv", "raw")
 POLL_SECONDS = 0.25
 FOLLOWED_ROWS_MAX = 1000
 """Events taken from the index at once while following."""
@@ -26,13 +29,21 @@ FOLLOWED_ROWS_MAX = 1000
 @click.argument("words", metavar="[QUERY]...", nargs=-1, shell_complete=question.complete_query)
 @click.option("-f", "--follow", is_flag=True, help="Go on and show events as the daemon stores them.")
 @click.option("-n", "count", type=question.Count(), default=NEWEST, show_default=True, help="How many of the newest.")
-@click.option("--output", type=click.Choice(("table", "ndjson", "raw")), default="table", show_default=True)
 @click.option(
-    "--index", type=click.Path(path_type=Path), help="The index to ask; default: index.db in the state folder."
+    "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="raw: the original lines."
 )
-@click.option("-c", "--config", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("--columns", metavar="NAME,…", help="What a table or CSV shows: time,workspace,user,ip,user_agent,…")
+@question.zone_option
+@question.place_options
 def command(
-    words: tuple[str, ...], follow: bool, count: int, output: str, index: Path | None, config: Path | None
+    words: tuple[str, ...],
+    follow: bool,
+    count: int,
+    output: str,
+    columns: str | None,
+    tz: str | None,
+    index: Path | None,
+    config: Path | None,
 ) -> int:
     """Show the newest events.
 
@@ -41,12 +52,16 @@ def command(
     """
     now_ns = question.now()
     filter_ = question.read_query(words, now_ns)
+    names = read_names(columns, output)
+    view = read_zone(tz)
+    write = _writer(output, names, view)
     reader = question.open_index(index, config)
     try:
         rows, place, notes = reader.latest(filter_, count=count, now_ns=now_ns)
         for note in notes:
             say(note)
-        _write(rows, reader, output)
+        write(rows, reader)
+        sys.stdout.flush()
         while follow:
             reader.release()
             time.sleep(POLL_SECONDS)
@@ -54,7 +69,8 @@ def command(
                 came, place = reader.after(filter_, place, limit=FOLLOWED_ROWS_MAX, now_ns=question.now())
             except StateBusy:
                 continue
-            _write(came, reader, output)
+            write(came, reader)
+            sys.stdout.flush()
         if not rows and output == "table":
             say("nothing found")
         return 0 if rows else 1
@@ -62,12 +78,18 @@ def command(
         reader.close()
 
 
-def _write(rows: Rows, reader: IndexReader, output: str) -> None:
+def _writer(output: str, names: tuple[str, ...] | None, view: View) -> Callable[[Rows, IndexReader], None]:
+    """What writes rows in the form that was asked for; raises UsageError for a column that there is not."""
+    if output == "table":
+        lines = Lines(usual(True, view) if names is None else chosen(names, True, view), asked=names is not None)
+        return lambda rows, _reader: _each(rows, lambda row: lines.write(row) if isinstance(row, Record) else None)
+    if output == "csv":
+        return Csv(events=True, names=names).write
+    if output == "ndjson":
+        return lambda rows, _reader: _each(rows, write_json)
+    return lambda rows, reader: _each(rows, lambda row: write_originals(row, reader))
+
+
+def _each(rows: Rows, write: Callable[[Row], None]) -> None:
     for row in rows:
-        if output == "ndjson":
-            write_json(row)
-        elif output == "raw":
-            write_originals(row, reader)
-        elif isinstance(row, Record):
-            click.echo(event_line(row, colour=sys.stdout.isatty()), color=None)
-    sys.stdout.flush()
+        write(row)

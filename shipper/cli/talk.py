@@ -5,6 +5,9 @@ Messages carry names of files, queries and parts of logs, which an attacker may 
 
 from __future__ import annotations
 
+import os
+import sys
+
 import click
 
 
@@ -43,3 +46,8 @@ def visible(text: str) -> str:
 def visible_lines(text: str) -> str:
     """As ``visible``, but lines stay lines."""
     return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def coloured() -> bool:
+    """Whether stdout is a terminal that may be given colour."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

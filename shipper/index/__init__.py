@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shipper.index.answer import Answer, Rows
+from shipper.index.answer import Answer, Missing, Rows
 from shipper.index.connection import Connection
 from shipper.index.reader import IndexReader
 
 if TYPE_CHECKING:
     from shipper.index.writer import Added, IndexWriter
 
-__all__ = ["Added", "Answer", "Connection", "IndexReader", "IndexWriter", "Rows"]
+__all__ = ["Added", "Answer", "Connection", "IndexReader", "IndexWriter", "Missing", "Rows"]
 
 
 def __getattr__(name: str) -> object:

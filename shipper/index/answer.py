@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -17,12 +17,19 @@ ROWS_TOGETHER = 1024
 class RowReader(Protocol):
     def row(self, number: int, events: bool) -> Record | Connection: ...
 
+    def release(self) -> None: ...
+
 
 class Rows(Sequence[Record | Connection]):
     """The rows of an answer in order, read from the index only as they are walked; valid until the next search."""
 
     def __init__(self, reader: RowReader, ids: Sequence[int], events: bool) -> None:
         self._reader, self._ids, self._events = reader, ids, events
+
+    def release(self) -> None:
+        """Let go of the view that the rows are read from, when all that are needed were read: who looks at them for
+        long, in a pager, keeps nobody from giving room back to the disk."""
+        self._reader.release()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -39,6 +46,13 @@ class Rows(Sequence[Record | Connection]):
         if isinstance(index, slice):
             return Rows(self._reader, self._ids[index], self._events)
         return self._reader.row(self._ids[index], self._events)
+
+
+class Missing(NamedTuple):
+    """How much is known to be missing from a range of time: gaps of the log, and lines that could not be read."""
+
+    gaps: int
+    quarantined: int
 
 
 class Answer(Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import tzinfo
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from msgspec import Struct
 from shipper.directory.lookup import Directory
 from shipper.errors import UsageError
 from shipper.index.cell import sort_columns
+from shipper.index.clock import from_wall, to_wall, wall
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler, Condition
 from shipper.index.ending import read_ending
 from shipper.index.failure import translated
@@ -20,8 +22,9 @@ from shipper.index.person_count import NAMED_FIELDS, PersonGroups
 from shipper.index.reader import IndexReader
 from shipper.index.schema import COLUMNS, KIND_COLUMNS, PLACE_COLUMNS, STATE_NAMES
 from shipper.index.sql import GET_WORD
+from shipper.index.word import DAY_NS
 from shipper.query.filter import Filter
-from shipper.timestamp import NS_MIN
+from shipper.timestamp import NS_MAX, NS_MIN
 
 GROUPS_MAX = 1_000_000
 """Groups in one answer; more are refused, since nobody reads them and memory has an end."""
@@ -62,12 +65,21 @@ class Group(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """What to count: fields to group by, an interval in ns, a field whose values are counted once each."""
+    """What to count: fields to group by, an interval in ns, a field whose values are counted once each; ``zone``: where
+    the intervals begin as clocks there have it, None: UTC."""
 
     by: tuple[str, ...] = ()
     interval_ns: int | None = None
     unique: str | None = None
     durations: bool = False
+    zone: tzinfo | None = None
+
+    def next_start(self, start_ns: int) -> int:
+        """When the interval after the one that starts at ``start_ns`` starts."""
+        assert self.interval_ns is not None
+        if self.zone is None:
+            return start_ns + self.interval_ns
+        return from_wall(to_wall(start_ns, self.zone) + self.interval_ns, self.zone)
 
 
 def count_groups(
@@ -97,7 +109,7 @@ def count_groups(
         time = "time_ns" if events else "connect_ns"
         persons = _persons(reader, database, asked)
         condition = Compiler(database, target, now_ns, reader.directory).compile(filter_, since_ns, until_ns)
-        start = _start(time, asked.interval_ns)
+        start = _start(wall(database, target, time, asked.zone), time, asked.interval_ns)
         # A kind or a place is counted as a whole, and told apart afterwards: that is once for each, not for each row.
         told = unique is not None or asked.durations
         keys = [start]
@@ -124,7 +136,7 @@ def count_groups(
             known[1] += row[-1]
         lengths = {(key[0], *names.of(key[1:])): value for key, value in lengths.items()}
     groups = [
-        Group(key[1:], _whole(key[0]), count, None if unique is None else once, lengths.get(key))
+        Group(key[1:], _begin(key[0], asked.zone), count, None if unique is None else once, lengths.get(key))
         for key, (count, once) in totals.items()
         if count
     ]
@@ -235,13 +247,15 @@ def _value(column: str) -> str:
     return column if table is None else f"(SELECT {column} FROM {table} WHERE {table}.id = {table[:-1]})"  # noqa: S608  # own names
 
 
-def _start(column: str, interval_ns: int | None) -> str:
-    """The start of the interval that a time lies in; null where it is unusable."""
+def _start(clock: str, column: str, interval_ns: int | None) -> str:
+    """The start of the interval that a time lies in, as the ``clock`` of its zone shows it; null where it is unusable."""
     if interval_ns is None:
         return "NULL"
-    inside = f"(({column} % {interval_ns}) + {interval_ns}) % {interval_ns}"
-    return f"CASE WHEN {column} > {NS_MIN + interval_ns} THEN {column} - {inside} END"
+    inside = f"((({clock}) % {interval_ns}) + {interval_ns}) % {interval_ns}"
+    return f"CASE WHEN {column} > {NS_MIN + interval_ns + DAY_NS} AND {column} < {NS_MAX - DAY_NS} THEN ({clock}) - {inside} END"
 
 
-def _whole(value: Value) -> int | None:
-    return value if isinstance(value, int) else None
+def _begin(value: Value, zone: tzinfo | None) -> int | None:
+    if not isinstance(value, int):
+        return None
+    return value if zone is None else from_wall(value, zone)

@@ -60,6 +60,10 @@ class Witness:
         self._path = path
         self._reader = IndexReader(path)
 
+    def release(self) -> None:
+        """Let go of the view of the index; the next question takes a new one."""
+        self._reader.release()
+
     def close(self) -> None:
         """Close it."""
         self._reader.close()

@@ -10,13 +10,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from shipper import timestamp
 from shipper.directory.lookup import Directory
 from shipper.errors import StateDamaged
 from shipper.index import sql
-from shipper.index.answer import Answer, Rows
+from shipper.index.answer import Answer, Missing, Rows
 from shipper.index.block import Block, BlockCache, BlockCodec
 from shipper.index.cell import RowCells, with_cells
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
@@ -30,11 +31,13 @@ from shipper.index.segment import segments
 from shipper.index.store import open_reader
 from shipper.index.word import pack_id, unpack_id
 from shipper.query.filter import Filter
-from shipper.record import Record
+from shipper.record import Gap, Record
 
 WORDS_CACHED_MAX = 65_536
 ROWS_MAX = 2**62
 """Larger limits are as good as this one, and SQLite counts in 64 bits."""
+
+_decode_gap = msgspec.json.Decoder(Gap).decode
 
 
 class IndexReader:
@@ -81,11 +84,30 @@ class IndexReader:
             statement = sql.select_rows(condition.source, condition.text, order)
             bound = min(limit, ROWS_MAX) + 1 if limit else -1
             ids = [row[0] for row in self._database.execute(statement, (*condition.parameters, bound))]
-            low, high = time_range(filter_, since_ns, until_ns)
-            gaps = self._count(sql.COUNT_GAPS, low, high)
-            quarantined = self._count(sql.COUNT_NOTICES, low, high)
         cut = 0 < limit < len(ids)
-        return Answer(Rows(self, ids[:limit] if cut else ids, events), cut, tuple(condition.notes), gaps, quarantined)
+        missing = self.missing(filter_, since_ns, until_ns)
+        return Answer(Rows(self, ids[:limit] if cut else ids, events), cut, tuple(condition.notes), *missing)
+
+    def missing(self, filter_: Filter, since_ns: int | None, until_ns: int | None) -> Missing:
+        """What is known to be missing from the range of time that a question is about, in the view of the last answer."""
+        low, high = time_range(filter_, since_ns, until_ns)
+        with translated(self._path):
+            return Missing(self._count(sql.COUNT_GAPS, low, high), self._count(sql.COUNT_NOTICES, low, high))
+
+    def gaps(
+        self, filter_: Filter, *, since_ns: int | None, until_ns: int | None, limit: int
+    ) -> tuple[list[Gap], bool]:
+        """The gaps that reach into a range of time, the latest first, and whether ``limit`` (0: all) left some out."""
+        low, high = time_range(filter_, since_ns, until_ns)
+        bound = min(limit, ROWS_MAX) + 1 if limit else -1
+        with translated(self._path):
+            self._begin()
+            bodies = [row[0] for row in self._database.execute(sql.GAPS, (low, high, bound))]
+        cut = 0 < limit < len(bodies)
+        try:
+            return [_decode_gap(body) for body in (bodies[:limit] if cut else bodies)], cut
+        except msgspec.MsgspecError as error:
+            raise damaged(self._path, f"a gap: {error}") from error
 
     def latest(self, filter_: Filter, *, count: int, now_ns: int) -> tuple[Rows, int, tuple[str, ...]]:
         """The last ``count`` events stored that meet ``filter_``, oldest first, the place to follow from, and notes."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,35 @@ def test_an_interrupt_ends_with_130_and_no_word(path: Path) -> None:
     running.stdout.close()
     running.stderr.close()
     assert (running.wait(), said) == (130, b"")
+
+
+def test_who_looks_at_a_page_for_long_holds_no_view(path: Path, tmp_path: Path) -> None:
+    """The writer can empty its -wal while somebody reads in a pager."""
+    ready, go = tmp_path / "ready", tmp_path / "go"
+    pager = tmp_path / "pager"
+    pager.write_text(f"#!/bin/sh\ncat >/dev/null\ntouch {ready}\nwhile [ ! -e {go} ]; do sleep 0.05; done\n")
+    pager.chmod(0o755)
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "CONNLOG_PAGER": str(pager), "LINES": "10", "COLUMNS": "100"}
+    writer = IndexWriter(path)
+    for more in ([], ["--attribution"]):
+        ready.unlink(missing_ok=True)
+        go.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "shipper", "search", "--index", str(path), *more]
+        running = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+        deadline = time.monotonic() + 60
+        while not ready.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        record = Record(
+            1, f"ffff{len(more):04x}-0000-4000-8000-000000000000", "2026-01-01T00:00:00.000000000Z", "connected"
+        )
+        writer.add(2 + len(more), [record], [b""], stored_ns=0)
+        database = sqlite3.connect(path)
+        assert database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        database.close()
+        go.touch()
+        assert running.wait() == 0
+    writer.close()
+    os.close(ours)
+    os.close(theirs)

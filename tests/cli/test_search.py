@@ -239,7 +239,7 @@ def test_names_and_gaps_are_told_on_stderr(tmp_path: Path, capsys: pytest.Captur
     assert main(["search", "--index", str(path), "username:bob"]) == 1
     assert capsys.readouterr().err.splitlines() == [
         "connlog: names are not known yet: username: matches ids only",
-        "connlog: 1 gap of the log in this range: the answer may not be complete",
+        "connlog: 1 gap of the log in this range: the answer may not be complete; 'connlog search --gaps' lists them",
         "connlog: nothing found",
     ]
 

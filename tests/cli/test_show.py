@@ -93,3 +93,23 @@ def test_an_unknown_id_is_1_and_none_is_2(index: str, capsys: pytest.CaptureFixt
     assert "at least its first eight digits" in capsys.readouterr().err
     assert main(["show", "--index", index, " "]) == 2
     assert "the ID is empty" in capsys.readouterr().err
+
+
+def test_times_are_in_the_zone_asked_for_with_their_offset(index: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "--index", index, SESSION, "--tz", "Asia/Tokyo"]) == 0
+    said = capsys.readouterr().out
+    assert "connected:     2026-01-01T10:00:00.000000000+09:00\n" in said
+    assert "  2026-01-01T11:00:00.000000000+09:00  disconnected" in said
+    assert "CONNECTED (Asia/Tokyo)" in said
+
+
+def test_raw_is_the_original_lines_alone_and_json_one_document(
+    index: str, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert main(["show", "--index", index, SESSION, "--output", "raw"]) == 0
+    assert capfdbinary.readouterr().out == b"line 0\x1b[31m\nline 1\x1b[31m\n"
+    assert main(["show", "--index", index, "00000000", "--output", "json"]) == 1
+    assert json.loads(capfdbinary.readouterr().out) == {"found": []}
+    assert main(["show", "--index", index, SESSION, "--output", "json"]) == 0
+    (told,) = json.loads(capfdbinary.readouterr().out)["found"]
+    assert told["connection"]["connection_id"] == SESSION

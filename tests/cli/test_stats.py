@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from shipper import timestamp
 from shipper.cli.main import main
-from shipper.cli.stats import BAR_WIDTH, bar
+from shipper.cli.stats import BAR_WIDTH, EMPTY_MAX, bar
 from shipper.index import IndexWriter
 from shipper.record import Record
 
@@ -158,3 +161,75 @@ def test_a_bar_is_seen_where_there_is_something_and_never_too_long(count: int, m
     drawn = bar(min(count, most), most)
     assert (drawn != "") == (count > 0)
     assert len(drawn) <= BAR_WIDTH
+
+
+def test_a_histogram_shows_the_intervals_without_anything_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = build(tmp_path / "i.db", event(1), event(4), event(5))
+    assert main(["stats", "--index", index, "--interval", "1h"]) == 0
+    assert [line.split()[1:3] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["01:00:00", "1"],
+        ["02:00:00", "0"],
+        ["03:00:00", "0"],
+        ["04:00:00", "1"],
+        ["05:00:00", "1"],
+    ]
+    far = build(tmp_path / "far.db", event(1), event(2, time="2036-01-01T00:00:00.000000000Z"))
+    assert main(["stats", "--index", far, "--interval", "1m"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == EMPTY_MAX + 3
+
+
+def test_lengths_are_for_people_in_a_table_and_seconds_for_programs(
+    index: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stats", "--index", index, "--durations", "type:ssh"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["COUNT", "ENDED", "P50", "P90", "P99", "MAX"]
+    assert row.split()[:6] == ["3", "1", *["1h00m"] * 4]
+
+
+_moments = st.one_of(
+    # around the changes of the clocks in New York, and far from them
+    st.integers(1_772_900_000, 1_773_100_000),
+    st.integers(1_793_400_000, 1_793_700_000),
+    st.integers(-3_000_000_000, 4_000_000_000),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(
+    st.lists(_moments, min_size=1, max_size=12, unique=True),
+    st.sampled_from(["America/New_York", "Asia/Kathmandu", "UTC", "Australia/Lord_Howe"]),
+    st.sampled_from([("1h", 3600), ("1d", 86_400), ("15m", 900)]),
+)
+def test_intervals_begin_as_the_clocks_of_the_zone_have_it(
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+    seconds: list[int],
+    zone: str,
+    interval: tuple[str, int],
+) -> None:
+    made = [event(n, time=timestamp.from_ns(one * 10**9)) for n, one in enumerate(seconds)]
+    index = build(tmp_path_factory.mktemp("stats") / "i.db", *made)
+    asked = ["stats", "--index", index, "--tz", zone, "--interval", interval[0], "--output", "ndjson"]
+    assert main(asked) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    expected: Counter[datetime] = Counter()
+    for one in seconds:
+        shown = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=one)).astimezone(ZoneInfo(zone))
+        shown = shown.replace(tzinfo=None)
+        expected[shown - timedelta(seconds=(shown - datetime(1970, 1, 1)).total_seconds() % interval[1])] += 1  # noqa: DTZ001  # what a clock shows
+    starts = (datetime.fromisoformat(row["start"][:19] + "+00:00") for row in rows)
+    found = [start.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for start in starts]
+    assert sum(row["count"] for row in rows) == len(seconds)
+    shown_exactly = {start for start in expected if _exists(start, zone)}
+    assert {start: row["count"] for start, row in zip(found, rows, strict=True) if start in shown_exactly} == {
+        start: expected[start] for start in shown_exactly
+    }
+
+
+def _exists(shown: datetime, zone: str) -> bool:
+    """Whether the clocks of a zone ever show this: in spring they leave an hour out."""
+    there = shown.replace(tzinfo=ZoneInfo(zone))
+    return there.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) == shown
