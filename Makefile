@@ -88,6 +88,10 @@ docs-check: $(STAMP) ## do they and the pages say what the code does?
 	$(BIN)/python -m shipper.cli.manual --check
 	$(BIN)/python -m pytest --quiet tests/docs
 
+.PHONY: deb
+deb: ## build the Debian package into build/deb; as root it installs what that needs
+	debian/build build/deb
+
 .PHONY: lock
 lock: $(STAMP) ## renew the lock files from pyproject.toml
 	$(PYTHON) -m venv --clear .venv/lock

@@ -44,6 +44,7 @@ def install_command(now: bool, dry: bool, root: Path) -> None:
     from shipper.service import installation
 
     root = root.absolute()
+    _refuse_packaged("it is a service already: systemctl enable --now connlog")
     _need_root(dry, root)
     program = installation.own_program()
     if trouble := installation.hindrances(program):
@@ -69,6 +70,7 @@ def uninstall_command(purge: bool, dry: bool, root: Path) -> None:
     from shipper.service import installation
 
     root = root.absolute()
+    _refuse_packaged("take it away with apt: apt-get remove connlog, or purge with all that was kept")
     _need_root(dry, root)
     _do(installation.uninstall_steps(root, purge=purge), dry)
 
@@ -125,17 +127,7 @@ def _facts(troubles: list[str]) -> Iterator[tuple[str, str]]:
 
     program = installation.own_program()
     yield "program", f"{program}, version {__version__}"
-    for target, text in installation.wanted(program).items():
-        path = Path("/") / target
-        try:
-            same = path.read_text(encoding="utf-8") == text
-        except (OSError, ValueError):
-            yield "missing", str(path)
-            troubles.append(f"{path} can't be read or is not there: run 'connlog service install'")
-            continue
-        yield "installed", f"{path}, {'as this version has it' if same else 'not as this version has it'}"
-        if not same:
-            troubles.append(f"{path} is not what this version has: run 'connlog service install'")
+    yield from _packaged(troubles) if installation.is_packaged() else _files(program, troubles)
     facts = installation.show_unit(
         *("ActiveState", "SubState", "UnitFileState", "MainPID", "NRestarts", "StatusText", "DropInPaths", "Result")
     )
@@ -165,6 +157,39 @@ def _facts(troubles: list[str]) -> Iterator[tuple[str, str]]:
     if state == "active" and status is not None and status.version != __version__:
         yield "runs", f"version {status.version}"
         troubles.append("the service runs another version than is installed: systemctl restart connlog")
+
+
+def _packaged(troubles: list[str]) -> Iterator[tuple[str, str]]:
+    from shipper.service import installation
+
+    yield "installed", "by Debian's package"
+    troubles += [
+        f"{path} is taken instead of what the package has: remove it, then systemctl daemon-reload"
+        for path in installation.hiding()
+    ]
+
+
+def _files(program: Path, troubles: list[str]) -> Iterator[tuple[str, str]]:
+    from shipper.service import installation
+
+    for target, text in installation.wanted(program).items():
+        path = Path("/") / target
+        try:
+            same = path.read_text(encoding="utf-8") == text
+        except (OSError, ValueError):
+            yield "missing", str(path)
+            troubles.append(f"{path} can't be read or is not there: run 'connlog service install'")
+            continue
+        yield "installed", f"{path}, {'as this version has it' if same else 'not as this version has it'}"
+        if not same:
+            troubles.append(f"{path} is not what this version has: run 'connlog service install'")
+
+
+def _refuse_packaged(advice: str) -> None:
+    from shipper.service import installation
+
+    if installation.is_packaged():
+        raise ServiceError(f"this connlog belongs to Debian's package, and {advice}")
 
 
 def _need_root(dry: bool, root: Path) -> None:

@@ -33,6 +33,8 @@ FILES = {
     f"etc/systemd/system/{UNIT}": "systemd/connlog.service",
 }
 """Where each file goes, below the root, and what it is made from."""
+PACKAGED = Path("/usr/lib/connlog")
+"""The environment of Debian's package, which brings unit, user and folders itself."""
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - named, not written to
 """Folders that the service does not see: ProtectHome and PrivateTmp."""
 COMMAND_SECONDS = 120.0
@@ -54,6 +56,16 @@ def own_program() -> Path:
             "python3 -m venv /opt/connlog, and /opt/connlog/bin/pip install coder-connlog"
         )
     return program
+
+
+def is_packaged() -> bool:
+    """Whether this connlog belongs to Debian's package."""
+    return Path(sys.prefix) == PACKAGED
+
+
+def hiding() -> list[Path]:
+    """The files of an installation beside Debian's package that are taken instead of what the package has."""
+    return [path for path in (Path("/") / target for target in FILES) if path.exists()]
 
 
 def hindrances(program: Path) -> list[str]:

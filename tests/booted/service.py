@@ -74,10 +74,11 @@ while not ending:
 
 
 class Booted:
-    """connlog as a service of ``machine``."""
+    """connlog as a service of ``machine``, whose command line is ``program``."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, program: str = "/opt/connlog/bin/connlog") -> None:
         self.machine = machine
+        self._program = program
         self._since = "@0"
 
     def reset(self) -> None:
@@ -167,6 +168,6 @@ class Booted:
 
     def connlog(self, *words: str, user: str = "connlog", check: bool = True) -> str:
         """Run the command line as a user; returns both its streams."""
-        command = " ".join(map(shlex.quote, ("/opt/connlog/bin/connlog", *words)))
+        command = " ".join(map(shlex.quote, (self._program, *words)))
         done = self.machine.run("runuser", "-u", user, "--", "bash", "-c", f"cd /; {command} 2>&1", check=check)
         return done.stdout
