@@ -76,16 +76,18 @@ fault: $(STAMP) ## kill the daemon 200 times under a writer, and write docs/reli
 	$(BIN)/python -m tests.fault --page docs/reliability.md $(FAULT_FLAGS)
 
 .PHONY: docs
-docs: $(STAMP) ## write config/connlog.toml, docs/configuration.md, docs/metrics.md and docs/connlog.1 from the code
+docs: $(STAMP) ## write config/connlog.toml, docs/configuration.md, docs/metrics.md, docs/connlog.1 and the recorded examples
 	$(BIN)/python -m shipper.config.document
 	$(BIN)/python -m shipper.web.document
 	$(BIN)/python -m shipper.cli.manual
+	$(BIN)/python demo/console.py
 
 .PHONY: docs-check
 docs-check: $(STAMP) ## do they and the pages say what the code does?
 	$(BIN)/python -m shipper.config.document --check
 	$(BIN)/python -m shipper.web.document --check
 	$(BIN)/python -m shipper.cli.manual --check
+	$(BIN)/python demo/console.py --check
 	$(BIN)/python -m pytest --quiet tests/docs
 
 .PHONY: deb

@@ -105,6 +105,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.stdout is None:
         say("standard output is closed; send it to a file, or to /dev/null if it is not wanted")
         return IO_FAILED
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # In a locale that is not UTF-8 a character that it lacks is an escape, as stderr has it.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(ClosedInput()))
     try:

@@ -27,7 +27,11 @@ def printable_lines(text: str) -> str:
 
 
 def say(*lines: str) -> None:
-    """A message on stderr behind the program's name; a line end within one of its lines is an escape."""
+    """A message on stderr behind the program's name; a line end within one of its lines is an escape.
+
+    What was written to stdout before comes before it where both lead to the same place."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
     click.echo("connlog: " + "\n".join(map(printable, lines)), err=True)
 
 

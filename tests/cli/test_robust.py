@@ -144,3 +144,23 @@ def test_who_looks_at_a_page_for_long_holds_no_view(path: Path, tmp_path: Path) 
     writer.close()
     os.close(ours)
     os.close(theirs)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+@pytest.mark.parametrize(
+    "args", [["search"], ["search", "--output", "csv"], ["search", "--output", "ndjson"], ["tail"], ["stats", "--by", "workspace"],
+             ["grep", "line"], ["show", "0000000a"]], ids=" ".join,
+)  # fmt: skip
+def test_in_any_locale_there_is_an_answer(tmp_path: Path, args: list[str], encoding: str) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    record = Record(
+        1, "0000000a-0000-4000-8000-000000000000", "2026-01-01T00:00:00.000000000Z", "connected", workspace_name="日本"
+    )
+    writer.add(1, [record], ["line 日本".encode()], stored_ns=0)
+    writer.close()
+    command = [sys.executable, "-m", "shipper", args[0], "--index", str(path), *args[1:]]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert any(shown in done.stdout for shown in ("日本".encode(), rb"\u65e5\u672c"))
