@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from shipper.outputs.hec.lane import Lane  # brings requests
 
 KEEPER_SECONDS = 0.25
+REQUESTS_MAX_COUNT = 4
+"""Requests that one step of a lane may take: about acknowledgements, health, whether there are any, and events."""
 CUT_SECONDS = 5.0
 """How long after the time for draining a request may still take; then it is cut, and counted as possibly doubled."""
 log = logging.getLogger(__name__)
@@ -115,7 +117,7 @@ class Dispatch:
             pulse.end()
 
     def _lane_loop(self, lane: Lane, pulse: Pulse) -> None:
-        longest = self._output.settings.total_timeout_seconds
+        longest = REQUESTS_MAX_COUNT * self._output.settings.total_timeout_seconds
         while True:
             generation = self._generation
             pulse.beat(longest)

@@ -1,7 +1,7 @@
 """The acknowledgements of one lane: its channels, what waits on them, and the questions to the server about it.
 
 "true" is said once and then forgotten by the server, so it is kept here until it is written down. An endpoint that
-fails to answer acknowledges nothing; after ``ack_timeout`` what waited is sent again and counted.
+fails to answer acknowledges nothing; after ``ack_timeout``, and one more question, what waited is sent again and counted.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from shipper.journal import Change, Channel, Receipt, Span
 from shipper.outputs.hec.answer import Answer, Verdict, judge_acks
 from shipper.outputs.hec.client import ACK_PATH, Line
 from shipper.outputs.hec.output import HecOutput, Work
+from shipper.outputs.hec.waiting import Key, key_of
 
 ASK_MAX_COUNT = 1000
 """Ids in one question."""
+LEAST_SECONDS = 0.001
 LOOK_SECONDS = 0.25
 """How often it is looked for what waited too long."""
 DISABLED = 14
@@ -39,7 +41,11 @@ class Acks:
         self._asked: dict[str, float] = {}
         self._sound: set[str] = set()
         self._silent: set[str] = set()
-        self._settling: set[Receipt] = set()
+        self._settling: set[Key] = set()
+        """What is decided and not written down yet."""
+        self._tried: dict[Key, float] = {}
+        """When a receipt was last asked for."""
+        self._from: dict[str, int] = {}
         self._looked = float("-inf")
         self._epoch = -1
         self._adopt()
@@ -52,6 +58,7 @@ class Acks:
         self._channels = {one.channel: one for one in mine}
         self._current = {one.endpoint: one for one in mine if one.lane == self._lane}
         self._settling.clear()
+        self._tried.clear()
         used = {one.channel for one in self._current.values()}
         idle = [one.channel for one in mine if one.channel not in used and not self._waiting(one.channel)]
         if idle:
@@ -91,57 +98,73 @@ class Acks:
         change.channel = now
         change.receipt = Receipt(channel.channel, ack, time.time_ns(), 0, spans)
 
-    def offered(self, yes: bool) -> None:
-        """Whether the last request that was taken is to be acknowledged; said once, and whenever it changes."""
+    def offered(self, url: str, yes: bool) -> None:
+        """Whether the last request that an endpoint took is to be acknowledged; said once, and whenever it changes."""
         output = self._output
-        word = "acknowledged" if yes else "unacknowledged"
-        if output.ack == word:
+        if not yes:
+            output.believe(url)
+        before = output.offered(url, yes)
+        if before is yes:
             return
-        before, output.ack = output.ack, word
         if yes:
-            log.info("output %s: the server acknowledges: events count as delivered when it does", output.name)
+            log.info("output %s: %s acknowledges: events count as delivered when it does", output.name, url)
         else:
             log.log(
-                logging.WARNING if before == "acknowledged" else logging.INFO,
-                "output %s: the server offers no acknowledgement%s: an accepted request counts as delivered, though it is "
+                logging.WARNING if before else logging.INFO,
+                "output %s: %s offers no acknowledgement%s: an accepted request counts as delivered, though it is "
                 "not indexed yet; 'connlog splunk verify' compares",
                 output.name,
-                " any more" if before == "acknowledged" else "",
+                url,
+                " any more" if before else "",
             )
 
     # ---- questions -----------------------------------------------------------------------------
 
     def due(self, now: float) -> bool:
         """Whether a question or a time limit is due."""
-        if not self._output.pending:
+        if not self._output.waiting:
             return False
         if self._epoch != self._output.epoch:
             self._adopt()
         return self._next(now) is not None or bool(self._expired(now))
 
-    def rest(self) -> float:
+    def rest(self, now: float) -> float:
         """How long a lane may rest that has nothing to send, in seconds."""
-        return self._output.settings.ack_poll_seconds if self._output.pending else float("inf")
+        if not self._output.waiting:
+            return float("inf")
+        poll_seconds = self._output.settings.ack_poll_seconds
+        asked = [self._asked.get(name, now) for name in self._channels if self._waiting(name)]
+        return min([poll_seconds, *(max(LEAST_SECONDS, at + poll_seconds - now) for at in asked)])
 
-    def step(self, now: float, line: Callable[[str], Line]) -> bool:
-        """Ask one question, or give up on what waited too long; returns whether something was done."""
+    def step(self, now: float, line: Callable[[str], Line]) -> None:
+        """Ask one question, or give up on what waited too long."""
         expired = self._expired(now)
         if expired:
             self._give_up(expired)
-            return True
+            return
         channel = self._next(now)
         if channel is None:
-            return False
-        self._asked[channel.channel] = now
+            return
         try:
             token = self._output.token.value(now)
         except SecretError as error:
+            self._asked[channel.channel] = now
             self._output.trouble("token", str(error))
-            return False
-        ids = [one.ack for one in self._waiting(channel.channel)[:ASK_MAX_COUNT]]
-        true, answer = self._ask(channel, token, ids, line(channel.endpoint))
+            return
+        receipts = self._some(channel.channel)
+        true, answer = self._ask(channel, token, [one.ack for one in receipts], line(channel.endpoint))
+        # From its end: an endpoint that takes long to answer leaves time for events between two questions.
+        self._asked[channel.channel] = time.monotonic()
+        self._tried.update((key_of(one), now) for one in receipts)
         self._take(channel, true, answer)
-        return True
+
+    def _some(self, channel: str) -> Sequence[Receipt]:
+        """What to ask for on a channel, by turns where that is more than fits one question."""
+        waiting = self._waiting(channel)
+        first = self._from.get(channel, 0)
+        first = first if first < len(waiting) else 0
+        self._from[channel] = first + ASK_MAX_COUNT
+        return waiting[first : first + ASK_MAX_COUNT]
 
     def missing(self, channel: Channel, token: str, line: Line) -> Answer | None:
         """Why nothing can be acknowledged on a channel, asked before its first event; None where it can."""
@@ -195,9 +218,8 @@ class Acks:
         done = [one for one in self._waiting(channel.channel) if one.ack in true]
         if not done:
             return
-        self._settling.update(done)
-        output.doubt = False
-        output.trouble("acknowledgement", None)
+        self._settling.update(map(key_of, done))
+        output.believe(channel.endpoint)
         spans = tuple(span for one in done for span in one.spans)
         change = Change(confirmed=done, tallies={"sent": sum(span.until - span.first for span in spans)})
         self._works.append(Work(change, spans, self._epoch))
@@ -208,7 +230,7 @@ class Acks:
 
     def _waiting(self, channel: str) -> list[Receipt]:
         with self._output.lock:
-            return [one for key, one in self._output.pending.items() if key[0] == channel and one not in self._settling]
+            return [one for one in self._output.waiting.of(channel) if key_of(one) not in self._settling]
 
     def _is_idle(self, channel: str) -> bool:
         """Whether nothing waits on a channel, nor will when what was done is written down."""
@@ -216,42 +238,41 @@ class Acks:
         return not self._waiting(channel) and all(one is None or one.channel != channel for one in receipts)
 
     def _next(self, now: float) -> Channel | None:
-        """The channel to be asked about next, at an endpoint that is well."""
+        """The channel to be asked about next, at an endpoint that can be asked."""
         poll_seconds = self._output.settings.ack_poll_seconds
-        well = {one.url for one in self._output.endpoints if one.well}
         for name, channel in self._channels.items():
-            due = channel.endpoint in well and now - self._asked.get(name, float("-inf")) >= poll_seconds
-            if due and self._waiting(name):
+            due = now - self._asked.get(name, float("-inf")) >= poll_seconds
+            if due and self._waiting(name) and self._output.askable(channel.endpoint, now):
                 return channel
         return None
 
     def _expired(self, now: float) -> list[Receipt]:
+        """What waited too long: it was asked for in vain after its time, or can't be asked for while others take events."""
         if now - self._looked < LOOK_SECONDS:
             return []
-        self._settling.intersection_update(self._output.pending.values())
-        limit_ns = time.time_ns() - int(self._output.settings.ack_timeout_seconds * 1e9)
-        with self._output.lock:
-            found = [
-                one
-                for key, one in self._output.pending.items()
-                if one.sent_ns < limit_ns and key[0] in self._channels and one not in self._settling
-            ]
+        output, found = self._output, []
+        with output.lock:
+            self._settling = set(filter(output.waiting.known, self._settling))
+            self._tried = {key: at for key, at in self._tried.items() if output.waiting.known(key)}
+            for name, channel in self._channels.items():
+                askable, elsewhere = output.askable(channel.endpoint, now), output.works
+                for one in self._waiting(name):
+                    over = output.waiting.since(one) + output.settings.ack_timeout_seconds
+                    asked = self._tried.get(key_of(one), float("-inf")) >= over
+                    if now >= over and (asked or (elsewhere and not askable)):
+                        found.append(one)
         if not found:
             self._looked = now
         return found
 
     def _give_up(self, expired: Sequence[Receipt]) -> None:
         output = self._output
-        self._void(expired, f"no acknowledgement came within {output.settings.ack_timeout_seconds:g} s", self._epoch)
-        output.doubt = True
-        output.trouble(
-            "acknowledgement",
-            f"no acknowledgement came within {output.settings.ack_timeout_seconds:g} s; one request at a time is tried "
-            "until one is acknowledged",
-        )
+        why = f"no acknowledgement came within {output.settings.ack_timeout_seconds:g} s"
+        self._void(expired, why, self._epoch)
         for channel in {one.channel for one in expired}:
             known = self._channels.get(channel)
             if known is not None:
+                output.doubt(known.endpoint, f"{why}; one request at a time is tried there until one is acknowledged")
                 self.retire(known.endpoint)
 
     def _void(self, receipts: Sequence[Receipt], why: str, epoch: int) -> None:
@@ -260,7 +281,7 @@ class Acks:
             return
         events = sum(span.until - span.first for one in receipts for span in one.spans)
         log.warning("output %s: %d events are sent again: %s", self._output.name, events, why)
-        self._settling.update(receipts)
+        self._settling.update(map(key_of, receipts))
         tallies = {"possible_duplicates": events, "retried": events}
         self._works.append(Work(Change(void=list(receipts), tallies=tallies), (), epoch))
         self._output.send_again(receipts, epoch)
@@ -269,4 +290,5 @@ class Acks:
         for name in channels:
             self._channels.pop(name, None)
             self._asked.pop(name, None)
+            self._from.pop(name, None)
         self._works.append(Work(Change(closed=list(channels)), (), self._epoch))

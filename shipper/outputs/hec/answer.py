@@ -193,7 +193,8 @@ def _own_code(found: Mapping[str, Any], status: int) -> int | None:
 
 
 def _natural(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A number that fits into a journal."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
 
 
 def _text(found: Mapping[str, Any]) -> str:

@@ -41,6 +41,8 @@ class Lane:
         self._open_line = open_line
         self._lines: dict[str, Line] = {}
         self._works: list[Work] = []
+        self._journal = f"journal {number}"
+        """The trouble of this lane alone: the others may get on."""
         self._gzip = output.settings.compression == "gzip"
         self._wants_ack = output.settings.ack != "off"
         self._acks = Acks(number, output, self._works)
@@ -49,20 +51,21 @@ class Lane:
         """Do the next thing; returns for how many seconds there is nothing, 0 where there may be more."""
         output = self._output
         try:
-            if self._acks.due(now) and self._acks.step(now, self._line):
-                return 0.0
+            if self._acks.due(now):
+                self._acks.step(now, self._line)
+                now = time.monotonic()
             claimed = output.claim(now)
             if claimed is None:
                 output.exchange(self.number, self._works, take=False)
-                output.trouble("journal", None)
-                return min(output.rest(now), self._acks.rest())
+                output.trouble(self._journal, None)
+                return min(output.rest(now), self._acks.rest(now))
             endpoint, token = claimed
             try:
                 return self._use(endpoint, token, now)
             finally:
                 output.release(endpoint)
         except StateError as error:
-            output.trouble("journal", str(error))
+            output.trouble(self._journal, str(error))
             return REST_MAX_SECONDS
 
     def finish(self) -> None:
@@ -99,13 +102,14 @@ class Lane:
                 output.exchange(self.number, self._works, take=False)
                 return 0.0
         piece, wait = output.exchange(self.number, self._works, take=True)
-        output.trouble("journal", None)
+        output.trouble(self._journal, None)
         if piece is None:
             if not endpoint.well and endpoint.reason is not None and not endpoint.held:
                 # Nothing to send, and its health is good.
                 output.fine(endpoint, now, slow=False)
-            return max(min(wait, self._acks.rest()), 0.001)
+            return max(min(wait, self._acks.rest(now)), 0.001)
         epoch = output.epoch
+        endpoint.count()
         answer = self._send(endpoint, token, channel, piece)
         self._settle(endpoint, channel, piece, answer, epoch)
         return 0.0
@@ -171,7 +175,7 @@ class Lane:
         else:
             output.fine(endpoint, now, slow=answer.slow)
             if answer.verdict is Verdict.TAKEN and self._wants_ack:
-                self._acks.offered(answer.ack is not None)
+                self._acks.offered(endpoint.url, answer.ack is not None)
 
     def _refused(self, guilty: Slice, answer: Answer) -> Refused:
         body = guilty.bodies[0]
@@ -196,6 +200,8 @@ class Lane:
             answer = judge_health(response.status, response.body, response.headers)
         if answer.verdict is Verdict.TAKEN:
             endpoint.wants_health = False
+            return True
+        if answer.status and endpoint.sick():
             return True
         self._output.failed(endpoint, answer, time.monotonic())
         return False

@@ -30,6 +30,8 @@ from shipper.outputs.hec.slice import Slice
 from shipper.outputs.hec.state import HecState, Latency
 from shipper.outputs.hec.supply import Limits, Supply
 from shipper.outputs.hec.token import Token
+from shipper.outputs.hec.trouble import Troubles
+from shipper.outputs.hec.waiting import Waiting
 
 IDLE_SECONDS = 5.0
 REST_MAX_SECONDS = 1.0
@@ -38,8 +40,6 @@ REST_MIN_SECONDS = 0.2
 TIDY_SECONDS = 60.0
 BODY_MIN_BYTES = 16 << 10
 """A limit that was found out is never below this: an event that is larger still is sent alone."""
-TELL_AGAIN_SECONDS = 300.0
-"""A trouble that stays is told again so often."""
 log = logging.getLogger(__name__)
 
 
@@ -84,9 +84,7 @@ class HecOutput:
         )
         self._last_token = ""
         self.latency = Latency()
-        self.ack = "unknown"
-        self.doubt = False
-        """Requests were never acknowledged: one at a time is tried until one is."""
+        self._offers: dict[str, bool] = {}
         self.refusals = 0
         """Events refused one after another, with none taken between."""
         self.errors_count = 0
@@ -95,9 +93,7 @@ class HecOutput:
         """Nothing waits any more to share a request: the output is to end."""
         self.more = False
         """Whether the last slice was a full one, so that there may be another."""
-        self.pending: dict[tuple[str, int], Receipt] = {}
-        self._troubles: dict[str, str] = {}
-        self._told: dict[str, tuple[str, float]] = {}
+        self._troubles = Troubles(self.name)
         self._tallies: dict[str, int] = {}
         self._in_flight: dict[int, int] = {}
         self._tidied = float("-inf")
@@ -126,12 +122,12 @@ class HecOutput:
         channels = {one.channel: one for one in found.channels if one.endpoint in known}
         self.channels = list(channels.values())
         receipts = [one for one in found.receipts if one.channel in channels]
-        self.pending = {(one.channel, one.ack): one for one in receipts}
+        self.waiting = Waiting(receipts, self.channels)
         progress = Progress(found.cursor)
         for seq in dict.fromkeys(span.seq for one in receipts for span in one.spans):
             parcel = self._outbox.at(seq)
             if parcel is not None:
-                progress.add(seq, parcel.count)
+                progress.expect(seq, parcel.count)
         self._progress = progress
         self._supply = Supply(
             self._outbox if self._namer is None else NamedParcels(self._outbox, self._namer),
@@ -166,9 +162,9 @@ class HecOutput:
                 self._last_token = token
                 for one in self.endpoints:
                     one.hurry()
-            if not self._may_send():
+            if len(self.waiting) >= self.settings.ack_pending_max_count:
                 return None
-            endpoint = pick(self.endpoints, now)
+            endpoint = pick([one for one in self.endpoints if one.doubt is None or not self.waiting.at(one.url)], now)
             if endpoint is not None:
                 endpoint.begin()
             return None if endpoint is None else (endpoint, token)
@@ -239,7 +235,7 @@ class HecOutput:
         with self.lock:
             self.errors_count += 1
             news = endpoint.failed(answer, now, reason)
-            self._tell(endpoint.url, f"{endpoint.url}: {endpoint.reason}", now, news=news)
+            self._troubles.tell(endpoint.url, f"{endpoint.url}: {endpoint.reason}", now, news=news)
             if answer.status in (401, 403):
                 self.token.refused()
 
@@ -247,20 +243,51 @@ class HecOutput:
         """An endpoint took events."""
         with self.lock:
             if endpoint.fine(now, slow=slow):
-                self._told.pop(endpoint.url, None)
-                log.info("output %s: %s is well again", self.name, endpoint.url)
+                self._back(endpoint)
+
+    def doubt(self, url: str, why: str) -> None:
+        """What an endpoint took was not acknowledged: one request at a time is tried there until one is."""
+        with self.lock:
+            for endpoint in self.endpoints:
+                if endpoint.url == url:
+                    news = endpoint.doubt is None
+                    endpoint.doubted(why)
+                    self._troubles.tell(url, f"{url}: {why}", time.monotonic(), news=news)
+
+    def believe(self, url: str) -> None:
+        """What an endpoint took was acknowledged, or it offers no acknowledgement."""
+        with self.lock:
+            for endpoint in self.endpoints:
+                if endpoint.url == url and endpoint.believed(time.monotonic()):
+                    self._back(endpoint)
+
+    def offered(self, url: str, yes: bool) -> bool | None:
+        """Whether an endpoint offers acknowledgement now; returns whether it did before, None where nobody knows."""
+        with self.lock:
+            before = self._offers.get(url)
+            self._offers[url] = yes
+            return before
+
+    @property
+    def ack(self) -> str:
+        """Whether what is taken is acknowledged: unknown, acknowledged, or unacknowledged where one endpoint offers none."""
+        if not self._offers:
+            return "unknown"
+        return "acknowledged" if all(self._offers.values()) else "unacknowledged"
+
+    def askable(self, url: str, now: float) -> bool:
+        """Whether an endpoint can be asked for acknowledgements."""
+        return any(one.url == url and one.askable(now) for one in self.endpoints)
+
+    @property
+    def works(self) -> bool:
+        """Whether any endpoint takes events."""
+        return any(one.well for one in self.endpoints)
 
     def trouble(self, kind: str, what: str | None) -> None:
         """Something beside the endpoints stands in the way, or no longer does."""
         with self.lock:
-            if what is None:
-                if self._troubles.pop(kind, None) is not None:
-                    self._told.pop(kind, None)
-                    log.info("output %s goes on", self.name)
-                return
-            news = self._troubles.get(kind) != what
-            self._troubles[kind] = what
-            self._tell(kind, what, time.monotonic(), news=news)
+            self._troubles.set(kind, what, time.monotonic())
 
     # ---- for the keeper ------------------------------------------------------------------------
 
@@ -274,9 +301,9 @@ class HecOutput:
     def last_error(self) -> str | None:
         """Why nothing gets through now, None where something does."""
         with self.lock:
-            if self._troubles:
-                return next(iter(self._troubles.values()))
-            if any(one.well for one in self.endpoints):
+            if self._troubles.first is not None:
+                return self._troubles.first
+            if self.works:
                 return None
             return "; ".join(f"{one.url}: {one.reason}" for one in self.endpoints[:3])
 
@@ -284,12 +311,12 @@ class HecOutput:
         """All that is to be shown."""
         with self.lock:
             tallies = self._tallies
-            held = any(one.held for one in self.endpoints) and not any(one.well for one in self.endpoints)
+            held = any(one.held for one in self.endpoints) and not self.works
             return HecState(
                 endpoints=[one.state() for one in self.endpoints],
                 ack=self.ack,
-                ack_pending=len(self.pending),
-                held=self.last_error if held or self._troubles else None,
+                ack_pending=len(self.waiting),
+                held=self.last_error if held or self._troubles.first is not None else None,
                 sent=tallies.get("sent", 0),
                 retried=tallies.get("retried", 0),
                 quarantined=tallies.get("quarantined", 0),
@@ -303,11 +330,10 @@ class HecOutput:
 
     # ---- under the lock ------------------------------------------------------------------------
 
-    def _may_send(self) -> bool:
-        under_way = len(self.pending) + sum(1 for events in self._in_flight.values() if events)
-        if self.doubt:
-            return not under_way
-        return len(self.pending) < self.settings.ack_pending_max_count
+    def _back(self, endpoint: Endpoint) -> None:
+        """An endpoint is well again: it shares in what comes, and does not catch up with what it missed."""
+        endpoint.turns = max(one.turns for one in self.endpoints)
+        self._troubles.over(endpoint.url, f"{endpoint.url} is well again")
 
     def _save(self, work: Work) -> None:
         """Write a lane's work down, with the cursor as far as it goes then."""
@@ -335,17 +361,15 @@ class HecOutput:
             span for span in fresh if span.seq > cursor or (span.seq < 0 and span.seq not in change.finished)
         ]
         receipt = self._outbox.write(change)
-        for done in (*change.confirmed, *change.void):
-            self.pending.pop((done.channel, done.ack), None)
-        if receipt is not None:
-            self.pending[receipt.channel, receipt.ack] = receipt
+        self.waiting.drop((*change.confirmed, *change.void))
+        if receipt is not None and change.channel is not None:
+            self.waiting.add(receipt, change.channel)
+        self.waiting.forget(change.closed)
         for name, value in change.tallies.items():
             self._tallies[name] = self._tallies.get(name, 0) + value
         if change.tallies.get("sent"):
             self.last_success_ns = time.time_ns()
         self._progress.move(cursor)
-        for seq in change.finished:
-            self._progress.forget(seq)
 
     def _check_moves(self) -> None:
         if self._journal.moves_count != self._moves:
@@ -354,9 +378,3 @@ class HecOutput:
             )
             self.epoch += 1
             self._open()
-
-    def _tell(self, key: str, what: str, now: float, *, news: bool) -> None:
-        before = self._told.get(key)
-        if news or before is None or now - before[1] >= TELL_AGAIN_SECONDS:
-            self._told[key] = (what, now)
-            log.warning("output %s waits and will try again: %s", self.name, what)

@@ -7,10 +7,12 @@ is far behind, new events do not wait for the backlog: each second slice is of n
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from msgspec import Struct
 
+from shipper.errors import StateError
 from shipper.journal import Parcel, Span
 from shipper.outputs.hec.envelope import Renderer
 from shipper.outputs.hec.names import Parcels
@@ -90,6 +92,16 @@ class Supply:
         """To be read and sent again."""
         self._spans.extend(spans)
 
+    @contextmanager
+    def _kept(self, piece: Slice) -> Iterator[None]:
+        """Where the journal can't be read further, what was read already is not lost: it goes first next time."""
+        try:
+            yield
+        except StateError:
+            if len(piece):
+                self._returned.append(piece)
+            raise
+
     # ---- what goes -----------------------------------------------------------------------------
 
     def take(self, now_ns: int, *, flush: bool = False) -> tuple[Slice | None, float]:
@@ -121,11 +133,11 @@ class Supply:
     def _of_spans(self) -> Slice | None:
         piece = _empty()
         while self._spans:
+            with self._kept(piece):
+                parcel = self._outbox.at(self._spans[0].seq)
             span = self._spans.popleft()
-            parcel = self._outbox.at(span.seq)
             if parcel is None:
                 continue
-            self._progress.add(parcel.seq, parcel.count)
             places = [at for at in range(span.first, span.until) if not self._progress.is_taken(span.seq, at)]
             stop = self._renderer.render(parcel, places, 0, piece, self.limits.bytes, self.limits.events)
             if stop < len(places):
@@ -134,7 +146,7 @@ class Supply:
         return piece if len(piece) else None
 
     def _put_back(self, now_ns: int) -> Slice | None:
-        if now_ns - self._looked_ns < LOOK_NS:
+        if 0 <= now_ns - self._looked_ns < LOOK_NS:
             return None
         parcel = self._outbox.put_back(self._again)
         if parcel is None:
@@ -152,7 +164,8 @@ class Supply:
     def _of_backlog(self) -> Slice | None:
         assert self._backlog is not None
         piece = _empty()
-        self._fill(self._backlog, piece)
+        with self._kept(piece):
+            self._fill(self._backlog, piece)
         if self._backlog.parcel is None:
             self._backlog = None
             self._progress.read_until = self._new.after
@@ -161,12 +174,13 @@ class Supply:
     def _of_new(self, now_ns: int, flush: bool) -> tuple[Slice | None, float]:
         piece = self._partial if self._partial is not None else _empty()
         self._partial = None
-        full = self._fill(self._new, piece)
+        with self._kept(piece):
+            full = self._fill(self._new, piece)
+            age_ns = now_ns - self._new.since_ns
+            if self._backlog is None and self._new.parcel is not None and age_ns > BEHIND_NS:
+                self._split()
         if not len(piece):
             return None, float("inf")
-        age_ns = now_ns - self._new.since_ns
-        if self._backlog is None and self._new.parcel is not None and age_ns > BEHIND_NS:
-            self._split()
         if full or flush or not 0 <= age_ns < self.limits.age_ns:
             return piece, 0.0
         self._partial = piece

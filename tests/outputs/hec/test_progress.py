@@ -70,6 +70,35 @@ def test_batches_beyond_what_was_read_hold_nothing_up_and_push_nothing() -> None
     assert progress.take([Span(20, 0, 1)]) == []
 
 
+def test_one_event_that_waits_costs_nothing_for_all_that_is_taken_behind_it() -> None:
+    progress = Progress(0)
+    progress.add(1, 2)
+    progress.take([Span(1, 0, 1)])
+    for seq in range(2, 5000):
+        progress.add(seq, 3)
+        progress.read_until = seq
+        progress.take([Span(seq, 0, 3)])
+        progress.move(progress.advanced())
+        assert (progress.cursor, len(progress)) == (0, 1)
+    progress.take([Span(1, 1, 2)])
+    assert progress.advanced() == 4999
+
+
+def test_a_batch_of_an_earlier_life_is_known_until_it_is_read() -> None:
+    """It may be acknowledged before the reading comes to it, and is not sent again then."""
+    progress = Progress(4)
+    progress.expect(5, 2)
+    progress.take([Span(5, 0, 2)])
+    progress.move(progress.advanced())
+    assert progress.cursor == 4
+    progress.add(5, 2)
+    assert progress.is_taken(5, 0)
+    progress.read_until = 5
+    assert progress.advanced() == 5
+    progress.move(5)
+    assert len(progress) == 0
+
+
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 9)), unique=True, max_size=30))
 def test_spans_hold_each_mark_once(marks: list[tuple[int, int]]) -> None:
     found = [(span.seq, at) for span in spans_of(marks) for at in range(span.first, span.until)]
