@@ -25,6 +25,7 @@ from shipper.errors import ConfigError, SecretError
 if TYPE_CHECKING:
     from shipper.outputs.hec.answer import Answer
     from shipper.outputs.hec.client import Line, Response
+    from shipper.outputs.hec.tls import Trust
 
 CHECK = "splunk"
 CONNECT_SECONDS, ANSWER_SECONDS, WHOLE_SECONDS = 5.0, 5.0, 8.0
@@ -61,12 +62,12 @@ def of_outputs(config: Config, unit: Unit | None, *, send: bool = False) -> Iter
 
 def _of_output(output: SplunkHecOutput, *, send: bool) -> Iterator[Finding]:
     # Imported here: only who asks for it pays for requests.
-    from shipper.outputs.hec.tls import tls_context
+    from shipper.outputs.hec.tls import Trust
 
     try:
         token = read_secret(output.token_file)
         credentials = read_secret(output.proxy_auth_file) if output.proxy_auth_file is not None else ""
-        context = tls_context(output)
+        trust = Trust(output)
     except SecretError as error:
         if isinstance(error.__cause__, PermissionError):
             what = f"{output.token_file} may not be read by who looks, so Splunk can't be asked"
@@ -82,13 +83,15 @@ def _of_output(output: SplunkHecOutput, *, send: bool) -> Iterator[Finding]:
     for url in output.endpoints[:ENDPOINTS_MAX_COUNT]:
         sound = True
         if url.startswith("https:"):
-            for finding in tls.of_server(output.name, url, context, "ca_file", output.proxy, credentials):
+            for finding in tls.of_server(
+                output.name, url, trust.context(time.monotonic()), "ca_file", output.proxy, credentials
+            ):
                 sound = sound and finding.severity != "problem"
                 yield finding
         else:
             yield tls.unencrypted(output.name, url)
         if sound or not output.tls_verify:
-            line = _Bounded(url, output, context, token)
+            line = _Bounded(url, output, trust, token)
             try:
                 yield from _of_endpoint(line, output, send=send)
             finally:
@@ -100,14 +103,12 @@ def _of_output(output: SplunkHecOutput, *, send: bool) -> Iterator[Finding]:
 class _Bounded:
     """A line to one endpoint whose requests end in time whatever the server does."""
 
-    def __init__(self, url: str, output: SplunkHecOutput, context: object, token: str) -> None:
-        import ssl
-
+    def __init__(self, url: str, output: SplunkHecOutput, trust: Trust, token: str) -> None:
         from shipper.outputs.hec.client import Line
 
         self.url = url
         self._seconds = output.total_timeout_seconds
-        self._line: Line = Line(url, output, context if isinstance(context, ssl.SSLContext) else None)
+        self._line: Line = Line(url, output, trust)
         # A channel too: a token with acknowledgement asks for one before it looks at the body.
         self._headers = {"Authorization": f"Splunk {token}", "X-Splunk-Request-Channel": CHANNEL}
 

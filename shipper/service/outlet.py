@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -55,11 +54,11 @@ def _open_hec(output: SplunkHecOutput, journal: Journal, state: State, want: Wan
     from shipper.outputs.hec.lane import Lane
     from shipper.outputs.hec.names import Namer
     from shipper.outputs.hec.output import HecOutput
-    from shipper.outputs.hec.tls import tls_context
+    from shipper.outputs.hec.tls import Trust
 
-    context: ssl.SSLContext | None = None
+    trust: Trust | None = None
     if any(url.startswith("https:") for url in (*output.endpoints, output.proxy)):
-        context = tls_context(output)
+        trust = Trust(output)
     if not output.tls_verify:
         log.warning(
             "output %s: TLS CERTIFICATES ARE NOT CHECKED (tls_verify = false): anyone on the way can read the token and "
@@ -82,7 +81,7 @@ def _open_hec(output: SplunkHecOutput, journal: Journal, state: State, want: Wan
     if keeps is not None:
         namer.asks_organizations = keeps.asks_organizations
     made = HecOutput(output, journal, keeps=keeps, namer=namer, retention_seconds=state.delivered_retention_seconds)
-    return Dispatch(made, [Lane(n, made, lambda url: Line(url, output, context)) for n in range(output.in_flight)])
+    return Dispatch(made, [Lane(n, made, lambda url: Line(url, output, trust)) for n in range(output.in_flight)])
 
 
 def read_filter(output: SplunkHecOutput, who: Who | None = None) -> Sieve | None:

@@ -6,6 +6,7 @@ are not followed, and nothing of the environment (proxies, .netrc) takes part: t
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -17,15 +18,24 @@ from msgspec import Struct
 
 from shipper import __version__
 from shipper.config import SplunkHecOutput
-from shipper.config.secret import read_secret
+from shipper.errors import SecretError
 from shipper.outputs.hec.answer import Answer, Verdict, printable
+from shipper.outputs.hec.tls import Trust
+from shipper.outputs.hec.token import Token
 from shipper.wire import Wire, WireAdapter
 
 RESPONSE_MAX_BYTES = 256 << 10
 """What is read of a response; a longer one is no collector's."""
+IDLE_MAX_SECONDS = 30.0
+"""A connection that was idle for longer is not used again: what is sent on a dead one may or may not arrive."""
+COOKIES_MAX_COUNT = 50
+"""A server that gives more cookies than this has all of them forgotten."""
 EVENT_PATH = "/services/collector/event"
 ACK_PATH = "/services/collector/ack"
 HEALTH_PATH = "/services/collector/health"
+_ALERTS = re.compile(
+    r"alert (certificate|bad certificate|unknown ca|access denied|no certificate|unsupported cert)", re.IGNORECASE
+)
 
 
 class Response(Struct, frozen=True):
@@ -39,7 +49,7 @@ class Response(Struct, frozen=True):
 class Line:
     """A session with the collector at ``url``. Not for two requests at once; ``cut`` and ``overdue`` are for another thread."""
 
-    def __init__(self, url: str, settings: SplunkHecOutput, context: ssl.SSLContext | None) -> None:
+    def __init__(self, url: str, settings: SplunkHecOutput, trust: Trust | None) -> None:
         self._url = url
         self._timeouts = (settings.connect_timeout_seconds, settings.read_timeout_seconds)
         self._total_seconds = settings.total_timeout_seconds
@@ -54,17 +64,21 @@ class Line:
         if not settings.tls_verify:
             # Said once by the output itself, in words that an operator knows.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        proxy = _proxy(settings)
-        self._session.proxies = {"http": proxy, "https": proxy} if proxy else {}
-        adapter = WireAdapter(self._wire, context)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._trust = trust
+        self._context: ssl.SSLContext | None = None
+        self._proxy = settings.proxy
+        self._proxy_auth = Token(settings.proxy_auth_file) if settings.proxy_auth_file is not None else None
+        self._proxy_used: str | None = None
+        self._used = float("inf")
+        self._mount()
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Response | Answer:
         """One request, whole: the response, or an answer that says how it failed."""
         self._cut = False
-        self._deadline = time.monotonic() + self._total_seconds
+        now = time.monotonic()
+        self._deadline = now + self._total_seconds
         try:
+            self._prepare(now)
             with self._session.request(
                 method,
                 self._url + path,
@@ -78,11 +92,18 @@ class Line:
                 if len(content) > RESPONSE_MAX_BYTES:
                     self._wire.shut()
                     content = b""
+                if len(self._session.cookies) > COOKIES_MAX_COUNT:
+                    self._session.cookies.clear()
+                if response.status_code == 407 and self._proxy_auth is not None:
+                    self._proxy_auth.refused()
                 return Response(response.status_code, content, response.headers)
+        except SecretError as error:
+            return Answer(Verdict.HELD, text=str(error))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return self._failure(error)
         finally:
             self._deadline = float("inf")
+            self._used = time.monotonic()
 
     def overdue(self, now: float) -> bool:
         """Whether the request under way has had all of its time."""
@@ -96,6 +117,27 @@ class Line:
     def close(self) -> None:
         """Give the connection back."""
         self._session.close()
+
+    def _prepare(self, now: float) -> None:
+        """Take what has changed meanwhile: certificates, the proxy's credential. Raises SecretError."""
+        if self._trust is not None and self._trust.context(now) is not self._context:
+            self._session.close()
+            self._mount()
+        if self._proxy:
+            proxy = self._proxy if self._proxy_auth is None else _with_login(self._proxy, self._proxy_auth.value(now))
+            if proxy != self._proxy_used:
+                self._session.close()
+                self._proxy_used = proxy
+                self._session.proxies = {"http": proxy, "https": proxy}
+        if now - self._used > IDLE_MAX_SECONDS:
+            # Whoever stands on the way may have forgotten it, without a word.
+            self._session.close()
+
+    def _mount(self) -> None:
+        self._context = None if self._trust is None else self._trust.context(time.monotonic())
+        adapter = WireAdapter(self._wire, self._context)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
 
     def _failure(self, error: Exception) -> Answer:
         # Without a connection the request was never sent.
@@ -112,18 +154,22 @@ class Line:
             if "407" in text:
                 verdict = Verdict.HELD
                 text = f"the proxy refuses: {text}; see proxy_auth_file"
+                if self._proxy_auth is not None:
+                    self._proxy_auth.refused()
             elif "certificate" in text.lower():
                 text += "; see ca_file" if "verify failed" in text else ""
+        elif _ALERTS.search(text):
+            # With TLS 1.3 a server tells that it wants another certificate only after the connection is made.
+            verdict = Verdict.HELD
+            text += "; see client_cert_file"
         return Answer(verdict, text=printable(text))
 
 
-def _proxy(settings: SplunkHecOutput) -> str:
-    """The proxy's address with its credentials, read from their file. Raises SecretError."""
-    if not settings.proxy or settings.proxy_auth_file is None:
-        return settings.proxy
-    user, _, password = read_secret(settings.proxy_auth_file).partition(":")
+def _with_login(proxy: str, login: str) -> str:
+    """The proxy's address with ``user:password`` in it."""
+    user, _, password = login.partition(":")
     credentials = ":".join(quote(part, safe="") for part in (user, password))
-    scheme, _, rest = settings.proxy.partition("://")
+    scheme, _, rest = proxy.partition("://")
     return f"{scheme}://{credentials}@{rest}"
 
 

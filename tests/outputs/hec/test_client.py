@@ -1,0 +1,130 @@
+"""A line to a collector: kept as long as it is of use, with what the files say now, and never more than it must remember."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipper.config import SplunkHecOutput
+from shipper.outputs.hec import client as clients
+from shipper.outputs.hec import tls
+from shipper.outputs.hec.answer import Answer, Verdict
+from shipper.outputs.hec.client import EVENT_PATH, HEALTH_PATH, Line, Response
+from shipper.outputs.hec.tls import Trust
+from tests.hec import fault
+from tests.hec.certificate import Authority
+from tests.hec.proxy import Proxy
+from tests.hec.server import HecServer
+from tests.hec.token import TOKEN
+from tests.outputs.hec.conftest import Rig, wait
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    file = tmp_path / "hec-token"
+    file.write_text(TOKEN)
+    return file
+
+
+@pytest.fixture
+def server() -> Iterator[HecServer]:
+    with HecServer() as one:
+        yield one
+
+
+def made(server: HecServer, token: Path, **options: Any) -> Line:
+    settings = SplunkHecOutput(endpoints=(server.url,), token_file=token, connect_timeout_seconds=2.0, **options)
+    return Line(server.url, settings, Trust(settings) if server.url.startswith("https") else None)
+
+
+def well(line: Line) -> bool:
+    answer = line.ask("GET", HEALTH_PATH, {})
+    return isinstance(answer, Response) and answer.status == 200
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    server: HecServer, token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A firewall may have forgotten it: events sent on it would be possible duplicates."""
+    line = made(server, token)
+    assert well(line)
+    assert well(line)
+    assert server.connections == 1
+    monkeypatch.setattr(clients, "IDLE_MAX_SECONDS", -1.0)
+    assert well(line)
+    assert server.connections == 2
+    line.close()
+
+
+def test_cookies_are_kept_over_connections_and_bounded(token: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They make a balancer's sessions sticky; a server that gives ever new ones fills no memory."""
+    with HecServer(nodes=3, cookie="node") as server:
+        line = made(server, token)
+        assert well(line)
+        monkeypatch.setattr(clients, "IDLE_MAX_SECONDS", -1.0)
+        for _ in range(5):
+            assert well(line)
+        assert len({seen.node for seen in server.seen}) == 1
+        for number in range(200):
+            headers = tuple(("Set-Cookie", f"c{number}-{at}=x; Path=/") for at in range(5))
+            server.script.add(fault.status(200, b"{}", headers=headers), to="health")
+            assert well(line)
+        assert len(line._session.cookies) <= clients.COOKIES_MAX_COUNT
+        line.close()
+
+
+def test_certificates_that_are_renewed_are_taken_up(
+    token: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to start it again; what is no certificate is not taken up."""
+    monkeypatch.setattr(tls, "LOOK_SECONDS", 0.0)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new")
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(old.ca_file.read_bytes())
+    with HecServer(tls=new.server()) as server:
+        line = made(server, token, ca_file=trusted)
+        assert not well(line)
+        trusted.write_text("nonsense")
+        assert not well(line)
+        trusted.write_bytes(new.ca_file.read_bytes())
+        assert well(line)
+        trusted.unlink()
+        assert well(line)
+        line.close()
+
+
+def test_a_server_that_wants_another_certificate_has_taken_nothing(token: Path, tmp_path: Path) -> None:
+    """With TLS 1.3 it says so only after the connection is made."""
+    authority = Authority(tmp_path)
+    with HecServer(tls=authority.server(client_certificates=True)) as server:
+        line = made(server, token, ca_file=authority.ca_file)
+        answers = [line.ask("GET", EVENT_PATH, {}) for _ in range(5)]
+        assert all(isinstance(one, Answer) for one in answers)
+        told = [one for one in answers if isinstance(one, Answer) and one.verdict is Verdict.HELD]
+        assert told
+        assert all("client_cert_file" in one.text for one in told)
+        line.close()
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_the_credential_of_a_proxy_is_waited_for_and_read_again(tmp_path: Path, encrypted: bool) -> None:
+    """Without its file everything is held; a wrong one is read again, and no restart is needed."""
+    credential = tmp_path / "proxy-auth"
+    authority = Authority(tmp_path)
+    with HecServer(tls=authority.server() if encrypted else None) as server, Proxy("user:secret") as proxy:
+        rig = Rig(tmp_path, server.url)
+        rig.append(1)
+        trust: dict[str, Any] = {"ca_file": authority.ca_file} if encrypted else {}
+        rig.start(proxy=proxy.url, proxy_auth_file=credential, **trust)
+        assert wait(lambda: "proxy-auth" in (rig.state().held or ""))
+        credential.write_text("user:wrong\n")
+        assert wait(lambda: "407" in (rig.state().held or ""))
+        credential.write_text("user:secret\n")
+        assert rig.delivered()
+        assert rig.state().possible_duplicates == 0
+        rig.close()
