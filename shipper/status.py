@@ -108,6 +108,8 @@ class Status(Struct, frozen=True):
     """Why the last reload was refused, or None."""
     reloads_count: int = 0
     """How many reloads have ended, refused ones too."""
+    reloaded: list[str] = []
+    """What the last reload that was not refused changed, in words."""
     names: NamesStatus | None = None
     """The directory of names, or None where Coder is not asked."""
     schema: int = 1

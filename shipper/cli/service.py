@@ -96,10 +96,8 @@ def reload_command(path: Path | None) -> int:
     """
     from shipper.service.reload import reload_daemon
 
-    refused = reload_daemon(_state_folder(path))
-    if refused is not None:
-        raise ConfigError(refused.split("; "))
-    click.echo("reloaded")
+    changed = reload_daemon(_state_folder(path))
+    click.echo(printable(f"reloaded: {', '.join(changed) or 'nothing has changed'}"))
     return 0
 
 

@@ -53,6 +53,10 @@ def of_server(
             CHECK, where, f"TLS fails: {what}", "is it plain http there, or an older TLS than tls_min allows?"
         )
         return
+    except TimeoutError:
+        text = f"no connection with TLS in {CONNECT_SECONDS:g} seconds"
+        yield problem(CHECK, where, text, "is it plain http there? check the address and the firewall")
+        return
     except OSError as error:
         yield problem(
             CHECK, where, f"no connection: {error.strerror or error}", "check the address, name service, firewall"

@@ -49,6 +49,10 @@ class Appender:
         self.last_seq = 0
         """The newest number of a batch, as of the last transaction."""
 
+    def limit(self, max_bytes: int, quarantine_max_bytes: int) -> None:
+        """Keep to other limits from now on."""
+        self._max_bytes, self._quarantine_max_bytes = max_bytes, quarantine_max_bytes
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One transaction that begins with what others have committed; only what it commits is remembered."""

@@ -200,6 +200,12 @@ class Journal:
             row = self._db.execute(sql.NEXT_BATCH, (after_seq,)).fetchone()
         return None if row is None else _unpack(row)
 
+    def limit(self, *, max_bytes: int, quarantine_max_bytes: int, delivered_max_bytes: int) -> None:
+        """Keep to other limits from now on; an outbox that was given before keeps those it was given with."""
+        with self._lock:
+            self._appender.limit(max_bytes, quarantine_max_bytes)
+            self._quarantine_max_bytes, self._delivered_max_bytes = quarantine_max_bytes, delivered_max_bytes
+
     def outbox(self, output: str) -> Outbox:
         """What is remembered for a registered output that takes batches apart."""
         return Outbox(

@@ -20,7 +20,7 @@ from shipper.errors import ConnlogError, StateDamaged, StateNewer
 from shipper.journal import Journal
 from shipper.service.dispatch import Dispatch
 from shipper.service.intake import open_readings
-from shipper.service.outlet import Want, open_output, unusable
+from shipper.service.outlet import Want, around, open_output, unusable
 from shipper.service.pulse import Pulse
 from shipper.service.reading import Reading
 from shipper.service.sending import Sending
@@ -41,10 +41,11 @@ class Reader(Struct, frozen=True, eq=False):
 
 
 class Sender(Struct, frozen=True, eq=False):
-    """An output at work, and the settings that it was opened with."""
+    """An output at work, the settings that it was opened with, and what else it was opened with."""
 
     part: Sending | Dispatch
     settings: Output
+    around: object
     thread: threading.Thread
 
 
@@ -110,6 +111,9 @@ class Crew:
     def swap(self, config: Config) -> list[str]:
         """Let go what is not in ``config`` or is there with other settings, and take its place by what is; returns what
         changes, in words."""
+        # What an earlier swap still waits for is in this configuration or is not wanted any more.
+        self._waiting.clear()
+        self._state = config.state
         fresh = self._open_readers(config)
         gone = self._gone_readers(fresh)
         kept = [reader for reader in self._readers if reader not in gone]
@@ -118,26 +122,29 @@ class Crew:
         for reader in gone:
             reader.part.stop()
         self._readers = kept
-        for reader in entering:
-            self._waiting.append((f"input {reader.part.name}", gone, partial(self._enter, reader)))
         self._leaving += gone
+        # Those of an earlier swap too.
+        leaving_readers = [member for member in self._leaving if isinstance(member, Reader)]
+        for reader in entering:
+            self._waiting.append((f"input {reader.part.name}", leaving_readers, partial(self._enter, reader)))
 
         settings = list(config.outputs)
-        leaving: list[Sender] = []
+        stopped: list[Sender] = []
         for sender in list(self._senders):
-            if sender.settings in settings:
+            if sender.settings in settings and sender.around == around(sender.settings, config.state):
                 settings.remove(sender.settings)
             else:
-                leaving.append(sender)
+                stopped.append(sender)
                 self._senders.remove(sender)
                 sender.part.stop(0.0)
-        told += [f"output {sender.part.name}" for sender in leaving]
+        self._leaving += stopped
+        leaving = [member for member in self._leaving if isinstance(member, Sender)]
+        told += [f"output {sender.part.name}" for sender in stopped]
         told += [f"output {output.name}" for output in settings]
         for output in settings:
             self._waiting.append((f"output {output.name}", leaving, partial(self._enter_output, output)))
         if leaving or settings:
             self._waiting.append(("outputs", leaving, self._keep_outputs))
-        self._leaving += leaving
         self.tend()
         return list(dict.fromkeys(told))
 
@@ -191,8 +198,9 @@ class Crew:
         return [Reader(reading, self._reader_thread(reading)) for reading in readings]
 
     def _sender(self, output: Output) -> Sender:
+        beside = around(output, self._state)
         sending = open_output(output, self._journal, self._state, self._want)
-        return Sender(sending, output, self._thread(f"output-{sending.name}", sending.run))
+        return Sender(sending, output, beside, self._thread(f"output-{sending.name}", sending.run))
 
     def _keep_outputs(self) -> None:
         for name in self._journal.keep_outputs({sending.name for sending in self.sendings}):

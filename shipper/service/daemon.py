@@ -60,6 +60,7 @@ class Daemon:
         self._failed: str | None = None
         self._refused: str | None = None
         self._reloads_count = 0
+        self._reloaded: list[str] = []
         self._alive = True
         self._make_folder()
         refuse_newer(self._folder)
@@ -149,7 +150,7 @@ class Daemon:
         """Take over the configuration as it is now, or say why not and go on with the one that works."""
         self._herald.reloading()
         try:
-            config = self._reloaded()
+            config = self._load_again()
             self._listener.move(config.metrics.listen)
         except ConfigError as error:
             self._refused = "; ".join(error.problems)
@@ -158,12 +159,22 @@ class Daemon:
         else:
             self._refused = None
             open_diary(level=config.log.level, form=config.log.format)
+            limits = config.state
+            self._journal.limit(
+                max_bytes=limits.journal_max_bytes,
+                quarantine_max_bytes=limits.quarantine_max_bytes,
+                delivered_max_bytes=limits.delivered_max_bytes,
+            )
             changed = self._crew.swap(config)
+            changed += [
+                name for name in ("state", "metrics", "log") if getattr(config, name) != getattr(self._config, name)
+            ]
             if config.coder != self._config.coder:
                 self._swap_naming(config)
                 changed.append("coder")
             self._config = config
-            log.info("reloaded: %s", ", ".join(changed) if changed else "no input and no output has changed")
+            self._reloaded = changed
+            log.info("reloaded: %s", ", ".join(changed) if changed else "nothing has changed")
             deadline = time.monotonic() + SWAP_SECONDS
             while (waiting := self._crew.tend()) and not self._stop.wait(AT_END_SECONDS):
                 self._herald.tell(self._write_status(), alive=self._alive)
@@ -173,16 +184,14 @@ class Daemon:
         self._reloads_count += 1
         self._herald.ready(self._write_status())
 
-    def _reloaded(self) -> Config:
+    def _load_again(self) -> Config:
         """The configuration as it is now. Raises ConfigError where it is invalid, or needs a restart."""
         if self._load is None:
             raise ConfigError(["there is no configuration to load again; restart instead"])
         config, now = self._load(), self._config
-        fixed = [
-            f"state.{key} has changed, which a reload can't do; restart, or take the change back"
-            for key in now.state.__struct_fields__
-            if getattr(config.state, key) != getattr(now.state, key)
-        ]
+        fixed: list[str] = []
+        if config.state.dir != now.state.dir:
+            fixed.append("state.dir has changed, which a reload can't do; restart, or take the change back")
         if problems := fixed + self._crew.obstacles(config):
             raise ConfigError(problems)
         return config
@@ -261,6 +270,7 @@ class Daemon:
             listener=self._listener,
             refused=self._refused,
             reloads_count=self._reloads_count,
+            reloaded=self._reloaded,
         )
 
 

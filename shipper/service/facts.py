@@ -29,6 +29,7 @@ def gather(
     listener: Listener,
     refused: str | None,
     reloads_count: int,
+    reloaded: list[str],
 ) -> Status:
     """The status as of now; ``state`` is the daemon's own word. Raises StateError."""
     readings = crew.readings
@@ -66,6 +67,7 @@ def gather(
         metrics=listener.url,
         refused=refused,
         reloads_count=reloads_count,
+        reloaded=reloaded,
         names=None if naming is None else naming.status,
     )
 

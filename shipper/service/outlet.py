@@ -84,6 +84,24 @@ def _open_hec(output: SplunkHecOutput, journal: Journal, state: State, want: Wan
     return Dispatch(made, [Lane(n, made, lambda url: Line(url, output, trust)) for n in range(output.in_flight)])
 
 
+def around(output: Output, state: State) -> object:
+    """What an output was opened with beside its own settings: limits, and a file that it reads once. Where that has
+    changed, a reload opens the output anew."""
+    if not isinstance(output, SplunkHecOutput):
+        return None
+    limits = (state.delivered_retention_seconds, state.delivered_max_bytes, state.quarantine_max_bytes)
+    return limits, _stamp(output.proxy_auth_file)
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    """Tells one content of a file from the next."""
+    try:
+        facts = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if facts is None else (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+
+
 def read_filter(output: SplunkHecOutput, who: Who | None = None) -> Sieve | None:
     """The output's filter, None for none; ``who`` tells it names. Raises ConfigError."""
     from shipper.outputs.hec.sieve import Sieve

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from shipper.errors import ServiceError
+from shipper.errors import ConfigError, ServiceError
 from shipper.service.lock import holder_of
 from shipper.status import read_status
 
@@ -16,11 +16,14 @@ ANSWER_SECONDS = 45.0
 LOOK_SECONDS = 0.05
 
 
-def reload_daemon(folder: Path) -> str | None:
-    """Ask and wait; returns why it was refused, or None. Raises ServiceError where no daemon answers, StateError."""
+def reload_daemon(folder: Path) -> list[str]:
+    """Ask and wait; returns what changed, in words. Raises ConfigError where the daemon refuses, and goes on as before,
+    ServiceError where none answers, StateError."""
     holder = holder_of(folder)
     if holder is None or holder.pid is None:
-        raise ServiceError(f"no daemon runs on {folder}; start it")
+        raise ServiceError(
+            f"no daemon runs on {folder}; start it, or restart it where state.dir has changed, which a reload can't do"
+        )
     before = read_status(folder)
     count = before.reloads_count if before is not None and before.pid == holder.pid else 0
     try:
@@ -33,7 +36,9 @@ def reload_daemon(folder: Path) -> str | None:
     while time.monotonic() < deadline:
         status = read_status(folder)
         if status is not None and status.pid == holder.pid and status.reloads_count > count:
-            return status.refused
+            if status.refused is not None:
+                raise ConfigError(status.refused.split("; "))
+            return status.reloaded
         if holder_of(folder) != holder:
             raise ServiceError("the daemon has ended meanwhile; its own log says why")
         time.sleep(LOOK_SECONDS)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.cli.main import main
-from shipper.doctor import collector
+from shipper.doctor import collector, tls
 from shipper.doctor.case import open_case
 from shipper.doctor.examination import CHECKS, examine
 from shipper.doctor.finding import Finding
@@ -170,7 +170,9 @@ def test_the_index_is_tried_by_an_event_only_where_that_is_asked_for(tmp_path: P
         assert len(server.store) == 1
 
 
-def test_a_certificate_is_told_with_its_end_or_why_it_is_refused(tmp_path: Path) -> None:
+def test_a_certificate_is_told_with_its_end_or_why_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authority = Authority(tmp_path)
     with HecServer(Token(), tls=authority.server()) as server:
         port = server.url.rpartition(":")[2]
@@ -188,6 +190,7 @@ def test_a_certificate_is_told_with_its_end_or_why_it_is_refused(tmp_path: Path)
         other = told(asked(hec(tmp_path, f"https://localhost:{port}", f'ca_file = "{authority.ca_file}"')), "problem")
         assert "Hostname mismatch" in other
         assert "write the name that is in it" in other
+    monkeypatch.setattr(tls, "CONNECT_SECONDS", 0.5)
     with HecServer(Token()) as server:
         plain = told(asked(hec(tmp_path, server.url.replace("http:", "https:"))), "problem")
         assert "plain http" in plain
