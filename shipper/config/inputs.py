@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Struct
@@ -10,6 +12,7 @@ from shipper.config.option import Choice, Duration, Globs, Option, Size, Zone
 from shipper.config.word import Names, Place, Word
 
 _SECOND_MS = 1000
+_ending = re.compile(r"\.(?:service|socket|device|mount|automount|swap|target|path|timer|slice|scope)\Z")
 FORMATS = ("auto", "json", "human", "stackdriver")
 WRAPPERS = ("auto", "none", "docker", "cri", "journald", "syslog")
 _Format = Annotated[
@@ -168,6 +171,18 @@ class JournaldInput(Struct, frozen=True, kw_only=True):
         if not (self.units or self.identifiers or self.containers):
             return "units", 'says nothing to follow; write units = ["coder.service"]'
         return None
+
+    def followed(self) -> Iterator[tuple[str, int, tuple[str, str, str]]]:
+        """Everything that is followed: its key, its number in the list, and what it is, the same for the same thing."""
+        place = self.directory or self.namespace
+        for key, names in (("units", self.units), ("identifiers", self.identifiers), ("containers", self.containers)):
+            for number, name in enumerate(names, start=1):
+                yield key, number, (place, key, unit_name(name) if key == "units" else name)
+
+
+def unit_name(name: str) -> str:
+    """The whole name of a unit, as journalctl has it: one without an ending is a service's. Patterns are left alone."""
+    return name if _ending.search(name) or any(char in name for char in "*?[") else f"{name}.service"
 
 
 class StdinInput(Struct, frozen=True, kw_only=True):

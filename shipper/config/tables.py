@@ -5,7 +5,7 @@ It never stops at the first problem: what can't be read is left out, and the who
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +57,7 @@ class TableReader:
         outputs = self._many("output", OUTPUT_TYPES, tables)
         for number in [n for n, source in inputs.items() if isinstance(source, StdinInput)][1:]:
             self._problem(("input", number), "is a second stdin, and there is but one; remove it")
+        self._followed_twice(inputs)
         for number in [n for n, output in outputs.items() if output.type == "index"][1:]:
             self._problem(("output", number), "is a second index, and there can be but one; remove it")
         for at, number in enumerate([n for n, source in inputs.items() if isinstance(source, CoderApiInput)]):
@@ -84,6 +85,20 @@ class TableReader:
             coder=coder,
             log=log,
         )
+
+    def _followed_twice(self, inputs: Mapping[int, Struct]) -> None:
+        """Two readers of one unit would have one position, and each would read what the other has read."""
+        first: dict[tuple[str, str, str], tuple[str, str]] = {}
+        for table, source in inputs.items():
+            for key, number, what in source.followed() if isinstance(source, JournaldInput) else ():
+                here = dotted(("input", table, key, number)), getattr(source, key)[number - 1]
+                there, name = first.setdefault(what, here)
+                if there != here[0]:
+                    same = "" if name == here[1] else f" as {quoted(name)}"
+                    self._problem(
+                        ("input", table, key, number),
+                        f"{quoted(here[1])} is already followed by {there}{same}; remove one of them",
+                    )
 
     def _table(self, name: str, struct: type[_S], tables: dict[str, Any]) -> _S | None:
         """The settings of a table that may be there once."""

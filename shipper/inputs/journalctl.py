@@ -17,12 +17,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from shipper.config import JournaldInput
+from shipper.config.inputs import unit_name
 from shipper.inputs.entry import cursor_of, time_of
 
 PROGRAM = "journalctl"
 PROBE_SECONDS = 10.0
 _MACHINE_ID = Path("/etc/machine-id")
-_ending = re.compile(r"\.(?:service|socket|device|mount|automount|swap|target|path|timer|slice|scope)\Z")
 PERMISSION = "; add the daemon's user to the group systemd-journal, and start it again"
 
 
@@ -67,7 +67,7 @@ def matches_of(watch: JournaldInput) -> list[Match]:
     elif watch.namespace:
         where = (f"--namespace={watch.namespace}",)
     place = watch.directory or watch.namespace
-    named = [("unit", _unit(name)) for name in watch.units]
+    named = [("unit", unit_name(name)) for name in watch.units]
     named += [("identifier", name) for name in watch.identifiers]
     named += [("container", name) for name in watch.containers]
     found: dict[tuple[str, str], Match] = {}
@@ -183,8 +183,3 @@ def _machine_id() -> str | None:
 
 def _is_pattern(name: str) -> bool:
     return any(char in name for char in "*?[")
-
-
-def _unit(name: str) -> str:
-    # As journalctl has it: a name without an ending is a service's.
-    return name if _ending.search(name) or _is_pattern(name) else f"{name}.service"

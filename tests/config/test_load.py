@@ -133,6 +133,14 @@ listen = "localhost"
             '3: input[1].units[2]: "a" is there twice; remove one',
         ),
         (
+            "[[input]]\ntype = 'journald'\nunits = ['a']\n[[input]]\ntype = 'journald'\nunits = ['b', 'a.service']",
+            '6: input[2].units[2]: "a.service" is already followed by input[1].units[1] as "a"; remove one of them',
+        ),
+        (
+            "[[input]]\ntype = 'journald'\nidentifiers = ['a']\nunits = ['a.service', 'a']",
+            '4: input[1].units[2]: "a" is already followed by input[1].units[1] as "a.service"; remove one of them',
+        ),
+        (
             "[[input]]\ntype = 'journald'\nunits = 'a'",
             '3: input[1].units: must be a list, not text; write it as ["coder.service"]',
         ),
@@ -254,3 +262,11 @@ def test_without_a_home_folder_the_state_folder_must_be_given() -> None:
     with pytest.raises(ConfigError, match=r"state\.dir: '~' needs a home folder"):
         parse_config("[state]\ndir = '~/x'", None, {})
     assert parse_config("[state]\ndir = '/x'", None, {}).state.dir == Path("/x")
+
+
+def test_one_unit_of_two_journals_is_two_sources(tmp_path: Path) -> None:
+    tables = "".join(
+        f"[[input]]\ntype = 'journald'\nunits = ['a']\n{where}\n"
+        for where in ("", "namespace = 'b'", "directory = '/var/log/journal'", "read_from = 'end'\nnamespace = 'c'")
+    )
+    assert len(parse_config(tables, tmp_path / "c.toml", {"HOME": "/root"}).inputs) == 4
