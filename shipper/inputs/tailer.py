@@ -78,6 +78,8 @@ class Tailer:
         self._gaps: list[Gap] = []
         self._fresh = fresh
         self._began = False
+        self._looked = False
+        """Whether the turn before only looked, and found what was to be kept first."""
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -95,19 +97,26 @@ class Tailer:
 
     def turn(self, now: float, *, rescan: bool = False) -> Turn:
         """Look for files if it is time to (or ``rescan`` asks), and read; ``now`` is in monotonic seconds."""
-        scanned = rescan or now >= self._next_scan
+        if rescan:
+            self._next_scan = now
+        # Where files come all the time, what was seen at the last look is read before the next one.
+        due = now >= self._next_scan
+        scanned = due and not self._looked
+        self._looked = False
         if scanned:
             self._scan(now)
         if self._finder.partial:
             return Turn(self._batch(), True, True)  # which of the new files is the oldest isn't known yet
-        if scanned and any(tail.dirty and tail.untouched and tail.head for tail in self._roster):
+        self._looked = scanned and any(tail.dirty and tail.untouched and tail.head for tail in self._roster)
+        if self._looked:
+            self._next_glance = now
             return Turn(self._batch(), True, True)
         everything = scanned or now >= self._next_glance
         began = time.monotonic()
         busy = self._read(now, everything=everything, scanned=scanned)
         if everything:
             self._next_glance = now + self._pause(time.monotonic() - began)
-        return Turn(self._batch(), busy, now - self._grown_at < HOT_SECONDS)
+        return Turn(self._batch(), busy or (due and not scanned), now - self._grown_at < HOT_SECONDS)
 
     def finish(self) -> Batch:
         """Give what is complete and held back, and the positions, before the process ends; the handles are closed."""

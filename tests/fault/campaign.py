@@ -206,6 +206,9 @@ class Campaign:
         return sum(output["pending"] for output in status["outputs"])
 
     def _start(self, step: str, hit: int, clock: float) -> subprocess.Popen[bytes]:
+        # As an installed package has it: a start that compiles everything anew would be most of a short life.
+        environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environ["PYTHONPYCACHEPREFIX"] = str(self._folder / "bytecode")
         with (self._folder / "stderr").open("ab") as errors:
             return subprocess.Popen(
                 [
@@ -221,6 +224,7 @@ class Campaign:
                     *("run", "-c", str(self._config)),
                 ],
                 cwd=ROOT,
+                env=environ,
                 stdout=errors,
                 stderr=errors,
             )
