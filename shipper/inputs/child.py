@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from shipper.errors import InputError
+from shipper.inputs.unread import unread_bytes
 
 COMPLAINT_MAX_BYTES = 1024
 """Of a longer line on the standard error the rest is left out."""
@@ -52,6 +53,11 @@ class Child:
     def fds(self) -> tuple[int, ...]:
         """What to wait on for more of its output, and for its complaints."""
         return (self._out.fileno(), self._err.fileno()) if not self._err.closed else (self._out.fileno(),)
+
+    @property
+    def unread_bytes(self) -> int:
+        """What it has written and was not read."""
+        return unread_bytes(self._out.fileno())
 
     def read(self, limit_bytes: int) -> bytes:
         """What it has written and was not read, nothing if that is nothing; sets ``ended`` at the end."""

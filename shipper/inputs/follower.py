@@ -76,7 +76,11 @@ class Follower:
         else:
             state = "reading" if now - self._grown_at < 1.0 else "waiting"
         at = from_ns(self._unit.time_ns) if self._unit.time_ns else None
-        return FeedState(self.source, state, at, max(0, self._starts_count - 1))
+        lag_bytes = self._child.unread_bytes if self._child is not None else 0
+        # While it can't be asked nobody knows what there is; the last time that there was nothing is what is known.
+        behind_ns = self._unit.time_ns if lag_bytes else self._unit.seen_ns if state == "retrying" else 0
+        behind = from_ns(behind_ns) if behind_ns else None
+        return FeedState(self.source, state, at, max(0, self._starts_count - 1), lag_bytes, behind)
 
     def turn(self, now: float) -> bool:
         """Read what the child has, one piece; whether there is more at once."""

@@ -14,7 +14,8 @@ from shipper.journal import Batch
 
 
 class FileState(Struct, frozen=True):
-    """One followed file for the status: ``lag_bytes`` are those not read yet."""
+    """One followed file for the status: ``lag_bytes`` are those not read yet, ``behind_since`` the canonical time since
+    which there have been any, None where there are none."""
 
     path: str
     stream: str
@@ -22,6 +23,7 @@ class FileState(Struct, frozen=True):
     size: int
     lag_bytes: int
     state: str
+    behind_since: str | None = None
 
 
 class FeedState(Struct, frozen=True):
@@ -29,13 +31,16 @@ class FeedState(Struct, frozen=True):
 
     ``name`` is that of its counters. ``state`` is reading, waiting (nothing new), retrying (``troubles`` says why) or
     ended; ``at`` the canonical time of the last entry that was read, ``restarts_count`` how often what it reads from
-    had to be opened again since the start.
+    had to be opened again since the start. ``lag_bytes`` were handed over by the system and are not read yet: what the
+    source holds behind them can't be known; ``behind_since`` is as that of a file.
     """
 
     name: str
     state: str
     at: str | None = None
     restarts_count: int = 0
+    lag_bytes: int = 0
+    behind_since: str | None = None
 
 
 class View(Struct, frozen=True):

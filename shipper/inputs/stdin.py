@@ -18,6 +18,7 @@ from shipper.config import StdinInput
 from shipper.errors import InputError
 from shipper.extraction import Extractor, Yield
 from shipper.inputs.input import FeedState, Turn, View
+from shipper.inputs.unread import unread_bytes
 from shipper.inputs.wakepipe import WakePipe
 from shipper.journal import Batch, FeedPosition, Piece
 from shipper.record import SCHEMA, CompactSource, Gap, Source
@@ -62,7 +63,7 @@ class Stdin:
         self._ended = False
         self._flushed = True
         self._grown_at = float("-inf")
-        self._grown_ns = 0
+        self._grown_ns = self._behind_ns = 0
 
     def turn(self, now: float, *, woken: bool) -> Turn:
         """Read what there is, up to ``READ_MAX_BYTES``."""
@@ -87,7 +88,11 @@ class Stdin:
     def view(self) -> View:
         """Whether it is open, and when something last came."""
         state = "ended" if self._ended else "reading" if self._grown_ns else "waiting"
-        return View(feeds=[FeedState(SOURCE, state, from_ns(self._grown_ns) if self._grown_ns else None)])
+        lag_bytes = 0 if self._ended else unread_bytes(self._fd)
+        self._behind_ns = (self._behind_ns or time.time_ns()) if lag_bytes else 0
+        behind = from_ns(self._behind_ns) if self._behind_ns else None
+        at = from_ns(self._grown_ns) if self._grown_ns else None
+        return View(feeds=[FeedState(SOURCE, state, at, lag_bytes=lag_bytes, behind_since=behind)])
 
     def finish(self) -> Batch:
         """Read what is in the pipe, take the rest as it is: nobody could read it again."""

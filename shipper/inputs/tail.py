@@ -78,6 +78,8 @@ class Tail:
         self.age_ns = status.st_mtime_ns
         self.path = path
         self.grown_at = now
+        self.behind_ns = 0
+        """Since when there have been bytes that are not read yet, Unix time; 0 where there are none."""
         self.away_since: float | None = None
         self.rotated_ns: int | None = None
         """``age_ns`` when it was rotated away: a late line makes it younger than files that came after it."""
@@ -217,6 +219,8 @@ class Tail:
         if status.st_size >= self.fed:
             self.size, self.mtime_ns = status.st_size, status.st_mtime_ns
             self.age_ns = status.st_mtime_ns
+        if self.lag_bytes and not self.behind_ns:
+            self.behind_ns = time.time_ns()
         return changed
 
     def read(self, limit: int, now: float) -> Yield | None:
@@ -243,6 +247,8 @@ class Tail:
         self.fed += len(data)
         self.size = max(self.size, self.fed)
         self.proven_size = max(self.proven_size, self.fed)
+        if not self.lag_bytes:
+            self.behind_ns = 0
         self.grown_at = now
         self.flushed = False
         self.dirty = True

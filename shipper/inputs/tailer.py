@@ -25,6 +25,7 @@ from shipper.inputs.input import FileState, Turn
 from shipper.inputs.tail import MakeExtractor, Tail, Truncated
 from shipper.journal import Batch, Piece, Position
 from shipper.record import Gap
+from shipper.timestamp import from_ns
 
 READ_MAX_BYTES = 1 << 20
 TURN_MAX_BYTES = 8 << 20
@@ -90,7 +91,13 @@ class Tailer:
         """Every followed file, as of the last look."""
         return [
             FileState(
-                t.path, t.stream, t.fed, t.size, t.lag_bytes, "rotated" if t.away_since is not None else "current"
+                t.path,
+                t.stream,
+                t.fed,
+                t.size,
+                t.lag_bytes,
+                "rotated" if t.away_since is not None else "current",
+                from_ns(t.behind_ns) if t.lag_bytes and t.behind_ns else None,
             )
             for t in self._roster
         ]

@@ -78,6 +78,11 @@ class Unit:
         """Whether the child must begin with the entry that was read last, and has not yet."""
         return bool(self._expected)
 
+    @property
+    def seen_ns(self) -> int:
+        """When there was last known to be nothing behind the cursor, Unix time; 0 where never."""
+        return self._seen_ns
+
     def begin(self) -> tuple[str, int]:
         """A child begins: the cursor at which, or the time (Unix, ns) from which on; neither is the oldest entry."""
         self._lines.clear()

@@ -35,6 +35,7 @@ def gather(
     readings = crew.readings
     views = [reading.view for reading in readings]
     files = [file for view in views for file in view.files]
+    feeds = [feed for view in views for feed in view.feeds]
     troubles = {name: trouble for view in views for name, trouble in view.troubles.items()}
     if listener.trouble is not None:
         troubles["metrics.listen"] = listener.trouble
@@ -51,8 +52,8 @@ def gather(
         paused=paused,
         files=worst_of(files),
         files_count=len(files),
-        lag_bytes=sum(file.lag_bytes for file in files),
-        feeds=[feed for view in views for feed in view.feeds][:FILES_MAX_COUNT],
+        lag_bytes=sum(file.lag_bytes for file in files) + sum(feed.lag_bytes for feed in feeds),
+        feeds=feeds[:FILES_MAX_COUNT],
         troubles=dict(sorted(troubles.items())[:FILES_MAX_COUNT]),
         sources=journal.counters(),
         journal=journal.depth(),

@@ -17,6 +17,7 @@ from shipper.inputs.input import FileState, Input, View
 from shipper.journal import Appended, Batch, Journal, Piece
 from shipper.service.gathering import Gathering
 from shipper.service.pulse import Pulse
+from shipper.timestamp import from_ns
 
 HOT_POLL_SECONDS = 0.2
 RETRY_SECONDS = 1.0
@@ -147,7 +148,8 @@ class Reading:
 
     def _tell_growth(self) -> None:
         """While nothing is read, the lag grows all the same."""
-        self.view = msgspec.structs.replace(self.view, files=[_grown(file) for file in self.view.files])
+        feeds = self._input.view().feeds if self._input is not None and self.view.feeds else self.view.feeds
+        self.view = msgspec.structs.replace(self.view, files=[_grown(file) for file in self.view.files], feeds=feeds)
 
     def _tell(self, view: View) -> None:
         before = self.view.troubles
@@ -165,7 +167,9 @@ def _grown(file: FileState) -> FileState:
         size = max(file.size, os.stat(file.path).st_size)
     except OSError:
         return file
-    return msgspec.structs.replace(file, size=size, lag_bytes=file.lag_bytes + size - file.size)
+    lag_bytes = file.lag_bytes + size - file.size
+    behind = file.behind_since or (from_ns(time.time_ns()) if lag_bytes else None)
+    return msgspec.structs.replace(file, size=size, lag_bytes=lag_bytes, behind_since=behind)
 
 
 def _tell_batch(batch: Batch, appended: Appended) -> None:

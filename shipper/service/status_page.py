@@ -36,9 +36,9 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     files = [[f.path, f.state, _size(f.offset), _size(f.lag_bytes)] for f in shown]
     if files or not status.feeds:
         yield from _columns(["file", "", "read", "lag"], files, "no file is followed")
-    feeds = [[f.name, f.state, _moment(f.at), str(f.restarts_count)] for f in status.feeds]
+    feeds = [[f.name, f.state, _moment(f.at), _size(f.lag_bytes), str(f.restarts_count)] for f in status.feeds]
     if feeds:
-        yield from _columns(["source", "", "last entry", "restarts"], feeds, "")
+        yield from _columns(["source", "", "last entry", "lag", "restarts"], feeds, "")
     if status.files_count > len(shown):
         yield (
             f"  and {status.files_count - len(shown)} files more, none further behind; the lag of all "

@@ -55,10 +55,24 @@ def _of_names(read: Callable[[NamesStatus], float | None]) -> Callable[[Status, 
 def _lag(status: Status, reading: Reading) -> Iterator[Sample]:
     for file in status.files:
         yield (reading.sources[file.stream],), file.lag_bytes
+    for feed in status.feeds:
+        yield (reading.sources[feed.name],), feed.lag_bytes
     # The status lists only the files that are farthest behind.
-    rest = status.lag_bytes - sum(file.lag_bytes for file in status.files)
+    rest = status.lag_bytes - sum(f.lag_bytes for f in status.files) - sum(f.lag_bytes for f in status.feeds)
     if rest:
         yield (OTHERS,), rest
+
+
+def _lag_seconds(status: Status, reading: Reading) -> Iterator[Sample]:
+    longest: dict[str, float] = {}
+    since = [(file.stream, file.behind_since) for file in status.files]
+    since += [(feed.name, feed.behind_since) for feed in status.feeds]
+    for name, behind in since:
+        seconds = 0.0 if behind is None else max(0, to_ns(status.updated) - to_ns(behind)) / _NS
+        label = reading.sources[name]
+        longest[label] = max(longest.get(label, 0.0), seconds)
+    for label, seconds in longest.items():
+        yield (label,), seconds
 
 
 def _drift(status: Status, reading: Reading) -> Iterator[Sample]:
@@ -138,7 +152,20 @@ METRICS: tuple[Metric, ...] = (
         "Those of them that mention connection_log.",
         _by_source(lambda c: c.lookalikes),
     ),
-    Metric("connlog_lag_bytes", "gauge", ("source",), "Bytes of followed files that were not read yet.", _lag),
+    Metric(
+        "connlog_lag_bytes",
+        "gauge",
+        ("source",),
+        "Bytes that were not read yet: of followed files, and of what journalctl or a pipe has handed over.",
+        _lag,
+    ),
+    Metric(
+        "connlog_lag_seconds",
+        "gauge",
+        ("source",),
+        "Since when a source has had something that was not read yet; 0 where all is read.",
+        _lag_seconds,
+    ),
     Metric("connlog_files", "gauge", (), "Files that are followed.", _one(lambda s: s.files_count)),
     Metric(
         "connlog_troubles",

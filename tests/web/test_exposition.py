@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from shipper.inputs.input import FileState
+from shipper.inputs.input import FeedState, FileState
 from shipper.journal import Counters, Depth
 from shipper.status import Drift, Status
-from shipper.timestamp import to_ns
+from shipper.timestamp import from_ns, to_ns
 from shipper.web import metric as of_metrics
 from shipper.web.catalogue import METRICS
 from shipper.web.document import main, page
@@ -97,6 +97,23 @@ def test_sources_beyond_the_bound_are_counted_together_and_no_counter_goes_back(
 
 def test_lag_of_files_that_the_status_leaves_out_is_counted(status: Callable[..., Status]) -> None:
     assert expose(status(lag_bytes=500))["connlog_lag_bytes"] == {("/f",): 20, (OTHERS,): 480}
+
+
+def test_a_feed_has_the_same_metrics_as_a_file(status: Callable[..., Status]) -> None:
+    since = from_ns(to_ns(status().updated) - 30_000_000_000)
+    values = expose(
+        status(
+            lag_bytes=25,
+            files=[FileState("/f.1", "/f", 0, 20, 20, "rotated", since), FileState("/f", "/f", 0, 0, 0, "current")],
+            feeds=[FeedState("stdin", "reading", None, 0, 5, since), FeedState("journald:a.service", "waiting")],
+            sources={name: Counters(9, 90, 6, 1, 2, 1, 2, 1) for name in ("/f", "stdin", "journald:a.service")},
+        )
+    )
+    assert values["connlog_lag_bytes"] == {("/f",): 20, ("stdin",): 5, ("journald:a.service",): 0}
+    assert values["connlog_lag_seconds"] == {("/f",): 30, ("stdin",): 30, ("journald:a.service",): 0}
+    for metric in METRICS:
+        if metric.labels == ("source",):
+            assert set(values[metric.name]) == {("/f",), ("stdin",), ("journald:a.service",)}, metric.name
 
 
 def test_the_page_names_every_metric_and_no_other() -> None:
