@@ -62,4 +62,7 @@ def booted(installed: Machine) -> Iterator[Booted]:
     one = Booted(installed)
     one.reset()
     yield one
-    one.reset()
+    try:
+        one.assert_conserved()
+    finally:
+        one.reset()

@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 from tests.booted.machine import Machine
+from tests.conservation import COUNTERS, assert_rows
 
 UNIT = "connlog.service"
 CODER = "coder.service"
@@ -33,6 +34,12 @@ NUMBERS = """
 import json, sqlite3, sys
 db = sqlite3.connect("file:/var/lib/connlog/index.db?mode=ro", uri=True, timeout=10)
 print(json.dumps([int.from_bytes(row[0], "big") - 1 for row in db.execute("SELECT event FROM events")]))
+"""
+COUNTED = f"""
+import json, os, sqlite3
+path = "/var/lib/connlog/journal.db"
+rows = sqlite3.connect(path, timeout=10).execute("{COUNTERS}").fetchall() if os.path.exists(path) else []
+print(json.dumps(rows))
 """
 CODERD = '''
 """Logs numbered events as coderd does, beside other lines; goes on with the number where it was ended."""
@@ -139,6 +146,12 @@ class Booted:
         """The numbers of the events in the index, one for each row, in order."""
         done = self.machine.run("/usr/bin/python3", "-c", NUMBERS, check=False)
         return sorted(json.loads(done.stdout)) if done.returncode == 0 else []
+
+    def assert_conserved(self) -> None:
+        """Over all lives of the service no entry of any source was lost count of."""
+        self.machine.run("systemctl", "stop", UNIT, check=False)
+        rows = json.loads(self.machine.run("/usr/bin/python3", "-c", COUNTED).stdout)
+        assert_rows([tuple(row) for row in rows])
 
     def status(self) -> dict[str, Any]:
         """What the daemon says of itself; empty before its first word."""

@@ -14,6 +14,7 @@ from shipper.extraction import Yield
 from shipper.inputs.tailer import Tailer
 from shipper.journal import Batch, Position
 from shipper.record import CompactRecord, Gap, encoded
+from tests.conservation import assert_piece
 
 TIME = "2026-01-02T03:04:05.000000000Z"
 
@@ -80,6 +81,7 @@ class Bench:
 
     def keep(self, batch: Batch) -> None:
         for piece in batch.pieces:
+            assert_piece(piece)
             self.events.extend(int(line.split()[0]) for line in piece.originals)
         for key in batch.forget:
             self.positions.pop(key, None)

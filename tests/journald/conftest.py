@@ -17,6 +17,7 @@ from shipper.config import JournaldInput
 from shipper.inputs.journald import Journald
 from shipper.journal import Batch, FeedPosition
 from shipper.record import Gap, Malformed, Record
+from tests.conservation import assert_piece
 
 WRITER = Path("/lib/systemd/systemd-journal-remote")
 DEADLINE_SECONDS = 20.0
@@ -85,8 +86,7 @@ class Log:
             self.malformed += piece.malformed
             self.entries += piece.entries
             self.not_ours += piece.not_ours
-            assert piece.entries == len(piece.encoded) + len(piece.malformed) + piece.not_ours
-            assert len(piece.originals) == len(piece.encoded)
+            assert_piece(piece)
         self.positions.update({feed.key: feed for feed in batch.feeds})
         self.gaps += batch.gaps
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conservation import assert_journal, journals_in
+
 DEADLINE_SECONDS = 30.0
 
 
@@ -119,6 +121,14 @@ class Service:
 
     def said(self) -> str:
         return self.errors.read_text()
+
+
+@pytest.fixture(autouse=True)
+def conserved(tmp_path: Path) -> Iterator[None]:
+    """Whatever a test did, no journal that it leaves has lost count of an entry."""
+    yield
+    for path in journals_in(tmp_path):
+        assert_journal(path)
 
 
 @pytest.fixture
