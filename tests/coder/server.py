@@ -66,6 +66,7 @@ class CoderServer(Endpoints):
         self.limit = limit
         self.faults: list[Fault] = []
         self.asked: list[Asked] = []
+        self._begun: list[str] = []
         self._clock = clock
         self._lock = threading.Lock()
         self._counts: dict[tuple[str, str, int], int] = {}
@@ -107,6 +108,11 @@ class CoderServer(Endpoints):
         with self._lock:
             return [one.path for one in self.asked]
 
+    def begun(self) -> list[str]:
+        """The paths of all requests that came, answered or not."""
+        with self._lock:
+            return list(self._begun)
+
     def asked_since(self, number: int) -> list[Asked]:
         """The requests after the first ``number`` ones."""
         with self._lock:
@@ -123,6 +129,7 @@ class CoderServer(Endpoints):
     def take_fault(self, path: str) -> Fault | None:
         """The next fault for a path."""
         with self._lock:
+            self._begun.append(path)
             for number, fault in enumerate(self.faults):
                 if path.startswith(fault.path):
                     return self.faults.pop(number)

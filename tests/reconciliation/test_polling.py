@@ -22,6 +22,7 @@ from shipper.index import IndexReader
 from shipper.inputs.input import Turn
 from shipper.journal import FeedPosition, Piece
 from shipper.query import parse_query
+from shipper.reconciliation import polling as polling_module
 from shipper.reconciliation.polling import CoderApi
 from shipper.record import Record, encoded
 from shipper.service.backfill import Backfill
@@ -88,12 +89,14 @@ def make(config: Path, clock: Clock, position: FeedPosition | None = None, behin
 
 def turns(one: CoderApi) -> list[Turn]:
     """Turns until it rests."""
-    found = []
-    while True:
-        turn = one.turn(0.0, woken=False)
-        found.append(turn)
-        if not turn.busy:
-            return found
+    found = [one.turn(0.0, woken=False)]
+    deadline = time.monotonic() + 30
+    while found[-1].busy or one.view().feeds[0].state == "reading":
+        assert time.monotonic() < deadline
+        if not found[-1].busy:
+            one.rest(0.05)
+        found.append(one.turn(0.0, woken=False))
+    return found
 
 
 def events(found: list[Turn]) -> list[Record]:
@@ -171,6 +174,63 @@ def test_a_coder_that_fails_is_a_trouble_and_asked_again_later(
     clock.pass_(61)
     assert len(events(turns(one))) == 1
     assert one.view().troubles == {}
+
+
+def test_a_retry_after_is_obeyed_beyond_the_next_poll(
+    config: Path, scene: Scene, coder: CoderServer, clock: Clock
+) -> None:
+    scene.world.log(scene.web(1, scene.bob, time=ago(clock, 3600)))
+    one = make(config, clock)
+    clock.pass_(601)
+    coder.fail(fault.limited(retry_after="600"))
+    assert events(turns(one)) == []
+    clock.pass_(599)
+    turns(one)
+    assert len(coder.paths()) == 1
+    clock.pass_(2)
+    assert len(events(turns(one))) == 1
+
+
+def test_a_slow_coder_holds_up_neither_a_turn_nor_the_end(config: Path, coder: CoderServer, clock: Clock) -> None:
+    coder.fail(fault.slow(60), times=9)
+    one = make(config, clock)
+    clock.pass_(601)
+    one.turn(0.0, woken=False)
+    poll = one._poll
+    assert poll is not None
+    deadline = time.monotonic() + 10
+    while not one.turn(0.0, woken=False).busy and not poll._client.requests_count:
+        assert time.monotonic() < deadline
+    assert one.finish().empty
+    poll._thread.join(10)
+    assert not poll._thread.is_alive()
+
+
+def test_an_hour_of_more_than_a_piece_comes_in_pieces_and_then_its_position(
+    config: Path, scene: Scene, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling_module, "PIECE_MAX_EVENTS", 10)
+    at = ago(clock, 3600)
+    scene.world.log(*(scene.web(n, scene.bob, time=at + timedelta(milliseconds=n)) for n in range(95)))
+    one = make(config, clock)
+    clock.pass_(601)
+    found = turns(one)
+    assert len({record.id for record in events(found)}) == 95
+    assert max(piece.entries for turn in found for piece in turn.batch.pieces) == 10
+    assert not any(turn.batch.feeds and turn.batch.pieces for turn in found)
+
+
+def test_the_daemon_ends_while_coder_keeps_the_input_waiting(config: Path, coder: CoderServer, tmp_path: Path) -> None:
+    config.write_text(config.read_text().replace('timeout = "5s"', 'timeout = "10m"'))
+    with (tmp_path / "stderr").open("ab") as errors:
+        process = subprocess.Popen([sys.executable, "-m", "shipper", "run", "-c", str(config)], stderr=errors)
+    coder.fail(fault.slow(600, "/api/v2/connectionlog"), times=99)
+    deadline = time.monotonic() + 60
+    while "/api/v2/connectionlog" not in coder.begun():
+        assert time.monotonic() < deadline, (tmp_path / "stderr").read_text()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
 
 
 def rows(folder: Path) -> list[Any]:
