@@ -42,9 +42,10 @@ def command(since: str, until: str | None, backfill: bool, details: bool, output
     Both are a record of the same connections: what only the log has, Coder's database lost; of what only the API has,
     the log line was lost or never read. Each hour is shown with the likely reasons. --backfill adds what only the API
     has to the configured outputs, with log.format "api", and changes nothing that is there; again it adds nothing. It
-    needs an Auditor's or Owner's token. Exits 1 when the two differ.
+    needs an Auditor's or Owner's token, or sees an organization's part with that of its Admin or Auditor. Exits 1 when the two differ.
     """
     from shipper.coder.client import CoderClient
+    from shipper.coder.right import OWN, SOME, rights
     from shipper.config import load_config
     from shipper.reconciliation.event import ApiEvents
     from shipper.reconciliation.reconcile import SETTLE_NS, Reconciler, exhausted
@@ -69,12 +70,16 @@ def command(since: str, until: str | None, backfill: bool, details: bool, output
             added = progress.events
         else:
             exhausted(missing)
-        roles = [role.name for role in client.me().roles]
+        right = rights(client.my_roles())["connection log"]
     report = run.report(since_ns, until_ns)
     report.backfilled = added
-    if not {"owner", "auditor"} & set(roles):
+    if right.scope == SOME:
         report.notes.append(
-            "the token has neither the role Auditor nor Owner: of organizations it may not read, rows only seem to be missing"
+            "the token reads only what is of its organizations; of others, rows only seem to be missing"
+        )
+    elif right.scope == OWN:
+        report.notes.append(
+            "the token has neither the role Auditor nor Owner, nor one in an organization: rows only seem to be missing"
         )
     _write(report, output, details)
     for note in report.notes:

@@ -49,7 +49,7 @@ def walk_log(
     """
     before_ns, offset = until_ns, 0
     edge: set[str] = set()
-    while walked.pages < PAGES_MAX_COUNT:
+    for _ in range(PAGES_MAX_COUNT):
         page = _log_page(client, since_ns, before_ns, offset, extra)
         walked.pages += 1
         rows = [row for raw in page.connection_logs if (row := _read_row(raw, walked)) is not None]
@@ -68,7 +68,7 @@ def walk_log(
         else:
             offset = seen
             edge |= {row.row.id for row in rows}
-    raise RemoteError(f"{client.url}: the connection log does not end; it was read for {walked.pages} pages")
+    raise RemoteError(f"{client.url}: the connection log does not end; it was read for {PAGES_MAX_COUNT} pages")
 
 
 def find_rows(client: CoderClient, query: str) -> list[LogRow]:
@@ -78,11 +78,13 @@ def find_rows(client: CoderClient, query: str) -> list[LogRow]:
     return [row for raw in page.connection_logs if (row := _read_row(raw, walked)) is not None]
 
 
-def walk_users(client: CoderClient) -> Iterator[User]:
-    """All users the token may see, deleted ones not among them."""
+def walk_users(client: CoderClient, since_ns: int | None = None) -> Iterator[User]:
+    """The users the token may see, deleted ones not among them; with ``since_ns`` those who were there after it. One may
+    come twice where the list changes meanwhile."""
+    asked = _asked("last_seen_after", since_ns)
 
     def page(offset: int) -> tuple[list[Raw], int]:
-        answer = client.get("users", UserPage, {"limit": PAGE_COUNT, "offset": offset})
+        answer = client.get("users", UserPage, {**asked, "limit": PAGE_COUNT, "offset": offset})
         return answer.users, answer.count
 
     for raw in _walk(client, page):
@@ -91,11 +93,12 @@ def walk_users(client: CoderClient) -> Iterator[User]:
             yield user
 
 
-def walk_workspaces(client: CoderClient) -> Iterator[Workspace]:
-    """All workspaces the token may see: of an Auditor's only its own."""
+def walk_workspaces(client: CoderClient, since_ns: int | None = None) -> Iterator[Workspace]:
+    """The workspaces the token may see, of an Auditor's only its own; with ``since_ns`` those that were used after it."""
+    asked = _asked("last_used_after", since_ns)
 
     def page(offset: int) -> tuple[list[Raw], int]:
-        answer = client.get("workspaces", WorkspacePage, {"limit": PAGE_COUNT, "offset": offset})
+        answer = client.get("workspaces", WorkspacePage, {**asked, "limit": PAGE_COUNT, "offset": offset})
         return answer.workspaces, answer.count
 
     for raw in _walk(client, page):
@@ -107,6 +110,10 @@ def walk_workspaces(client: CoderClient) -> Iterator[Workspace]:
 def list_organizations(client: CoderClient) -> list[Organization]:
     """The organizations the token may see."""
     return [one for one in client.get("organizations", list[Organization]) if read_uuid(one.id)]
+
+
+def _asked(key: str, since_ns: int | None) -> dict[str, str | int]:
+    return {} if since_ns is None else {"q": f'{key}:"{timestamp.from_ns(since_ns)}"'}
 
 
 def _walk(client: CoderClient, page: Callable[[int], tuple[list[Raw], int]]) -> Iterator[Raw]:

@@ -164,10 +164,19 @@ class Coder(Struct, frozen=True):
         Option(
             "refresh",
             Duration(10 * _SECOND_MS, 7 * _DAY_MS),
-            "How often the daemon asks for all names again, so that renames and deletions are seen. An id that nobody "
-            "knows is asked for at once.",
+            "How often the daemon asks for the users who were there and the workspaces that were used since it asked last, "
+            "for all organizations, and for the names in the connection log. An id that nobody knows is asked for at once.",
         ),
     ] = 900
+    refresh_all_seconds: Annotated[
+        int,
+        Option(
+            "refresh_all",
+            Duration(60 * _SECOND_MS, 366 * _DAY_MS),
+            "How often it asks for all users and workspaces again, one request for each hundred: so deletions are seen, and "
+            "renames of who was not there meanwhile.",
+        ),
+    ] = 86_400
 
 
 class Log(Struct, frozen=True):

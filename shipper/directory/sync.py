@@ -6,24 +6,21 @@ of the single one that it is not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
-from shipper.coder.answer import User, Workspace
+from shipper.coder.answer import User, UserRoles, Workspace
 from shipper.coder.client import CoderClient
+from shipper.coder.right import ALL, OWN, SOME, Right, rights
 from shipper.coder.walk import Walked, list_organizations, walk_log, walk_users, walk_workspaces
 from shipper.directory.lookup import Directory
 from shipper.directory.reading import API, of_organization, of_row, of_user, of_workspace
 from shipper.directory.sighting import DELETED, ORGANIZATION, USER, WORKSPACE, Sighting, sighting
-from shipper.errors import RemoteError, RemoteMissing, RemoteRefused
+from shipper.errors import RemoteBusy, RemoteError, RemoteMissing, RemoteRefused
 from shipper.query.value import read_uuid
 
-LISTS_USERS = frozenset({"owner", "auditor", "user-admin"})
-LISTS_WORKSPACES = frozenset({"owner", "template-admin"})
-LISTS_LOG = frozenset({"owner", "auditor"})
-"""Site roles that see all users, all workspaces, the whole connection log."""
 CONFIRMED_MAX_COUNT = 200
 """Users asked for one by one in a sync, since a list came without them; the others wait for the next."""
 UNKNOWN_MAX_COUNT = 50
@@ -33,6 +30,11 @@ MISSING_NS = 3_600_000_000_000
 LOG_BACK_NS = 30 * 86_400_000_000_000
 """How far back the connection log is read for names the first time."""
 _LOG_OVERLAP_NS = 3_600_000_000_000
+RECENT_OVERLAP_NS = 2 * 3_600_000_000_000
+"""How far a sync of what is recent goes back behind the last: Coder notes that somebody was there once an hour."""
+
+
+_T = TypeVar("_T")
 
 
 class Keeper(Protocol):
@@ -58,7 +60,8 @@ class Keeper(Protocol):
 
 
 class Synced(Struct):
-    """What a sync gave: how many of each kind were seen, how many told something new, and what could not be seen."""
+    """What a sync gave: how many of each kind were seen, how many told something new, and what could not be seen. ``whole``:
+    all were asked for, not only those of late."""
 
     users: int = 0
     organizations: int = 0
@@ -68,31 +71,63 @@ class Synced(Struct):
     new: int = 0
     version: str = ""
     me: str = ""
+    whole: bool = True
     roles: list[str] = []
     notes: list[str] = []
 
 
-def sync(client: CoderClient, keeper: Keeper, now_ns: int, *, log_rows: bool = True) -> Synced:
-    """Ask for all names. ``log_rows``: also read them from the connection log, from where that was left.
+def sync(
+    client: CoderClient, keeper: Keeper, now_ns: int, *, log_rows: bool = True, whole_every_ns: int | None = None
+) -> Synced:
+    """Ask for names. ``log_rows``: also read them from the connection log, from where that was left. With
+    ``whole_every_ns`` only users who were there, and workspaces that were used, since the last sync are asked for, unless
+    all of them were not for so long; who was renamed or deleted without having been there is found then.
 
     Raises RemoteRefused where the token is not taken at all, RemoteError and StateError.
     """
     done = Synced()
     me = client.me()
-    done.me, done.roles = me.username, [role.name for role in me.roles]
+    roles = client.my_roles()
+    done.me, done.roles = me.username, [*(roles.roles or ())]
     done.version = client.build_info().version
     done.new += keeper.learn(of_user(me, now_ns))
     if read_uuid(me.id):
         keeper.set_fact("me", str(read_uuid(me.id)))
-    listed = _users(client, keeper, now_ns, done)
-    _organizations(client, keeper, now_ns, done)
-    _workspaces(client, keeper, now_ns, done)
+    since_ns = _since(keeper, client.url, roles, now_ns, whole_every_ns)
+    done.whole = since_ns is None
+    names = _organizations(client, keeper, now_ns, done)
+    seen = rights(roles, names)
+    done.roles += [
+        f"{role} of {names.get(id_.lower(), id_)}"
+        for id_, held in (roles.organization_roles or {}).items()
+        for role in held
+    ]
+    listed = _users(client, keeper, now_ns, since_ns, seen["users"], done)
+    _workspaces(client, keeper, now_ns, since_ns, seen["workspaces"], done)
     if log_rows:
-        _rows(client, keeper, now_ns, done)
+        _rows(client, keeper, now_ns, seen["connection log"], done)
     if listed is not None:
         _deleted(client, keeper, listed, now_ns, done)
+    if done.whole:
+        keeper.set_fact("whole_ns", str(now_ns))
+        keeper.set_fact("whole_of", _of(client.url, roles))
     keeper.set_fact("synced_ns", str(now_ns))
     return done
+
+
+def _since(keeper: Keeper, url: str, roles: UserRoles, now_ns: int, whole_every_ns: int | None) -> int | None:
+    """From when on a sync asks; None for all. What another token or Coder gave is no beginning."""
+    whole, last = keeper.fact("whole_ns"), keeper.fact("synced_ns")
+    if whole_every_ns is None or whole is None or last is None or keeper.fact("whole_of") != _of(url, roles):
+        return None
+    if not 0 <= now_ns - int(whole) < whole_every_ns:
+        return None
+    return min(int(last), now_ns) - RECENT_OVERLAP_NS
+
+
+def _of(url: str, roles: UserRoles) -> str:
+    held = [f"{id_}={role}" for id_, some in (roles.organization_roles or {}).items() for role in some]
+    return " ".join((url, *sorted(roles.roles or ()), *sorted(held)))
 
 
 def ask_unknown(client: CoderClient, keeper: Keeper, ids: Iterable[tuple[str, str]], now_ns: int) -> int:
@@ -118,14 +153,40 @@ def ask_unknown(client: CoderClient, keeper: Keeper, ids: Iterable[tuple[str, st
     return new
 
 
-def _users(client: CoderClient, keeper: Keeper, now_ns: int, done: Synced) -> set[str] | None:
+def _recent(
+    walk: Callable[[CoderClient, int | None], Iterator[_T]],
+    client: CoderClient,
+    since_ns: int | None,
+    what: str,
+    done: Synced,
+) -> Iterator[_T]:
+    """What a list has of late, or all of it, where this Coder can't be asked for that."""
+    if since_ns is not None:
+        given = 0
+        try:
+            for one in walk(client, since_ns):
+                given += 1
+                yield one
+        except (RemoteRefused, RemoteMissing, RemoteBusy):
+            raise
+        except RemoteError:
+            if given:
+                raise
+            done.notes.append(f"{what}: this Coder can't be asked for those of late only, so all are read each time")
+        else:
+            return
+    yield from walk(client, None)
+
+
+def _users(
+    client: CoderClient, keeper: Keeper, now_ns: int, since_ns: int | None, right: Right, done: Synced
+) -> set[str] | None:
     """The ids of all users listed; None where the list is not all of them."""
     listed: set[str] = set()
 
     def seen() -> Iterator[Sighting]:
-        for user in walk_users(client):
+        for user in _recent(walk_users, client, since_ns, "users", done):
             listed.add(user.id.lower())
-            done.users += 1
             yield from of_user(user, now_ns)
 
     try:
@@ -133,26 +194,34 @@ def _users(client: CoderClient, keeper: Keeper, now_ns: int, done: Synced) -> se
     except (RemoteRefused, RemoteMissing) as error:
         done.notes.append(f"users: {error}")
         return None
-    if not LISTS_USERS & set(done.roles):
-        done.notes.append("users: the token lists its own only; an Auditor's, a User Admin's or an Owner's lists all")
+    finally:
+        done.users = len(listed)
+    if right.scope != ALL:
+        done.notes.append(f"users: {right.advice}")
         return None
-    return listed
+    return listed if done.whole else None
 
 
-def _organizations(client: CoderClient, keeper: Keeper, now_ns: int, done: Synced) -> None:
+def _organizations(client: CoderClient, keeper: Keeper, now_ns: int, done: Synced) -> dict[str, str]:
+    """The names of those listed, by id."""
     try:
         found = list_organizations(client)
     except (RemoteRefused, RemoteMissing) as error:
         done.notes.append(f"organizations: {error}")
-        return
+        return {}
     done.organizations = len(found)
     done.new += keeper.learn(one for each in found for one in of_organization(each, now_ns))
+    return {one.id.lower(): one.name for one in found}
 
 
-def _workspaces(client: CoderClient, keeper: Keeper, now_ns: int, done: Synced) -> None:
+def _workspaces(
+    client: CoderClient, keeper: Keeper, now_ns: int, since_ns: int | None, right: Right, done: Synced
+) -> None:
+    listed: set[str] = set()
+
     def seen() -> Iterator[Sighting]:
-        for one in walk_workspaces(client):
-            done.workspaces += 1
+        for one in _recent(walk_workspaces, client, since_ns, "workspaces", done):
+            listed.add(one.id.lower())
             yield from of_workspace(one, now_ns)
 
     try:
@@ -160,13 +229,13 @@ def _workspaces(client: CoderClient, keeper: Keeper, now_ns: int, done: Synced) 
     except (RemoteRefused, RemoteMissing) as error:
         done.notes.append(f"workspaces: {error}")
         return
-    if not LISTS_WORKSPACES & set(done.roles):
-        done.notes.append(
-            "workspaces: the token lists its own only, so templates of others stay unknown; an Owner's lists all"
-        )
+    finally:
+        done.workspaces = len(listed)
+    if right.scope != ALL:
+        done.notes.append(f"workspaces: {right.advice}")
 
 
-def _rows(client: CoderClient, keeper: Keeper, now_ns: int, done: Synced) -> None:
+def _rows(client: CoderClient, keeper: Keeper, now_ns: int, right: Right, done: Synced) -> None:
     """Names out of the connection log: those of users that are listed nowhere any more are there."""
     kept = keeper.fact("log_names_ns")
     since_ns = max(0, now_ns - LOG_BACK_NS) if kept is None else int(kept) - _LOG_OVERLAP_NS
@@ -186,8 +255,8 @@ def _rows(client: CoderClient, keeper: Keeper, now_ns: int, done: Synced) -> Non
     done.new += keeper.learn(latest.values())
     if walked.bad:
         done.notes.append(f"connection log: {walked.bad} rows could not be read, such as: {walked.problems[0]}")
-    if not walked.rows and not LISTS_LOG & set(done.roles):
-        done.notes.append("connection log: empty for this token; an Auditor's or an Owner's reads all of it")
+    if right.scope == SOME or (right.scope == OWN and not walked.rows):
+        done.notes.append(f"connection log: {right.advice}")
     keeper.set_fact("log_names_ns", str(now_ns))
 
 

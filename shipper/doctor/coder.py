@@ -7,6 +7,10 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from shipper.coder.answer import LogPage, UserPage
+from shipper.coder.client import CoderClient
+from shipper.coder.right import ALL, SOME, Right, rights
+from shipper.coder.walk import list_organizations
 from shipper.config import CoderApiInput, Config
 from shipper.doctor import tls
 from shipper.doctor.case import Case
@@ -17,9 +21,6 @@ from shipper.errors import RemoteError, RemoteMissing, RemoteRefused, SecretErro
 
 CHECK = "coder"
 ANSWER_SECONDS = 5.0
-SEES_LOG = frozenset({"owner", "auditor"})
-"""Site roles to whom Coder shows its connection log; to others it gives an empty list and no error."""
-SEES_USERS = frozenset({"owner", "auditor", "user-admin"})
 
 
 def examine(case: Case) -> Iterator[Finding]:
@@ -30,10 +31,6 @@ def examine(case: Case) -> Iterator[Finding]:
 
 def of_api(config: Config, unit: Unit | None) -> Iterator[Finding]:
     """Coder as a configuration names it."""
-    # Imported here: only who asks Coder pays for requests.
-    from shipper.coder.answer import LogPage, UserPage
-    from shipper.coder.client import CoderClient
-
     settings = config.coder
     if not settings.url:
         return
@@ -60,14 +57,24 @@ def of_api(config: Config, unit: Unit | None) -> Iterator[Finding]:
         with CoderClient(settings, attempts=1) as client:
             yield ok(CHECK, where, f"answers, version {client.build_info().version[:60] or 'unknown'}")
             me = client.me()
-            roles = {role.name for role in me.roles}
             yield ok(CHECK, where, f"takes the token of {me.username[:60] or 'somebody'}")
-            if not roles & SEES_USERS:
-                text = f"the token's roles ({', '.join(sorted(roles)) or 'member'}) may not list users"
-                yield warning(CHECK, where, text, "take the token of an Auditor, so that names are known")
-            else:
+            organizations = {one.id.lower(): one.name for one in list_organizations(client)}
+            seen = rights(client.my_roles(), organizations)
+            users, workspaces = seen["users"], seen["workspaces"]
+            if users.scope == ALL:
                 client.get("users", UserPage, {"limit": 1})
-            yield from _log(client.get("connectionlog", LogPage, {"limit": 1}), roles, where, needed=needs_log)
+                yield ok(CHECK, where, "lists all users")
+            else:
+                held = ", ".join(sorted(role.name for role in me.roles)) or "member"
+                text = f"the token's roles ({held}) may not list users"
+                yield warning(CHECK, where, text, "take the token of an Auditor, so that names are known")
+            if workspaces.scope == ALL:
+                yield ok(CHECK, where, "lists all workspaces")
+            else:
+                text = f"the token lists {_shown(workspaces)} workspaces, so the templates of others stay unknown"
+                yield note(CHECK, where, text, "only an Owner's token, or a Template Admin's, lists all")
+            page = client.get("connectionlog", LogPage, {"limit": 1})
+            yield from _log(page, seen["connection log"], where, needed=needs_log)
     except SecretError as error:
         if isinstance(error.__cause__, PermissionError):
             yield note(
@@ -87,15 +94,19 @@ def of_api(config: Config, unit: Unit | None) -> Iterator[Finding]:
         )
 
 
-def _log(page: object, roles: set[str], where: str, *, needed: bool) -> Iterator[Finding]:
-    if roles & SEES_LOG:
+def _shown(right: Right) -> str:
+    return f"only {', '.join(right.of)[:60]}'s" if right.scope == SOME else "only its own"
+
+
+def _log(page: LogPage, right: Right, where: str, *, needed: bool) -> Iterator[Finding]:
+    if right.scope == ALL:
         yield ok(CHECK, where, "shows the connection log")
         return
     text = "the token's roles may not see the connection log: Coder gives an empty list to it, and no error"
     advice = "take the token of an Auditor or Owner"
-    seen = getattr(page, "connection_logs", ())
-    if seen:
-        yield ok(CHECK, where, "shows the connection log, of the token's own organizations")
+    if right.scope == SOME or page.connection_logs:
+        of = f" ({', '.join(right.of)[:60]})" if right.of else ""
+        yield ok(CHECK, where, f"shows the connection log, of the token's own organizations{of}")
     elif needed:
         yield problem(CHECK, where, text, advice)
     else:

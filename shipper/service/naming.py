@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from shipper.coder.client import CoderClient
 from shipper.config.settings import Coder
 from shipper.directory.sync import UNKNOWN_MAX_COUNT, ask_unknown, sync
-from shipper.errors import ConnlogError
+from shipper.errors import ConnlogError, RemoteBusy
 from shipper.index.names import NamesKeeper
 from shipper.service.pulse import Pulse
 from shipper.status import NamesStatus
@@ -29,6 +29,8 @@ OPEN_MAX_COUNT = 10_000
 """Unknown ids remembered until they are asked for; of more the rest is found by the next whole sync."""
 SYNC_MIN_SECONDS = 60.0
 """Whole syncs that unknown ids cause are at least so far apart."""
+MANY_WHOLE_SECONDS = 3600
+"""Many unknown ids cause a sync of all users and workspaces, unless the last was so lately."""
 END_SECONDS = 2.0
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class Naming:
         self.settings = settings
         self._path = path
         self._stop = threading.Event()
-        self._wake = threading.Event()
+        self._client: CoderClient | None = None
         self._lock = threading.Lock()
         self._wanted: dict[tuple[str, str], None] = {}
         self.pulse = Pulse("names")
@@ -59,9 +61,11 @@ class Naming:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it soon; a request that is under way is not waited for, since what it asks is asked again."""
+        """End it soon; a request that is under way is cut, since what it asks is asked again."""
         self._stop.set()
-        self._wake.set()
+        client = self._client
+        if client is not None:
+            client.cut()
         if self._thread.is_alive():
             self._thread.join(END_SECONDS)
         self.pulse.end()
@@ -89,6 +93,7 @@ class Naming:
         while not self._stop.is_set():
             try:
                 with CoderClient(self.settings, stop=self._stop, beat=self.pulse.beat) as client:
+                    self._client = client
                     keeper = NamesKeeper(self._path)
                     try:
                         while not self._stop.is_set():
@@ -104,8 +109,9 @@ class Naming:
                 if self._status.last_error is None:
                     log.warning("names can't be asked for, events go on without: %s", error)
                 self._note(last_error=str(error), failures_count=self._status.failures_count + 1)
-                self.pulse.beat(backoff)
-                self._stop.wait(backoff)
+                wish = (error.retry_seconds or 0.0) if isinstance(error, RemoteBusy) else 0.0
+                self.pulse.beat(max(backoff, wish))
+                self._stop.wait(max(backoff, wish))
                 backoff = min(2 * backoff, BACKOFF_MAX_SECONDS)
 
     def _step(self, client: CoderClient, keeper: NamesKeeper) -> None:
@@ -121,7 +127,9 @@ class Naming:
         asked = client.requests_count, client.limited_count
         learnt = 0
         if due or many:
-            done = sync(client, keeper, now_ns)
+            # Many that nobody knows are found sooner in the whole list than one by one.
+            every_seconds = MANY_WHOLE_SECONDS if many else self.settings.refresh_all_seconds
+            done = sync(client, keeper, now_ns, whole_every_ns=every_seconds * 1_000_000_000)
             learnt = done.new
             self._synced = now
             if done.notes != self._status.notes:

@@ -412,6 +412,8 @@ def test_a_token_that_may_not_read_the_log_is_told_of(
     said = capsys.readouterr()
     assert "gives this token no row at all" in said.out
     assert "neither the role Auditor nor Owner" in said.err
+    main([*ARGUMENTS, "-c", configure(tmp_path, coder, scene.warden)])
+    assert "only what is of its organizations" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("broken", [fault.unauthorized(), fault.forbidden(), fault.proxy_page(), fault.broken()])
