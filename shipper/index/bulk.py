@@ -8,7 +8,6 @@ CACHE_KIB = 262_144
 _LATER = (
     "events_by_time",
     "connections_by_time",
-    "connections_by_kind",
     "connections_by_session",
     "connections_by_place",
     "connections_by_user",

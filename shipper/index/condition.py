@@ -17,6 +17,7 @@ from shipper import timestamp
 from shipper.directory.lookup import Directory, Match
 from shipper.index.ending import read_ending
 from shipper.index.expression import CONNECTIONS, EVENTS, Expression
+from shipper.index.identifier import pack_id, request_number
 from shipper.index.person import bounded, meaning
 from shipper.index.schema import COLUMNS, ONGOING, POINT, STATE_NAMES
 from shipper.index.shortcut import Keyed, Probe, find
@@ -26,7 +27,6 @@ from shipper.index.sql import (
     WORDS_CONTAINING,
     WORDS_OF_COLUMN,
 )
-from shipper.index.word import pack_id, request_number
 from shipper.query.filter import (
     Addresses,
     Contains,

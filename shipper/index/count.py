@@ -21,7 +21,7 @@ from shipper.index.failure import translated
 from shipper.index.person_count import NAMED_FIELDS, PersonGroups
 from shipper.index.reader import IndexReader
 from shipper.index.schema import COLUMNS, KIND_COLUMNS, PLACE_COLUMNS, STATE_NAMES
-from shipper.index.sql import GET_WORD
+from shipper.index.sql import COUNTED_KINDS, GET_WORD
 from shipper.index.word import DAY_NS
 from shipper.query.filter import Filter
 from shipper.timestamp import NS_MAX, NS_MIN
@@ -122,6 +122,9 @@ def count_groups(
         counted = state if unique == "state" else None if unique is None else _value(unique)
         what = "count(*)" if counted is None else f"count(*), count(DISTINCT {counted})"
         statement = f"SELECT {', '.join(keys)}, {what} FROM {condition.source} WHERE {condition.text} {group} LIMIT ?"  # noqa: S608  # own names
+        of_kinds = all(key == "kind" for key in keys[1:]) and asked.interval_ns is None and unique is None
+        if of_kinds and condition.text == "1" and not events:
+            statement = COUNTED_KINDS.format(", id" * len(fields))
         rows = database.execute(statement, (*condition.parameters, GROUPS_MAX + 1)).fetchall()
         if len(rows) > GROUPS_MAX:
             raise UsageError(f"more than {GROUPS_MAX} groups; narrow the question, or take a longer --interval")

@@ -110,6 +110,5 @@ class Expression:
 def _among(column: str, words: str) -> str:
     """That a column of words, or ``place``, holds one of a list in SQL."""
     if column in KIND_COLUMNS:
-        # The plus keeps SQLite from walking all of a kind when the newest few are wanted.
-        return f"+kind IN (SELECT id FROM kinds WHERE {column} IN {words})"  # noqa: S608  # own names
+        return f"kind IN (SELECT id FROM kinds WHERE {column} IN {words})"  # noqa: S608  # own names
     return f"{column} IN {words}"

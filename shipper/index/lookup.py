@@ -8,10 +8,10 @@ from pathlib import Path
 from shipper.index import sql
 from shipper.index.connection import Connection
 from shipper.index.failure import translated
+from shipper.index.identifier import pack_id, request_number
 from shipper.index.reader import IndexReader
 from shipper.index.schema import KEY_BYTES
 from shipper.index.segment import segments
-from shipper.index.word import pack_id, request_number
 
 DIGITS_MIN = 8
 _match_start = re.compile(rf"[0-9a-f](?:-?[0-9a-f]){{{DIGITS_MIN - 1},31}}").fullmatch

@@ -7,7 +7,8 @@ index, which is larger than any cache, would cost more than to add it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+import struct
+from collections.abc import Callable, Iterable, Sequence
 
 import zstandard
 
@@ -37,10 +38,14 @@ class Presence:
             self._bits, self._count = kept, count
             self._mask = len(kept) * 8 - 1
 
-    def may_hold(self, key: int) -> bool:
-        """False where the key is not there for certain."""
-        one, two = key & self._mask, key >> 32 & self._mask
-        return bool(self._bits[one >> 3] >> (one & 7) & self._bits[two >> 3] >> (two & 7) & 1)
+    def perhaps(self, keys: Iterable[int]) -> list[int]:
+        """The places among ``keys`` of those that may be there; the others are not there for certain."""
+        bits, mask = self._bits, self._mask
+        return [
+            place
+            for place, key in enumerate(keys)
+            if bits[(key & mask) >> 3] >> (key & 7) & bits[(key >> 32 & mask) >> 3] >> (key >> 32 & 7) & 1
+        ]
 
     def add(self, keys: Iterable[int]) -> None:
         """Take keys in, before or after the database does."""
@@ -90,7 +95,21 @@ def id_number(packed: bytes | str) -> int:
     return int.from_bytes(packed[:4] + packed[12:])
 
 
+def id_numbers(packed: Sequence[bytes | str]) -> list[int]:
+    """``id_number`` of each."""
+    if all(len(one) == 16 for one in packed) and all(isinstance(one, bytes) for one in packed):
+        return [high << 32 | low for high, low in _ends(b"".join(packed))]  # type: ignore[arg-type]  # all are bytes
+    return [id_number(one) for one in packed]
+
+
+_ends = struct.Struct(">I8xI").iter_unpack
+
+
 def pair_number(packed: bytes | str, workspace: int | None, agent: int | None) -> int:
     """The key of what the events of one connection have in common: its id, and the words of workspace and agent."""
-    mixed = ((workspace or 0) * 0x9E3779B97F4A7C15 + (agent or 0) * 0xC2B2AE3D27D4EB4F) & 0xFFFFFFFFFFFFFFFF
-    return id_number(packed) ^ mixed
+    return id_number(packed) ^ pair_mark(workspace, agent)
+
+
+def pair_mark(workspace: int | None, agent: int | None) -> int:
+    """What the words of workspace and agent change of an id's key."""
+    return ((workspace or 0) * 0x9E3779B97F4A7C15 + (agent or 0) * 0xC2B2AE3D27D4EB4F) & 0xFFFFFFFFFFFFFFFF

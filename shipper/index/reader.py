@@ -24,12 +24,12 @@ from shipper.index.condition import CONNECTIONS, EVENTS, Compiler
 from shipper.index.connection import Connection, build_connection
 from shipper.index.ending import Ending, read_ending, started_anew
 from shipper.index.failure import damaged, translated
+from shipper.index.identifier import pack_id, unpack_id
 from shipper.index.naming import Named, with_names
 from shipper.index.order import order_by, time_range
 from shipper.index.schema import COLUMNS, KEY_BYTES, ONGOING, STATE_NAMES, UNKNOWN
 from shipper.index.segment import segments
 from shipper.index.store import open_reader
-from shipper.index.word import pack_id, unpack_id
 from shipper.query.filter import Filter
 from shipper.record import Gap, Record
 

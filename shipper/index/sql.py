@@ -62,19 +62,29 @@ ADD_MORE = "INSERT INTO more_events (connection, spent, event) VALUES (?, ?, ?)"
 DROP_MORE = "DELETE FROM more_events WHERE connection = ?"
 HAS_MORE = "SELECT 1 FROM more_events WHERE connection = ? LIMIT 1"
 SPEND_MORE = "UPDATE more_events SET spent = 1 WHERE connection = ? AND spent = 0 AND event = ?"
-CONNECTION_ROW = "SELECT connection_id, first, second FROM connections WHERE id = ?"
+CONNECTION_ROW = "SELECT connection_id, first, second, kind FROM connections WHERE id = ?"
 
-FIND_KIND = "SELECT id FROM kinds WHERE key = ?"
+
+def _many(statement: str) -> dict[int, str]:
+    """A statement that asks for many keys, by how many."""
+    return {count: statement.format(", ".join("?" * count)) for count in (1, 8, 64, 512)}
+
+
+FIND_KINDS = _many("SELECT key, id FROM kinds WHERE key IN ({})")
+LAST_KIND = "SELECT coalesce(max(id), 0) FROM kinds"
 GET_KIND = f"SELECT {_kind_columns} FROM kinds WHERE id = ?"  # noqa: S608  # own names only
-ADD_KIND = f"INSERT INTO kinds (key, used_ns, {_kind_columns}) VALUES (?, ?, {_kind_marks})"  # noqa: S608  # own names only
+ADD_KIND = f"INSERT INTO kinds (id, key, used_ns, {_kind_columns}) VALUES (?, ?, ?, {_kind_marks})"  # noqa: S608  # own names only
+COUNT_KIND = "UPDATE kinds SET connections = connections + ? WHERE id = ?"
 MARK_KIND = "UPDATE kinds SET used_ns = max(used_ns, ?) WHERE id = ?"
-FIND_PLACE = "SELECT id FROM places WHERE key = ?"
+FIND_PLACES = _many("SELECT key, id FROM places WHERE key IN ({})")
+LAST_PLACE = "SELECT coalesce(max(id), 0) FROM places"
 GET_PLACE = f"SELECT {_place_columns} FROM places WHERE id = ?"  # noqa: S608  # own names only
-ADD_PLACE = f"INSERT INTO places (key, used_ns, {_place_columns}) VALUES (?, ?, {_place_marks})"  # noqa: S608  # own names only
+ADD_PLACE = f"INSERT INTO places (id, key, used_ns, {_place_columns}) VALUES (?, ?, ?, {_place_marks})"  # noqa: S608  # own names only
 MARK_PLACE = "UPDATE places SET used_ns = max(used_ns, ?) WHERE id = ?"
 
-FIND_WORD = "SELECT id, uses, used_ns FROM words WHERE text = ?"
-ADD_WORD = "INSERT INTO words (text, fold, packed, uses, used_ns) VALUES (?, ?, ?, ?, ?)"
+FIND_WORDS = _many("SELECT text, id, uses, used_ns FROM words WHERE text IN ({})")
+LAST_WORD = "SELECT coalesce(max(id), 0) FROM words"
+ADD_WORD = "INSERT INTO words (id, text, fold, packed, uses, used_ns) VALUES (?, ?, ?, ?, ?, ?)"
 MARK_WORD = "UPDATE words SET uses = uses | ?, used_ns = max(used_ns, ?), packed = coalesce(packed, ?) WHERE id = ?"
 
 ADD_START = (
@@ -87,6 +97,11 @@ ADD_NOTICE = 'INSERT INTO quarantine (stored_ns, time_ns, host, path, offset, li
 
 # ---- upkeep ------------------------------------------------------------------------------------
 
+COUNTED_KINDS = "SELECT NULL{}, connections FROM kinds WHERE connections > 0 LIMIT ?"
+MISCOUNTED_KINDS = (
+    "SELECT count(*) FROM kinds LEFT JOIN (SELECT kind, count(*) AS found FROM connections GROUP BY kind) "
+    "ON kind = kinds.id WHERE connections <> coalesce(found, 0)"
+)
 COUNT_BLOCKS = "SELECT count(*) FROM blocks"
 BLOCKS = "SELECT id, events FROM blocks ORDER BY id"
 BLOCKS_WITH_TIME = "SELECT id, events, stored_ns FROM blocks ORDER BY id"

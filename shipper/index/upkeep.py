@@ -81,6 +81,9 @@ def _dangling(database: sqlite3.Connection) -> Iterator[str]:
         count = database.execute(statement).fetchone()[0]
         if count:
             yield f"{count} rows of {table} name a {column} that is not there"
+    count = database.execute(sql.MISCOUNTED_KINDS).fetchone()[0]
+    if count:
+        yield f"{count} kinds do not tell rightly how many connections they have"
 
 
 def _unreadable(reader: IndexReader, path: Path, database: sqlite3.Connection) -> Iterator[str]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from shipper import timestamp
 from shipper.directory.schema import take_over
@@ -15,34 +15,32 @@ from shipper.index import sql
 from shipper.index.block import BlockCodec, group_blocks
 from shipper.index.bulk import Bulk
 from shipper.index.cell import encode_rest
-from shipper.index.connection import Cell, part
+from shipper.index.connection import part
 from shipper.index.ending import LIMIT_FACT
 from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
+from shipper.index.identifier import Packed, pack_ids, request_numbers
 from shipper.index.notice import add_notices, settle_notices
-from shipper.index.pairing import Found, Key, Member, Pairing
-from shipper.index.presence import Presence, id_number
+from shipper.index.pairing import Found, Member, Pairing
+from shipper.index.presence import Presence, id_number, id_numbers
 from shipper.index.schema import KEY_BYTES
 from shipper.index.segment import NewestFirst
 from shipper.index.start import Starts
 from shipper.index.store import BUSY_TIMEOUT_SECONDS, open_writer
-from shipper.index.word import Words, pack_id, request_number
+from shipper.index.word import Words
 from shipper.record import Gap, Malformed, Record
 
-New = tuple[bytes, Record, bytes]
-"""An event that is new: its packed id, its record and its original."""
 
+class New(NamedTuple):
+    """Events that are new: their packed ids, their records and their originals."""
 
-_CELLS = 6
-"""Where the cells begin in a row of ``ADD_EVENT``."""
+    packed: list[bytes]
+    records: Sequence[Record]
+    originals: Sequence[bytes]
 
-
-class Gathered(NamedTuple):
-    """The events of one connection in a batch, by their places in it; ``found``: it was in the index before."""
-
-    number: int
-    found: Found | None
-    places: list[int]
+    def only(self, places: Sequence[int]) -> New:
+        """Those at these places."""
+        return New(*([column[place] for place in places] for column in self))  # type: ignore[arg-type]  # of each kind
 
 
 class Added(Struct, frozen=True):
@@ -118,14 +116,14 @@ class IndexWriter:
             add_notices(self._database, gaps, malformed, stored_ns)
             self._database.execute(sql.SET_FACT, ("cursor", seq))
         self._cursor = seq
-        return Added(len(new), len(records) - len(new))
+        return Added(len(new.packed), len(records) - len(new.packed))
 
     def load(self, records: Sequence[Record], originals: Sequence[bytes], *, stored_ns: int) -> Added:
         """Take events that come from elsewhere than the journal; the cursor stays where it is."""
         with self._transaction():
             new = self._new_events(records, originals)
             self._add_events(new, stored_ns)
-        return Added(len(new), len(records) - len(new))
+        return Added(len(new.packed), len(records) - len(new.packed))
 
     def take_notices(self, path: Path) -> None:
         """Take over the gaps, the notices of malformed lines and the names of another index."""
@@ -224,19 +222,19 @@ class IndexWriter:
     def _last(self, statement: str) -> int:
         return int(self._database.execute(statement).fetchone()[0])
 
-    def _new_events(self, records: Sequence[Record], originals: Sequence[bytes]) -> list[New]:
-        new: list[New] = []
-        numbers: list[int] = []
-        seen: set[bytes] = set()
-        for record, original in zip(records, originals, strict=True):
-            packed = _id_bytes(record.id)
-            if packed not in seen:
-                seen.add(packed)
-                number = id_number(packed)
-                if not self._presence.may_hold(number) or not self._has_event(packed):
-                    new.append((packed, record, original))
-                    numbers.append(number)
-        if new and self._presence_kept:
+    def _new_events(self, records: Sequence[Record], originals: Sequence[bytes]) -> New:
+        if len(records) != len(originals):
+            raise ValueError("originals must run beside records")
+        new = New(_id_bytes(records), records, originals)
+        if len(set(new.packed)) < len(records):
+            places = list({packed: place for place, packed in reversed([*enumerate(new.packed)])}.values())
+            new = new.only(sorted(places))
+        numbers = id_numbers(new.packed)
+        there = {place for place in self._presence.perhaps(numbers) if self._has_event(new.packed[place])}
+        if there:
+            new = new.only([place for place in range(len(numbers)) if place not in there])
+            numbers = id_numbers(new.packed)
+        if new.packed and self._presence_kept:
             # From here on what was kept lacks something, until it is kept again.
             self._database.execute(sql.DROP_PRESENCE)
             self._presence_kept = False
@@ -249,58 +247,52 @@ class IndexWriter:
             for among in self._segments.lists
         )
 
-    def _add_events(self, new: Sequence[New], stored_ns: int) -> None:
-        if not new:
+    def _add_events(self, new: New, stored_ns: int) -> None:
+        if not new.packed:
             return
         first = self._last(sql.LAST_EVENT) + 1
-        number = self._last(sql.LAST_CONNECTION)
-        words, pairing = self._words, self._pairing
-        words.begin(stored_ns)
-        rows: list[tuple[Any, ...]] = []
-        rest: list[bytes] = []
-        paired: dict[Key, Gathered] = {}
-        connections: list[tuple[object, ...]] = []
-        named = False
-        to_ns, lone = timestamp.to_ns, pairing.alone
-        for event, (packed, record, _) in enumerate(new, first):
-            words.cut = False
-            session = record.client_session_id
-            cells = (record.code, None if session is None else pack_id(session), *words.cells(record, stored_ns))
-            named = named or (record.names is not UNSET and any(record.names.values()))
-            time_ns, ended = to_ns(record.time), record.status == "disconnected"
-            rest.append(encode_rest(record, time_ns, words.cut))
-            if record.connection_id is None:
-                number += 1
-                belongs = number
-                connections.append(lone(number, None, event, ended, time_ns, cells))
-            else:
-                key = pairing.key(pack_id(record.connection_id) or "", cells)
-                gathered = paired.get(key)
-                if gathered is None:
-                    found = pairing.find(key)
-                    if found is None:
-                        number += 1
-                    gathered = paired[key] = Gathered(number if found is None else found.number, found, [])
-                gathered.places.append(event - first)
-                belongs = gathered.number
-            rows.append((event, packed, time_ns, ended, belongs, request_number(record.request_id), *cells))
-        later: list[tuple[Found, list[Member], Cell]] = []
-        for key, (belongs, found, places) in paired.items():
-            if found is not None:
-                later.append((found, [_member(rows[place]) for place in places], key[0]))
-            elif len(places) == 1:
-                row = rows[places[0]]
-                connections.append(lone(belongs, key[0], row[0], row[3], row[2], row[_CELLS:]))
-            else:
-                members = [_member(rows[place]) for place in places]
-                connections.append(pairing.together(belongs, members, key[0], stored_ns))
-        self._add_blocks(rest, [original for _, _, original in new], first, stored_ns)
+        records, pairing = new.records, self._pairing
+        self._words.begin(stored_ns)
+        columns = self._words.columns(records, stored_ns)
+        times = [timestamp.to_ns(record.time) for record in records]
+        ids = pack_ids([record.connection_id for record in records])
+        belongs, gathered, number = pairing.gather(ids, columns.ids[0], columns.ids[1], self._last(sql.LAST_CONNECTION))
+        rows: list[tuple[Any, ...]] = list(
+            zip(
+                range(first, first + len(records)),
+                new.packed,
+                times,
+                [record.status == "disconnected" for record in records],
+                belongs,
+                request_numbers([record.request_id for record in records]),
+                [record.code for record in records],
+                pack_ids([record.client_session_id for record in records]),
+                *columns.ids,
+                strict=True,
+            )
+        )
+        rest = [
+            encode_rest(record, time_ns, place in columns.cut)
+            for place, (record, time_ns) in enumerate(zip(records, times, strict=True))
+        ]
+        connections: list[tuple[Any, ...]] = []
+        later: list[tuple[Found, list[Member], Packed | None]] = []
+        for place, one in enumerate(gathered):
+            if one is None or (len(one.places) == 1 and one.found is None):
+                connections.append(pairing.alone(ids[place], rows[place]))
+            elif one.places[0] == place:
+                members = [_member(rows[other]) for other in one.places]
+                if one.found is None:
+                    connections.append(pairing.together(one.number, members, ids[place], stored_ns))
+                else:
+                    later.append((one.found, members, ids[place]))
+        self._add_blocks(rest, new.originals, first, stored_ns)
         self._database.executemany(sql.ADD_EVENT, rows)
         self._starts.take(rows)
-        self._database.executemany(sql.ADD_CONNECTION, connections)
+        pairing.add(connections)
         for found, members, connection_id in later:
             pairing.extend(found, members, connection_id, stored_ns)
-        if named:
+        if columns.named:
             self._database.execute(sql.SET_FACT, ("named", 1))
         self._segments.reach(rows[-1][0])
         self._presence.grow()
@@ -320,6 +312,6 @@ def _member(row: tuple[Any, ...]) -> Member:
     return Member(part(ended, time_ns, packed, tuple(cells)), event)
 
 
-def _id_bytes(text: str) -> bytes:
-    packed = pack_id(text)
-    return packed if isinstance(packed, bytes) else str(packed).encode()
+def _id_bytes(records: Sequence[Record]) -> list[bytes]:
+    packed = pack_ids([record.id for record in records])
+    return [one if isinstance(one, bytes) else str(one).encode() for one in packed]

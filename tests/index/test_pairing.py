@@ -49,7 +49,7 @@ def row(path: Path) -> dict[str, object]:
     words = dict(database.execute("SELECT id, text FROM words").fetchall())
     database.close()
     assert len(found) == 1
-    plain = ("connect_ns", "disconnect_ns", "duration_ns", "state", "code", "connection_id")
+    plain = ("connect_ns", "disconnect_ns", "duration_ns", "state", "code", "connection_id", "connections")
     left_out = ("id", "key", "used_ns", "kind", "place", "first", "second")
     return {
         name: found[0][name] if name in plain else words.get(found[0][name])

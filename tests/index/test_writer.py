@@ -71,7 +71,7 @@ def test_closing_leaves_one_file_with_the_groups_mode(tmp_path: Path) -> None:
 def test_a_batch_that_fails_leaves_nothing_and_can_be_given_again(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     writer = IndexWriter(path)
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="beside"):
         writer.add(1, [event(1), event(2)], [b"a"], stored_ns=NOW)
     assert writer.cursor == 0
     assert writer.add(1, [event(1), event(2)], [b"a", b"b"], stored_ns=NOW) == Added(2, 0)

@@ -1,0 +1,32 @@
+"""Many ids are packed at once as they are one by one."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from shipper.index.identifier import pack_id, pack_ids, request_number, request_numbers, unpack_id
+
+_uuids = st.uuids().map(str)
+_odd = st.one_of(
+    st.none(),
+    _uuids.map(str.upper),
+    _uuids.map(lambda text: text.replace("-", "")),
+    _uuids.map(lambda text: text[:-1] + " "),
+    _uuids.map(lambda text: text[1:] + "-"),
+    st.text("0123456789abcdef- é", min_size=36, max_size=36),
+    st.text(max_size=40),
+)
+
+
+@given(st.lists(_uuids | st.none()) | st.lists(_uuids | _odd))
+@example([])
+@example(["0000000 -0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000"])
+def test_many_are_packed_as_one_by_one(texts: list[str | None]) -> None:
+    assert pack_ids(texts) == [pack_id(text) for text in texts]
+    assert request_numbers(texts) == [request_number(text) for text in texts]
+
+
+@given(_uuids)
+def test_a_uuid_comes_back_in_its_canonical_form(text: str) -> None:
+    assert unpack_id(pack_id(text)) == unpack_id(pack_id(text.upper())) == text
