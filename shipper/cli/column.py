@@ -111,7 +111,7 @@ def usual(events: bool, view: View, *, ages: bool = False) -> list[Column]:
 
 def chosen(names: Sequence[str], events: bool, view: View) -> list[Column]:
     """The columns of these names, in their order; raises UsageError for one that there is not."""
-    known = {**_fields(Record if events else Connection, view), **_made(events, view)}
+    known = known_columns(events, view)
     columns = []
     for name in names:
         if name not in known:
@@ -122,6 +122,11 @@ def chosen(names: Sequence[str], events: bool, view: View) -> list[Column]:
             raise UsageError(f'there is no column "{name}"; {hint}')
         columns.append(known[name])
     return columns
+
+
+def known_columns(events: bool, view: View) -> dict[str, Column]:
+    """All columns there are, by name."""
+    return {**_fields(Record if events else Connection, view), **_made(events, view)}
 
 
 def read_names(text: str | None, output: str) -> tuple[str, ...] | None:

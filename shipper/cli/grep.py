@@ -45,7 +45,7 @@ class GrepCommand(question.QuestionCommand):
 @click.option("-C", "around", type=click.IntRange(0, CONTEXT_MAX), default=0, help="So many before and after.")
 @click.option("-m", "--limit", type=click.IntRange(0), default=0, help="Stop after so many events; 0: no limit.")
 @click.option("--output", type=click.Choice(FORMATS), default="raw", show_default=True, help="raw: the original lines.")
-@click.option("--columns", metavar="NAME,…", help="What a table or CSV shows: time,workspace,user,ip,user_agent,…")
+@question.columns_option
 @question.zone_option
 @question.range_options
 @click.option(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -15,6 +15,9 @@ from shipper.cli.talk import say
 from shipper.errors import ConfigError, ConnlogError, QueryError, UsageError
 from shipper.index import Answer, IndexReader, Missing
 from shipper.query import Filter, parse_moment, parse_query
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # A minus and more letters is an option with its value only for the likes of -n20; all else excludes.
 _match_excluding = re.compile(r'-(?!-)(?:[^\W\d_][^\s]|["/]|\w+:).*', re.DOTALL).fullmatch
@@ -48,6 +51,15 @@ class QuestionCommand(click.Command):
             if self._wants_value(arg):
                 options += islice(rest, 1)
         return super().parse_args(ctx, [*options, "--", *words, *rest])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Behind one minus both options and what is excluded may follow."""
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-") and not incomplete.startswith("--"):
+            for one in self.params:
+                if isinstance(one, click.Argument) and one.nargs == -1:
+                    found += one.shell_complete(ctx, incomplete)
+        return found
 
     def _wants_value(self, arg: str) -> bool:
         """Whether the argument ends with an option whose value is the next argument."""
@@ -191,6 +203,24 @@ def zone_option(command: Callable[..., int]) -> Callable[..., int]:
     return click.option("--tz", metavar="ZONE", help="Zone of the times shown: Europe/Berlin, local; default UTC.")(
         command
     )
+
+
+def columns_option(command: Callable[..., int]) -> Callable[..., int]:
+    """The option that says which columns a table or CSV shows."""
+    return click.option(
+        "--columns",
+        metavar="NAME,…",
+        shell_complete=_complete_columns,
+        help="What a table or CSV shows: time,workspace,user,ip,user_agent,…",
+    )(command)
+
+
+def _complete_columns(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from shipper.cli.column import View, known_columns
+
+    events = bool(context.params.get("events", context.info_name != "search"))
+    before, comma, begun = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in known_columns(events, View()) if name.startswith(begun.lower())]
 
 
 def complete_query(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -28,7 +28,7 @@ LIMIT = 100
 @click.option(
     "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="raw: the original lines."
 )
-@click.option("--columns", metavar="NAME,…", help="What a table or CSV shows: time,workspace,user,ip,user_agent,…")
+@question.columns_option
 @question.zone_option
 @click.option("--pager/--no-pager", default=True, show_default=True, help="Page a table longer than the terminal.")
 @question.place_options

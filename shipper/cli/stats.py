@@ -17,7 +17,7 @@ from shipper.cli.talk import say, visible
 from shipper.cli.width import padded, width
 from shipper.errors import UsageError
 from shipper.index import Missing
-from shipper.index.count import Asked, Durations, Group, count_groups
+from shipper.index.count import FIELDS, Asked, Durations, Group, count_groups
 from shipper.timestamp import from_ns
 
 TOP = 20
@@ -29,12 +29,25 @@ _BARS = " ▏▎▍▌▋▊▉█"
 _match_time = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", re.ASCII).fullmatch
 
 
+def complete_field(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What can be counted by, behind what stands before a comma."""
+    before, comma, begun = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in FIELDS if name.startswith(begun.lower())]
+
+
 @click.command(cls=question.QuestionCommand)
 @click.argument("words", metavar="[QUERY]...", nargs=-1, shell_complete=question.complete_query)
-@click.option("--by", metavar="FIELD[,FIELD]", help="What to count by; none: everything together.")
+@click.option(
+    "--by", metavar="FIELD[,FIELD]", shell_complete=complete_field, help="What to count by; none: everything together."
+)
 @click.option("--interval", metavar="LENGTH", help="A count for each 1h, 15m, 1d, …: a histogram.")
 @click.option("--top", type=click.IntRange(0), default=TOP, show_default=True, help="Largest groups shown; 0: all.")
-@click.option("--unique", metavar="FIELD", help="Also count how many values of this field each group has.")
+@click.option(
+    "--unique",
+    metavar="FIELD",
+    shell_complete=complete_field,
+    help="Also count how many values of this field each group has.",
+)
 @click.option("--durations", is_flag=True, help="Also show how long connections lasted: p50, p90, p99 and the longest.")
 @click.option("--events", is_flag=True, help="Single events rather than connections.")
 @click.option("--output", type=click.Choice(FORMATS), default="table", show_default=True)

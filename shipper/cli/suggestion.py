@@ -41,7 +41,7 @@ def suggest(word: str, index: Path | None) -> list[str]:
         return [f"{minus}{one}:" for one in sorted(KEYS) if one.startswith(key.lower())]
     *before, last = value.split(",")
     head = f"{minus}{key}:" + "".join(f"{one}," for one in before)
-    return [head + one for one in _values(key.lower(), last, index)]
+    return [head + one for one in _values(key.lower(), last.removeprefix('"'), index)]
 
 
 def _values(key: str, begun: str, index: Path | None) -> Iterable[str]:

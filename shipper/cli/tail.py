@@ -32,7 +32,7 @@ FOLLOWED_ROWS_MAX = 1000
 @click.option(
     "--output", type=click.Choice(FORMATS), default="table", show_default=True, help="raw: the original lines."
 )
-@click.option("--columns", metavar="NAME,…", help="What a table or CSV shows: time,workspace,user,ip,user_agent,…")
+@question.columns_option
 @question.zone_option
 @question.place_options
 def command(

@@ -73,7 +73,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
             f"{path}: there is no index yet; start 'connlog run' to fill it, or name another with --index"
         ) from error
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror}; ask as a member of the group that owns the index") from error
+        raise StateError(f"{path}: {error.strerror}; {_who_may(path)}") from error
     refuse_newer(path)
     address = path.absolute().as_uri() + "?mode=ro"
     with translated(path):
@@ -92,6 +92,27 @@ def open_reader(path: Path) -> sqlite3.Connection:
             database.close()
             raise
     return database
+
+
+def _who_may(path: Path) -> str:
+    """Who may read what lies at ``path``, and how one becomes so."""
+    import grp
+    import pwd
+
+    # Of a closed folder only the folder itself can be looked at; it has the group of what is in it.
+    for place in (path, *path.parents):
+        try:
+            status = place.stat()
+            if status.st_gid and status.st_mode & 0o040:
+                group = grp.getgrgid(status.st_gid).gr_name
+                return f"members of the group {group} may: sudo usermod --append --groups {group} NAME, and log in anew"
+            owner = pwd.getpwuid(status.st_uid).pw_name
+        except PermissionError:
+            continue
+        except (OSError, KeyError):
+            break
+        return f"only its owner may: sudo -u {owner} connlog …"
+    return "ask as a member of the group that owns the index"
 
 
 def refuse_newer(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,22 +223,62 @@ def test_a_missing_index_says_what_to_do(path: Path) -> None:
         IndexReader(path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
-def test_a_member_of_the_group_reads_what_it_may_not_write(path: Path) -> None:
+GROUP = 54_321
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+
+
+def hand_over(path: Path) -> None:
+    """Give the folder and all that is in it to the group, as the service has it."""
+    for file in (path.parent, *path.parent.iterdir()):
+        os.chown(file, 0, GROUP)
+    path.parent.chmod(0o750)
+
+
+@AS_ROOT
+def test_a_member_of_the_group_reads_what_it_may_not_write(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     writer = IndexWriter(path)
     put(writer, event(1))
-    group = 54_321
-    for file in (path.parent, *path.parent.iterdir()):
-        os.chown(file, 0, group)
-    path.parent.chmod(0o750)
-    assert as_member(path, group) == 1  # beside the daemon
+    hand_over(path)
+    assert as_another(path, GROUP) == 1  # beside the daemon
     put(writer, event(2))
     writer.close()
-    assert as_member(path, group) == 2  # after it
+    assert as_another(path, GROUP) == 2  # after it
+    assert [file.name for file in path.parent.iterdir()] == ["index.db"]
 
 
-def as_member(path: Path, group: int) -> int:
-    """The number of events that a process of the group alone finds."""
+@AS_ROOT
+def test_a_member_of_the_group_reads_what_a_killed_daemon_left(path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        put(IndexWriter(path), event(1), event(2), event(3))
+        os._exit(0)  # with nothing closed
+    assert os.waitpid(child, 0)[1] == 0
+    assert path.with_name("index.db-wal").stat().st_size > 0
+    hand_over(path)
+    assert as_another(path, GROUP) == 3
+
+
+@AS_ROOT
+@pytest.mark.parametrize("running", [True, False])
+def test_who_is_not_in_the_group_is_told_which_it_is(
+    path: Path, capfd: pytest.CaptureFixture[str], running: bool
+) -> None:
+    writer = IndexWriter(path)
+    put(writer, event(1))
+    known = grp.getgrall()[-1]
+    for file in (path.parent, *path.parent.iterdir()):
+        os.chown(file, 0, known.gr_gid)
+    path.parent.chmod(0o750)
+    if not running:
+        writer.close()
+    assert as_another(path, known.gr_gid + 54_321) == 100
+    said = capfd.readouterr().out
+    assert f"Permission denied; members of the group {known.gr_name} may" in said
+    writer.close()
+
+
+def as_another(path: Path, group: int) -> int:
+    """The number of events that a process of this group alone finds, 100 where it is refused."""
     parents = [parent for parent in path.parent.parents if not parent.stat().st_mode & 0o001]
     for parent in parents:
         parent.chmod(parent.stat().st_mode | 0o001)
@@ -250,7 +291,7 @@ def as_member(path: Path, group: int) -> int:
             reader = IndexReader(path)
             os._exit(len(ask(reader).rows))
         except StateError as error:
-            print(error)
+            os.write(1, f"{error}\n".encode())
             os._exit(100)
         finally:
             os._exit(101)
