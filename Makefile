@@ -94,6 +94,11 @@ docs-check: $(STAMP) ## do they and the pages say what the code does?
 deb: ## build the Debian package into build/deb; as root it installs what that needs
 	debian/build build/deb
 
+.PHONY: container-check
+container-check: $(STAMP) ## build the image on a clean Debian made by debootstrap, and run it there by both manifests (root)
+	test -d build/root || { mkdir -p build && debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv bookworm build/root.new && mv build/root.new build/root; }
+	CONNLOG_CLEAN_ROOT=$(CURDIR)/build/root $(BIN)/python -m pytest tests/packaging/test_container.py $(PYTEST_FLAGS)
+
 .PHONY: lock
 lock: $(STAMP) ## renew the lock files from pyproject.toml
 	$(PYTHON) -m venv --clear .venv/lock

@@ -1,6 +1,7 @@
 """The image: the steps of the Containerfile done at their own paths in a mount namespace, since no container engine is needed for that.
 
-What a container has beside them is made there too: a root file system that is read-only, another user, no capability.
+What a container has beside them is made there too: a root file system that is read-only, another user, no capability. ``Image`` does it over
+this machine's own root, ``CleanImage`` over one that debootstrap made, with nothing of this machine in it (``make container-check``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NEEDED = ("unshare", "nsenter", "setpriv", "mount", "/usr/bin/python3")
 BUILD_SECONDS = 240
+VOLUMES = ("etc/connlog", "var/lib/connlog", "var/log/pods", "var/log/coder", "tmp")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -59,7 +61,7 @@ class Image:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("opt", "etc/connlog", "var/lib/connlog", "var/log/pods", "tmp"):
+        for name in ("opt", *VOLUMES, "run/secrets/connlog"):
             (folder / name).mkdir(parents=True)
         (folder / "tmp").chmod(0o1777)
         # Whatever else is below /opt stays where it is: an index of packages may be.
@@ -123,13 +125,19 @@ class Image:
         """The command line that runs ``command`` in the container, with setpriv's arguments ``user``."""
         script = f"""
 for name in etc var; do mount --bind {self.folder}/$name /$name; done
-mount --bind /var/log/pods /var/log/pods
+for name in pods coder; do mount --bind /var/log/$name /var/log/$name; done
 mount --bind /var/lib/connlog /var/lib/connlog
+mount -t tmpfs tmpfs /run
+mkdir -p /run/secrets/connlog
+mount --bind {self.folder}/run/secrets/connlog /run/secrets/connlog
 mount --rbind {self.folder}/tmp /tmp
-for place in / /opt /etc /var /var/log/pods; do mount -o remount,bind,ro $place; done
+for place in / /opt /etc /var /var/log/pods /var/log/coder /run /run/secrets/connlog; do mount -o remount,bind,ro $place; done
 cd /var/lib/connlog
 exec setpriv "$@"
 """
+        return self._contained(script, command, user)
+
+    def _contained(self, script: str, command: Sequence[str], user: Sequence[str]) -> list[str]:
         wanted = ["env", "-i", *self.environment(), *command]
         return [*self._inside(), "unshare", "--mount", "sh", "-euc", script, "sh", *user, *wanted]
 
@@ -146,3 +154,74 @@ exec setpriv "$@"
         self._keeper.wait()
         assert self._keeper.stdout is not None
         self._keeper.stdout.close()
+
+
+class CleanImage(Image):
+    """The same over ``base``, a root that debootstrap made: both stages are done as they stand, by chroot."""
+
+    def __init__(self, folder: Path, base: Path) -> None:
+        self.folder = folder
+        for name in ("work", *VOLUMES, "run/secrets/connlog"):
+            (folder / name).mkdir(parents=True)
+        (folder / "tmp").chmod(0o1777)
+        self._final = False
+        script = [f"mount -t tmpfs -o mode=0755 tmpfs {folder}/work", f"cd {folder}/work"]
+        for stage in ("first", "last"):
+            upper, work, root = (f"{folder}/work/{stage}-{name}" for name in ("upper", "work", "root"))
+            script += [
+                f"mkdir {upper} {work} {root}",
+                f"mount -t overlay -o lowerdir={base},upperdir={upper},workdir={work} overlay {root}",
+                f"mount -t proc proc {root}/proc",
+                f"mount --rbind /dev {root}/dev",
+            ]
+        # What this machine needs to reach the index of packages.
+        first = f"{folder}/work/first-root"
+        script += [
+            f"cp -L /etc/resolv.conf /etc/hosts {first}/etc",
+            f"mount --bind /etc/ssl/certs {first}/etc/ssl/certs",
+        ]
+        self._keeper = subprocess.Popen(
+            [
+                *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "sh", "-euc"),
+                "\n".join([*script, "echo ready", "exec sleep infinity"]),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._keeper.stdout is not None
+        assert self._keeper.stdout.readline() == "ready\n"
+
+    def build(self) -> None:
+        """Do both stages. Raises AssertionError where a step fails."""
+        super().build()
+        self._final = True
+        for keyword, rest in steps()[1]:
+            if keyword == "COPY":
+                _, source, target = rest.split()
+                work = f"{self.folder}/work"
+                Image.run(self, ["cp", "-a", f"{work}/first-root{source}", f"{work}/last-root{target}"], {"PATH": PATH})
+            elif keyword == "RUN":
+                self.run(["sh", "-euc", rest], {"PATH": PATH})
+
+    @property
+    def _root(self) -> str:
+        return f"{self.folder}/work/{'last' if self._final else 'first'}-root"
+
+    def _place(self, path: str) -> Path:
+        return Path(f"/proc/{self._keeper.pid}/root{self._root}{path}")
+
+    def run(self, command: Sequence[str], environment: dict[str, str]) -> str:
+        """Run a command of the build in its root; its stdout."""
+        return super().run(["chroot", self._root, *command], environment)
+
+    def container(self, command: Sequence[str], user: Sequence[str]) -> list[str]:
+        """The command line that runs ``command`` in the container, with setpriv's arguments ``user``."""
+        volumes = " ".join((*VOLUMES, "run/secrets/connlog"))
+        script = f"""
+cd {self._root}
+mkdir -p {volumes}
+for name in {volumes}; do mount --bind {self.folder}/$name $name; done
+for place in . etc/connlog var/log/pods var/log/coder run/secrets/connlog; do mount -o remount,bind,ro {self._root}/$place; done
+exec chroot . sh -euc 'cd /var/lib/connlog; exec setpriv "$@"' sh "$@"
+"""
+        return self._contained(script, command, user)
