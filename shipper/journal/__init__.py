@@ -2,11 +2,12 @@
 
 from shipper.journal.batch import Appended, Batch, Block, Counters, Piece
 from shipper.journal.database import refuse_newer
-from shipper.journal.delivered import Delivered, DeliveredLedger, Handed, LedgerSummary
+from shipper.journal.delivered import Delivered, DeliveredLedger, Handed, HandedSealed, LedgerSummary, sent_times
 from shipper.journal.outbox import Change, Channel, Outbox, Receipt, Refused, Span
-from shipper.journal.parcel import Parcel, gap_line
+from shipper.journal.parcel import Parcel, SealedLines, gap_line
 from shipper.journal.position import FeedPosition, Position
 from shipper.journal.quarantine import Mended, Quarantine, Quarantined, QuarantineSize, Renewed
+from shipper.journal.seal import Sealed, Segment, Wrapped, Wrapping, gzip_member, unpack_segment
 from shipper.journal.store import Depth, Journal
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Depth",
     "FeedPosition",
     "Handed",
+    "HandedSealed",
     "Journal",
     "LedgerSummary",
     "Mended",
@@ -34,7 +36,15 @@ __all__ = [
     "Receipt",
     "Refused",
     "Renewed",
+    "Sealed",
+    "SealedLines",
+    "Segment",
     "Span",
+    "Wrapped",
+    "Wrapping",
     "gap_line",
+    "gzip_member",
     "refuse_newer",
+    "sent_times",
+    "unpack_segment",
 ]

@@ -20,6 +20,7 @@ from shipper.journal.database import transaction
 from shipper.journal.ledger import write_ledger
 from shipper.journal.position import encode_feed, encode_position
 from shipper.journal.recent import RecentIds
+from shipper.journal.seal import Wrapping, seal
 from shipper.journal.sift import Sifted, sift
 
 RECENT_IDS_MAX_COUNT = 262_144
@@ -43,9 +44,13 @@ class Appender:
         self._max_bytes = max_bytes
         self._quarantine_max_bytes = quarantine_max_bytes
         self._codec = Codec()
-        self._recent = RecentIds(recent_ids_max_count, db.execute(sql.ALL_RECENT))
+        # Filled by the first batch: who only delivers needs none of them, and they are many.
+        self._recent = RecentIds(recent_ids_max_count)
         self._page_size = int(db.execute(sql.PAGE_SIZE).fetchone()[0])
         self._written: list[tuple[int | None, int, bytes]] = []
+        self.wrapping: Wrapping | None = None
+        """What records are kept in, None for none."""
+        self.keeps_originals = True
         self.last_seq = 0
         """The newest number of a batch, as of the last transaction."""
 
@@ -59,8 +64,6 @@ class Appender:
         self._written = []
         with transaction(self._db):
             self.last_seq = int(self._db.execute(sql.GET_META, ("last_seq",)).fetchone()[0])
-            for group, ids in self._db.execute(sql.LATER_RECENT, (self._recent.last,)):
-                self._recent.add(group, ids)
             yield
         # A batch that failed must not become its own duplicate.
         for surplus, group, ids in self._written:
@@ -76,7 +79,7 @@ class Appender:
                 f"{self._path}: the journal has reached state.journal_max ({self._max_bytes} bytes); "
                 "reading pauses until an output catches up: see 'connlog status'"
             )
-        sifted = sift(batch, self._recent)
+        sifted = sift(batch, self.recent())
         seq = self.last_seq + 1 if sifted.for_outputs else None
         if seq is not None:
             self._write_batch(seq, now_ns, sifted)
@@ -106,15 +109,25 @@ class Appender:
             drift=entered.drift,
         )
 
+    def recent(self) -> RecentIds:
+        """The recent ids, with those that others have committed."""
+        for group, ids in self._db.execute(sql.LATER_RECENT, (self._recent.last,)):
+            self._recent.add(group, ids)
+        return self._recent
+
     def _write_batch(self, seq: int, now_ns: int, sifted: Sifted) -> None:
         ids, times = sifted.ids, [record.time for record in sifted.encoded]
-        records = self._codec.pack_records(sifted.encoded)
-        originals = self._codec.pack_lines(sifted.originals)
+        sealed = seal(sifted.encoded, self.wrapping) if self.wrapping is not None and times else None
+        records = self._codec.pack_records(sifted.encoded) if sealed is None else sealed.packed
+        originals = self._codec.pack_lines(sifted.originals if self.keeps_originals else ())
         notices = self._codec.pack_notices(Notices(sifted.gaps, [entry for _, entry in sifted.malformed_entries]))
         count = len(sifted.encoded)
-        proof = checksum((count, ids, records, originals, notices))
+        # What ``verify`` reads.
+        form = (None, None, None) if sealed is None else (sealed.wrap, sealed.table, sealed.times)
+        proved = () if sealed is None else (sealed.wrap.encode(), sealed.table, sealed.times)
+        proof = checksum((count, ids, records, originals, notices, *proved))
         low, high = (min(times), max(times)) if times else (None, None)
-        row = (seq, now_ns, count, low, high, ids, records, originals, notices, proof)
+        row = (seq, now_ns, count, low, high, ids, records, originals, notices, proof, *form)
         self._db.execute(sql.ADD_BATCH, row)
         self._db.execute(sql.PUT_META, ("last_seq", seq))
         self.last_seq = seq

@@ -10,6 +10,7 @@ import msgspec
 import zstandard
 
 from shipper.errors import StateDamaged
+from shipper.journal.seal import Sealed, unseal
 from shipper.record import Encoded, Gap, Malformed, Record, decode_record
 
 BLOB_MAX_BYTES = 1 << 30
@@ -56,8 +57,12 @@ class Codec:
     def unpack_records(self, blob: bytes) -> list[Record]:
         """The records of a blob; raises StateDamaged."""
         data = self._unpack(blob)
+        return self.decode(data.split(b"\n")) if data else []
+
+    def decode(self, lines: Iterable[bytes]) -> list[Record]:
+        """Records from their JSON; raises StateDamaged."""
         try:
-            return [decode_record(line) for line in data.split(b"\n")] if data else []
+            return [decode_record(line) for line in lines]
         except (msgspec.MsgspecError, ValueError) as error:
             raise StateDamaged(f"a batch of the journal holds no records: {error}") from error
 
@@ -90,6 +95,28 @@ class Codec:
             return self._decompress(blob)
         except zstandard.ZstdError as error:
             raise StateDamaged(f"a batch of the journal can't be unpacked: {error}") from error
+
+
+Row = tuple[
+    int, int, int, str | None, str | None, bytes, bytes, bytes, bytes, bytes, str | None, bytes | None, bytes | None
+]
+"""A row of ``batches``: seq, stored_ns, count, time_min, time_max, ids, records, originals, notices, checksum, wrap,
+segments, times; the last three are None where the records are compressed by themselves."""
+
+
+def verify(row: Row) -> Sealed | None:
+    """Raises StateDamaged where a batch is not what was written; gives its records where they are sealed."""
+    _, _, count, _, _, ids, records, originals, notices, proof, wrap, segments, times = row
+    if wrap is None or segments is None or times is None:
+        if checksum((count, ids, records, originals, notices)) != proof:
+            raise StateDamaged("its checksum does not fit")
+        return None
+    if checksum((count, ids, records, originals, notices, wrap.encode(), segments, times)) != proof:
+        raise StateDamaged("its checksum does not fit")
+    sealed = unseal(wrap, segments, records, times)
+    if sealed.count != count:
+        raise StateDamaged("its segments hold other records than it counts")
+    return sealed
 
 
 def checksum(parts: Sequence[bytes | int]) -> bytes:

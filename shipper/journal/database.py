@@ -171,6 +171,13 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def shrink(db: sqlite3.Connection) -> None:
+    """Give some of the room back that batches had, once none is left: while others come it would be taken again, and
+    pages would have to move for it. ``Outbox.tidy`` does more, now and then."""
+    if not db.execute(sql.ANY_BATCH).fetchone()[0]:
+        db.execute(sql.SHRINK).fetchall()
+
+
 def _free_bytes(path: Path) -> int:
     try:
         disk = os.statvfs(path.parent)

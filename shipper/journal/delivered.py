@@ -1,7 +1,7 @@
 """The ledger of what was delivered: the ids and times of every batch that an output took for good, within bounds.
 
 ``connlog splunk verify`` compares it with what Splunk holds. A row stands for one request: 16 bytes for each id, and
-the times as they were sent, compressed. Rows whose request waits for an acknowledgement have ``delivered_ns`` 0 and
+the times as they were sent, compressed in one frame or several. Rows whose request waits for an acknowledgement have ``delivered_ns`` 0 and
 are not told. Retention is ``state.delivered_retention``, the bound on bytes ``state.delivered_max``; at either the
 oldest rows go. Events that were put back are sent again by the running daemon, or by the next one.
 """
@@ -53,6 +53,21 @@ class Handed(Struct, frozen=True):
         packed = zstandard.ZstdCompressor(level=1).compress(b"".join(self.times))
         low, high = min(self.times).decode(), max(self.times).decode()
         return output, delivered_ns, low, high, self.count, self.ids, packed
+
+
+class HandedSealed(Struct, frozen=True):
+    """The same with the times compressed already, in any number of frames; ``low`` is the least of them, ``high`` the
+    greatest."""
+
+    ids: bytes
+    times: bytes
+    low: str
+    high: str
+    count: int
+
+    def row(self, output: str, delivered_ns: int) -> tuple[str, int, str, str, int, bytes, bytes]:
+        """The row of the ledger."""
+        return output, delivered_ns, self.low, self.high, self.count, self.ids, self.times
 
 
 class Delivered(NamedTuple):
@@ -174,6 +189,12 @@ def fold(db: sqlite3.Connection, output: str, now_ns: int) -> None:
     db.execute(dsql.ADD_DELIVERED, (output, last, low, high, len(ids) // ID_BYTES, ids, packed))
 
 
+def sent_times(packed: bytes) -> list[bytes]:
+    """Times as they were sent, canonical texts, out of what is kept of them. Raises StateDamaged."""
+    text = _unpack(packed)
+    return [text[at : at + TIME_BYTES] for at in range(0, len(text), TIME_BYTES)]
+
+
 def _times(packed: bytes) -> Iterator[int]:
     text = _unpack(packed).decode("ascii", "replace")
     return (to_ns(text[at : at + TIME_BYTES]) for at in range(0, len(text), TIME_BYTES))
@@ -181,6 +202,6 @@ def _times(packed: bytes) -> Iterator[int]:
 
 def _unpack(packed: bytes) -> bytes:
     try:
-        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=_TIMES_MAX_BYTES)
+        return zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True).read(_TIMES_MAX_BYTES)
     except zstandard.ZstdError as error:
         raise StateDamaged(f"a row of the ledger can't be unpacked: {error}") from error

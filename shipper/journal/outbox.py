@@ -19,8 +19,8 @@ from msgspec import Struct
 from shipper.errors import StateFull
 from shipper.journal import delivery_sql as dsql
 from shipper.journal import sql
-from shipper.journal.database import transaction, translated
-from shipper.journal.delivered import Handed, drop_surplus, expire, fold
+from shipper.journal.database import shrink, transaction, translated
+from shipper.journal.delivered import Handed, HandedSealed, drop_surplus, expire, fold
 from shipper.journal.ledger import QUARANTINE_MAX_COUNT, REASON_MAX_CHARACTERS
 from shipper.journal.parcel import Parcel, Unpacker
 from shipper.record import Source
@@ -76,7 +76,7 @@ class Change(Struct):
     taken: Sequence[Span] = ()
     cursor: int | None = None
     finished: Sequence[int] = ()
-    handed: Handed | None = None
+    handed: Handed | HandedSealed | None = None
     receipt: Receipt | None = None
     confirmed: Sequence[Receipt] = ()
     void: Sequence[Receipt] = ()
@@ -197,7 +197,7 @@ class Outbox:
                 for name, value in change.tallies.items():
                     self._db.execute(dsql.ADD_TALLY, (self.output, name, value))
             if change.cursor is not None:
-                self._db.execute(sql.SHRINK).fetchall()
+                shrink(self._db)
             return receipt
 
     def landed(self) -> None:
@@ -212,7 +212,7 @@ class Outbox:
             with transaction(self._db):
                 expire(self._db, now_ns - retention_seconds * 1_000_000_000)
                 fold(self._db, self.output, now_ns)
-            self._db.execute(sql.SHRINK).fetchall()
+            self._db.execute(sql.SHRINK_MORE).fetchall()
 
     def _hand_over(self, change: Change, now_ns: int) -> Receipt | None:
         receipt = change.receipt

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 import msgspec
 import zstandard
 from msgspec import Struct
 
 from shipper.errors import StateDamaged
-from shipper.journal.blob import BLOB_MAX_BYTES, Notices, checksum
+from shipper.journal.blob import BLOB_MAX_BYTES, Notices, Row, verify
+from shipper.journal.seal import Sealed
 from shipper.record import SCHEMA, Gap, Source
 from shipper.timestamp import from_ns
 
@@ -24,17 +26,48 @@ class Parcel(Struct, frozen=True):
     """A batch's events. ``seq`` is the batch's number, or below 0 for what was put back into an output's queue.
 
     ``lines`` are records as compact JSON, ``gaps`` stand behind them in the count of items, ``stored_ns`` is Unix time.
+    ``sealed`` are the same records where they are kept as an output sends them.
     """
 
     seq: int
     stored_ns: int
-    lines: list[bytes]
+    lines: Sequence[bytes]
     gaps: list[Gap]
+    sealed: SealedLines | None = None
 
     @property
     def count(self) -> int:
         """Items: records, then gaps."""
         return len(self.lines) + len(self.gaps)
+
+
+class SealedLines(Sequence[bytes]):
+    """The records of a sealed batch, unpacked when one is asked for; ``ids`` are 16 bytes each. Raises StateDamaged."""
+
+    def __init__(self, sealed: Sealed, ids: bytes) -> None:
+        self.sealed = sealed
+        self.ids = ids
+        self._count = sealed.count
+        self._lines: list[bytes] | None = None
+
+    def opened(self) -> list[bytes]:
+        """All of them."""
+        if self._lines is None:
+            self._lines = self.sealed.lines()
+        return self._lines
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[bytes]: ...
+    def __getitem__(self, at: int | slice) -> bytes | list[bytes]:
+        return self.opened()[at]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.opened())
 
 
 class Unpacker:
@@ -43,13 +76,15 @@ class Unpacker:
     def __init__(self) -> None:
         self._decompress = zstandard.ZstdDecompressor().decompress
 
-    def batch(self, row: tuple[int, int, int, str | None, str | None, bytes, bytes, bytes, bytes, bytes]) -> Parcel:
+    def batch(self, row: Row) -> Parcel:
         """The parcel of a row of batches; one that is not sound comes as a gap that says so. Originals stay packed."""
-        seq, stored_ns, count, low, high, ids, records, originals, notices, proof = row
+        seq, stored_ns, count, low, high, ids, records, _, notices, *_ = row
         try:
-            if checksum((count, ids, records, originals, notices)) != proof:
-                raise StateDamaged("its checksum does not fit")  # noqa: TRY301 - one way out for all that is unsound
+            sealed = verify(row)
             gaps = _notices_decoder.decode(self._unpack(notices)).gaps
+            if sealed is not None:
+                lines = SealedLines(sealed, ids)
+                return Parcel(seq, stored_ns, lines, gaps, lines)
             return Parcel(seq, stored_ns, self._lines(records), gaps)
         except (StateDamaged, msgspec.MsgspecError, ValueError) as error:
             reason = f"batch {seq} of the journal, stored {from_ns(stored_ns)} with {count} events, is lost: {error}"
@@ -91,4 +126,4 @@ def gap_line(gap: Gap) -> bytes:
     return _gap_encoder.encode(gap)
 
 
-__all__ = ["Parcel", "Unpacker", "gap_line", "pack_lines"]
+__all__ = ["Parcel", "SealedLines", "Unpacker", "gap_line", "pack_lines"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from shipper.errors import StateDamaged
 from shipper.journal import sql
-from shipper.journal.blob import checksum
+from shipper.journal.blob import Row as Batch
+from shipper.journal.blob import verify
 from shipper.journal.position import decode_position
 from shipper.record import Gap
 
@@ -51,13 +53,17 @@ decode_gap = msgspec.json.Decoder(Gap).decode
 
 def is_sound(row: Row) -> bool:
     """Whether a batch is what was written."""
-    seq, _, count, _, _, ids, records, originals, notices, proof = row
-    if not isinstance(seq, int) or not isinstance(count, int):
+    seq, _, count, _, _, *blobs = row[:9]
+    if not isinstance(seq, int) or not isinstance(count, int) or not all(isinstance(blob, bytes) for blob in blobs):
         return False
-    blobs = (ids, records, originals, notices)
-    if not all(isinstance(blob, bytes) for blob in blobs):
+    wrap, *sealed = row[10:]
+    if wrap is not None and not (isinstance(wrap, str) and all(isinstance(blob, bytes) for blob in sealed)):
         return False
-    return checksum((count, *(blob for blob in blobs if isinstance(blob, bytes)))) == proof
+    try:
+        verify(cast("Batch", row))
+    except StateDamaged:
+        return False
+    return True
 
 
 def are_counters(row: Row) -> bool:

@@ -15,14 +15,12 @@ class RecentIds:
     A group has the row number under which it is persisted. A repeated id stays with its first group.
     """
 
-    def __init__(self, max_count: int, groups: Iterable[tuple[int, bytes]] = ()) -> None:
+    def __init__(self, max_count: int) -> None:
         self._max_count = max_count
         self._groups: deque[tuple[int, bytes]] = deque()
         self._known: set[bytes] = set()
         self.last = 0
         """The number of the newest group."""
-        for number, ids in groups:
-            self.add(number, ids)
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._known

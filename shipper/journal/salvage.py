@@ -99,7 +99,9 @@ class Salvage:
         # From both ends: a page that can't be read ends the reading of all rows behind it.
         seen: set[object] = set()
         for statement in (sql.SALVAGE_BATCHES, sql.SALVAGE_BATCHES_BACK):
-            for row in _rows(old, statement):
+            for read in _rows(old, statement):
+                # Before the sixth schema nothing was sealed.
+                row = (*read, None, None, None)[:13]
                 if row[0] in seen:
                     break
                 seen.add(row[0])

@@ -72,6 +72,12 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE TRIGGER delivered_gone AFTER DELETE ON delivered BEGIN
             UPDATE delivered_size SET bytes = bytes - length(OLD.ids) - length(OLD.times) - 128; END""",
     ),
+    # A batch whose records are kept as an output sends them: see seal.py. NULL: records are zstd's, as they always were.
+    (
+        "ALTER TABLE batches ADD COLUMN wrap TEXT",
+        "ALTER TABLE batches ADD COLUMN segments BLOB",
+        "ALTER TABLE batches ADD COLUMN times BLOB",
+    ),
 )
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
@@ -90,7 +96,9 @@ VERSION: Final = "PRAGMA user_version"
 SET_VERSION: Final = tuple(f"PRAGMA user_version={number}" for number in range(SCHEMA_VERSION + 1))
 GUEST: Final = ("PRAGMA synchronous=FULL", "PRAGMA temp_store=MEMORY")
 CHECK: Final = "PRAGMA quick_check(1)"
+ANY_BATCH: Final = "SELECT EXISTS (SELECT 1 FROM batches)"
 SHRINK: Final = "PRAGMA incremental_vacuum(256)"
+SHRINK_MORE: Final = "PRAGMA incremental_vacuum(16384)"
 CHECKPOINT: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
 PAGE_SIZE: Final = "PRAGMA page_size"
 PAGE_COUNT: Final = "PRAGMA page_count"
@@ -100,7 +108,7 @@ SCHEMA: Final = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL
 GET_META: Final = "SELECT value FROM meta WHERE name = ?"
 PUT_META: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
-ADD_BATCH: Final = "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_BATCH: Final = "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 NEXT_BATCH: Final = "SELECT * FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"
 FIRST_SEQ: Final = "SELECT MIN(seq) FROM batches"
 LAST_STORED: Final = "SELECT stored_ns FROM batches ORDER BY seq DESC LIMIT 1"

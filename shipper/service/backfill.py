@@ -29,7 +29,7 @@ from shipper.journal.position import BACKFILL_PREFIX
 from shipper.service.dispatch import Dispatch
 from shipper.service.intake import FileExtractors
 from shipper.service.lock import StateLock, refuse_newer
-from shipper.service.outlet import open_output
+from shipper.service.outlet import open_output, write_for_outputs
 from shipper.service.sending import Sending
 
 READ_MAX_BYTES = 4 << 20
@@ -95,6 +95,7 @@ class Backfill:
             quarantine_max_bytes=config.state.quarantine_max_bytes,
             delivered_max_bytes=config.state.delivered_max_bytes,
         )
+        write_for_outputs(self._journal, config)
         self._known = Known(self._journal.positions())
 
     def run(self) -> Progress:

@@ -15,12 +15,12 @@ from functools import partial
 
 from msgspec import Struct
 
-from shipper.config import Config, Output
+from shipper.config import Config, IndexOutput, Output
 from shipper.errors import ConnlogError, StateDamaged, StateNewer
 from shipper.journal import Journal
 from shipper.service.dispatch import Dispatch
 from shipper.service.intake import open_readings
-from shipper.service.outlet import Want, around, open_output, unusable
+from shipper.service.outlet import Want, around, open_output, unusable, write_for_outputs
 from shipper.service.pulse import Pulse
 from shipper.service.reading import Reading
 from shipper.service.sending import Sending
@@ -64,6 +64,9 @@ class Crew:
         self._leaving: list[Reader | Sender] = []
         self._waiting: list[tuple[str, Sequence[Reader | Sender], Callable[[], None]]] = []
         self._senders: list[Sender] = []
+        self._asks = bool(config.coder.url)
+        """Whether somebody can be asked for names."""
+        write_for_outputs(journal, config)
         with ExitStack() as undo:
             for output in config.outputs:
                 sender = self._sender(output)
@@ -130,8 +133,11 @@ class Crew:
 
         settings = list(config.outputs)
         stopped: list[Sender] = []
+        asks, self._asks = self._asks, bool(config.coder.url)
+        write_for_outputs(self._journal, config)
         for sender in list(self._senders):
-            if sender.settings in settings and sender.around == around(sender.settings, config.state):
+            same = sender.settings in settings and sender.around == around(sender.settings, config.state)
+            if same and (asks == self._asks or isinstance(sender.settings, IndexOutput)):
                 settings.remove(sender.settings)
             else:
                 stopped.append(sender)
@@ -199,7 +205,7 @@ class Crew:
 
     def _sender(self, output: Output) -> Sender:
         beside = around(output, self._state)
-        sending = open_output(output, self._journal, self._state, self._want)
+        sending = open_output(output, self._journal, self._state, self._want if self._asks else None)
         return Sender(sending, output, beside, self._thread(f"output-{sending.name}", sending.run))
 
     def _keep_outputs(self) -> None:

@@ -8,6 +8,10 @@ from shipper.record import Gap
 HOLD_SECONDS = 1.0
 """How long lines wait that hold no event of ours: their position alone is not worth a write to the disk."""
 HOLD_MAX_BYTES = 32 << 20
+BUSY_SECONDS = 0.2
+"""How long events wait while more can be read at once: a transaction costs as much for few of them as for many."""
+BUSY_MAX_BYTES, BUSY_MAX_COUNT = 16 << 20, 4096
+"""Of lines, and of events, that are gathered meanwhile."""
 
 
 class Gathering:
@@ -26,6 +30,10 @@ class Gathering:
         self._since: float | None = None
         self._bytes = 0
         self._urgent = False
+        self._urgent_since = 0.0
+        self._pressing = False
+        self._count = 0
+        """Events and malformed entries."""
 
     def add(self, batch: Batch, now: float) -> None:
         """Add what a turn gave."""
@@ -45,19 +53,22 @@ class Gathering:
         self._gaps.extend(batch.gaps)
         self._began = self._began or batch.began
         self._bytes += sum(piece.bytes for piece in batch.pieces)
-        self._urgent = (
-            self._urgent
-            or bool(batch.gaps)
-            # A file that was seen and not read yet may be destroyed at any moment.
-            or any(position.only_seen for position in batch.positions)
-            or any(p.encoded or p.malformed for p in batch.pieces)
-        )
+        self._count += sum(len(piece.encoded) + len(piece.malformed) for piece in batch.pieces)
+        if not self._urgent and (self._count or self._gaps):
+            self._urgent, self._urgent_since = True, now
+        # A file that was seen and not read yet may be destroyed at any moment.
+        self._pressing = self._pressing or any(position.only_seen for position in batch.positions)
 
-    def due(self, now: float) -> bool:
-        """Whether it should be written now."""
+    def due(self, now: float, *, busy: bool = False) -> bool:
+        """Whether it should be written now; ``busy``: there is more to read at once."""
         if self._since is None:
             return False
-        return self._urgent or self._bytes >= HOLD_MAX_BYTES or now - self._since >= HOLD_SECONDS
+        if self._pressing:
+            return True
+        if self._urgent:
+            full = self._count >= BUSY_MAX_COUNT or self._bytes >= BUSY_MAX_BYTES
+            return full or not busy or now - self._urgent_since >= BUSY_SECONDS
+        return self._bytes >= HOLD_MAX_BYTES or now - self._since >= HOLD_SECONDS
 
     def take(self) -> Batch:
         """All of it as one batch; nothing is left."""

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shipper.config import IndexOutput, Output, SplunkHecOutput, State
+from shipper.config import Config, IndexOutput, Output, SplunkHecOutput, State
 from shipper.errors import ConfigError, ConnlogError, QueryError, StateNewer
-from shipper.journal import Journal
+from shipper.journal import Journal, Wrapping
+from shipper.journal.seal import SEGMENT_MAX_BYTES, SEGMENT_MAX_COUNT
 from shipper.outputs.delivery import Delivery, Target
 from shipper.outputs.local_index import LocalIndex
 from shipper.query import parse_query
@@ -31,6 +32,25 @@ def open_output(output: Output, journal: Journal, state: State, want: Want | Non
     if isinstance(output, SplunkHecOutput):
         return _open_hec(output, journal, state, want)
     return Sending(_open_index(output, journal, state.dir))
+
+
+def write_for_outputs(journal: Journal, config: Config) -> None:
+    """Have batches written in the form that the outputs of ``config`` want: original lines only for an index, and
+    records as the first output to a collector sends them that looks at none of them."""
+    wrapping: Wrapping | None = None
+    for output in config.outputs:
+        if isinstance(output, SplunkHecOutput) and not _looks(output, config):
+            fits = output.batch_max_bytes >= 2 * SEGMENT_MAX_BYTES and output.batch_max_events >= 2 * SEGMENT_MAX_COUNT
+            if wrapping is None and fits:
+                from shipper.outputs.hec.wrapping import HecWrapping
+
+                wrapping = HecWrapping(output.sourcetype, output.index)
+    journal.write_for(wrapping, originals=any(isinstance(output, IndexOutput) for output in config.outputs))
+
+
+def _looks(output: SplunkHecOutput, config: Config) -> bool:
+    """Whether an output looks into records before it sends them."""
+    return bool(output.filter.strip() or output.route or output.attribution or config.coder.url)
 
 
 def _open_index(output: IndexOutput, journal: Journal, folder: Path) -> Delivery:

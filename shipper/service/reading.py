@@ -88,7 +88,7 @@ class Reading:
                 told = now
                 self._tell(source.view())
             self._gathering.add(turn.batch, now)
-            if self._gathering.due(now):
+            if self._gathering.due(now, busy=turn.busy and not turn.ended):
                 self._write(self._gathering.take())
                 self._failures_count = 0
             if turn.ended:

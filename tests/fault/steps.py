@@ -150,7 +150,7 @@ def tell_doubles() -> None:
     inner: Callable[..., Any] = journal.append
 
     def append(self: Any, batch: Any) -> Any:
-        recent = self._appender._recent
+        recent = self._appender.recent()
         doubles = [one for piece in batch.pieces for one in piece.encoded if id_bytes(one.id) in recent]
         twice = [one.record().source for one in doubles]
         result = inner(self, batch)

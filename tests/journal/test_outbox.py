@@ -207,7 +207,7 @@ def test_events_can_be_put_back_beside_the_running_daemon(journal: Journal, outb
     assert first.seq < 0
     second = outbox.put_back(first.seq)
     assert second is not None
-    assert first.lines + second.lines == lines
+    assert [*first.lines, *second.lines] == lines
     assert outbox.at(first.seq) == first
     outbox.write(Change(taken=[Span(second.seq, 0, 10)], finished=[first.seq]))
     assert outbox.put_back(0) == second

@@ -10,6 +10,7 @@ this order, and quotes inside of texts are escaped, so that a key is found by it
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -45,10 +46,12 @@ class Renderer:
         self._plain_days: set[bytes] = set()
         self._prefixes: dict[bytes, bytes] = {}
 
-    def render(self, parcel: Parcel, places: list[int], at: int, into: Slice, max_bytes: int, max_count: int) -> int:
+    def render(
+        self, parcel: Parcel, places: Sequence[int], at: int, into: Slice, max_bytes: int, max_count: int
+    ) -> int:
         """Add the items of ``parcel`` at ``places[at:]`` to a slice until it is full; returns where in ``places`` it
         stopped. One item is always added to an empty slice."""
-        lines, seq = parcel.lines, parcel.seq
+        lines, seq = parcel.lines if parcel.sealed is None else parcel.sealed.opened(), parcel.seq
         records, routed = len(lines), self._routing.choose is not None
         seconds, plain_days, prefixes = self._seconds, self._plain_days, self._prefixes
         bodies, ids, times, marks = into.bodies, into.ids, into.times, into.marks
@@ -80,7 +83,7 @@ class Renderer:
                         line[log + 16 : log + 26] == text[:10] or (text[:10] + line[log + 16 : log + 26]) in plain_days
                     )
                 ):
-                    body, id_, time = self._carefully(line, where)
+                    body, id_, time = self.carefully(line, where)
                     # A line without host has no place to go by: nothing of the line before it may be left.
                     last_where = last_second = prefix = b""
                 else:
@@ -97,23 +100,23 @@ class Renderer:
         into.size = size
         return at
 
-    def _carefully(self, line: bytes, where: bytes) -> tuple[bytes, bytes, bytes]:
+    def carefully(self, line: bytes, where: bytes) -> tuple[bytes, bytes, bytes]:
         """Body, id and time of a record by decoding it; what was found is remembered for the next that look like it."""
         record = decode_record(line)
         route = self._default if self._routing.choose is None else self._routing.choose(record)
-        prefix = _prefix(record, *route)
+        prefix = prefix_of(record, *route)
         time = sent_time(record)
-        second = b'{"time":%d.' % _epoch(time)
+        second = b'{"time":%d.' % epoch(time)
         if line[:_ID] == _BEGIN and line[_ID:_AFTER_ID] == record.id.encode() and record.time[:4] >= "1971":
             if len(self._seconds) >= CACHED_MAX_COUNT:
                 self._seconds.clear()
             if len(self._plain_days) + len(self._prefixes) >= CACHED_MAX_COUNT:
                 self._plain_days.clear()
                 self._prefixes.clear()
-            self._seconds[record.time[:19].encode()] = b'{"time":%d.' % _epoch(record.time)
+            self._seconds[record.time[:19].encode()] = b'{"time":%d.' % epoch(record.time)
             if record.log.time is not None and record.time[:10] <= record.log.time[:10]:
                 self._plain_days.add((record.time[:10] + record.log.time[:10]).encode())
-            if where == _place(record):
+            if where == place_of(record):
                 self._prefixes[where] = prefix
         id_ = record.id.encode()
         body = b"".join((second, time[20:29].encode(), prefix, id_, b'"},"event":', _compact(record, line), b"}"))
@@ -131,7 +134,7 @@ class Renderer:
         time = gap.detected
         rest = json.dumps(head, ensure_ascii=False, separators=(",", ":"))[1:].encode()
         return (
-            b'{"time":%d.%s,%s' % (_epoch(time), time[20:29].encode(), rest[:-1]) + b',"event":' + gap_line(gap) + b"}"
+            b'{"time":%d.%s,%s' % (epoch(time), time[20:29].encode(), rest[:-1]) + b',"event":' + gap_line(gap) + b"}"
         )
 
 
@@ -147,12 +150,13 @@ def sent_time(record: Record, now_ns: int | None = None) -> str:
     return record.time
 
 
-def _epoch(time: str) -> int:
+def epoch(time: str) -> int:
     """Whole seconds since 1970 of canonical text, of any year."""
     return (datetime.fromisoformat(time[:19]) - _EPOCH) // timedelta(seconds=1)
 
 
-def _prefix(record: Record, sourcetype: str, index: str) -> bytes:
+def prefix_of(record: Record, sourcetype: str, index: str) -> bytes:
+    """What stands between the time and the id, for records of one source."""
     head: dict[str, str] = {}
     if record.source.host:
         head["host"] = record.source.host
@@ -165,7 +169,7 @@ def _prefix(record: Record, sourcetype: str, index: str) -> bytes:
     return f',{text[1:-1]},"fields":{{"event_id":"'.encode()
 
 
-def _place(record: Record) -> bytes:
+def place_of(record: Record) -> bytes:
     """How the journal writes host, input and path of a record's source."""
     source = record.source
     whole = msgspec.json.encode(CompactSource(source.host, source.input, source.path, 0))

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from isal import isal_zlib
 
 from shipper.errors import StateError
 from shipper.journal import Change, Channel, Refused
@@ -21,10 +20,10 @@ from shipper.outputs.hec.client import EVENT_PATH, HEALTH_PATH, Line
 from shipper.outputs.hec.endpoint import Endpoint
 from shipper.outputs.hec.outcome import Outcome, outcome
 from shipper.outputs.hec.output import REST_MAX_SECONDS, HecOutput, Work
+from shipper.outputs.hec.sealed import AnySlice
 from shipper.outputs.hec.slice import Slice
 from shipper.record import Gap, Source, decode_record
 
-GZIP_LEVEL, GZIP_WBITS = 1, 31
 REFUSALS_MAX_COUNT = 100
 """So many refused events in a row may be the server's fault: from then on one at a time, after a wait each."""
 log = logging.getLogger(__name__)
@@ -114,23 +113,21 @@ class Lane:
         self._settle(endpoint, channel, piece, answer, epoch)
         return 0.0
 
-    def _send(self, endpoint: Endpoint, token: str, channel: Channel | None, piece: Slice) -> Answer:
-        body = piece.body()
+    def _send(self, endpoint: Endpoint, token: str, channel: Channel | None, piece: AnySlice) -> Answer:
         headers = {"Authorization": f"Splunk {token}", "Content-Type": "application/json"}
         if channel is not None:
             headers["X-Splunk-Request-Channel"] = channel.channel
-        sent = body
+        sent = piece.packed() if self._gzip else piece.body()
         if self._gzip:
-            sent = isal_zlib.compress(body, GZIP_LEVEL, GZIP_WBITS)
             headers["Content-Encoding"] = "gzip"
         begun = time.monotonic()
         response = self._line(endpoint.url).ask("POST", EVENT_PATH, headers, sent)
         self._output.latency.add(time.monotonic() - begun)
         if isinstance(response, Answer):
             return response
-        return judge(response.status, response.body, response.headers, len(piece), len(body))
+        return judge(response.status, response.body, response.headers, len(piece), piece.size)
 
-    def _settle(self, endpoint: Endpoint, channel: Channel | None, piece: Slice, answer: Answer, epoch: int) -> None:
+    def _settle(self, endpoint: Endpoint, channel: Channel | None, piece: AnySlice, answer: Answer, epoch: int) -> None:
         """Turn the answer into what is to be written down, and into what goes again."""
         output = self._output
         found = outcome(piece, answer, acknowledged=output.settings.ack == "required")

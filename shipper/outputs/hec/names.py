@@ -119,6 +119,17 @@ class Namer:
                 self._trouble(error)
                 return parcel
 
+    @property
+    def silent(self) -> bool:
+        """Whether there is nothing to put on records now, and nobody to be told of ids."""
+        with self._lock:
+            try:
+                directory = self._open()
+            except ConnlogError as error:
+                self._trouble(error)
+                return self._want is None
+            return self._want is None and self._witness is None and (directory is None or directory.empty)
+
     def waits(self, parcel: Parcel, now_ns: int) -> bool:
         """Whether a parcel should wait for the first lookup of somebody in it."""
         if not self._wait_ns or not 0 <= now_ns - parcel.stored_ns < self._wait_ns:
@@ -180,7 +191,7 @@ class Namer:
         with translated(self._path):
             lines = [self._line(directory, line) for line in parcel.lines]
         self._failed = False
-        return replace(parcel, lines=lines)
+        return replace(parcel, lines=lines, sealed=None)
 
     def _people(self, ids: Ids) -> list[tuple[str, str]]:
         """Kinds and ids that are waited for."""
@@ -281,6 +292,8 @@ class NamedParcels:
 
     def after(self, seq: int) -> Parcel | None:
         parcel = self._outbox.after(seq)
+        if parcel is not None and self._namer.silent:
+            return parcel
         if parcel is None or self._namer.waits(parcel, time.time_ns()):
             return None
         return self._namer.named(parcel)

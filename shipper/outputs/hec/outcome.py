@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from shipper.outputs.hec.answer import Answer, Verdict
+from shipper.outputs.hec.sealed import AnySlice
 from shipper.outputs.hec.slice import Slice
 
 
@@ -12,13 +13,13 @@ class Outcome(Struct, frozen=True):
     """``taken`` on the server's word, ``guilty`` one event that alone is refused, ``back`` to be sent again in this
     order; ``doubled`` events of ``back`` may have been taken."""
 
-    taken: Slice | None = None
+    taken: AnySlice | None = None
     guilty: Slice | None = None
-    back: tuple[Slice, ...] = ()
+    back: tuple[AnySlice, ...] = ()
     doubled: int = 0
 
 
-def outcome(piece: Slice, answer: Answer, *, acknowledged: bool) -> Outcome:
+def outcome(piece: AnySlice, answer: Answer, *, acknowledged: bool) -> Outcome:
     """Every event of ``piece`` is in exactly one part of it. ``acknowledged``: without an id to ask for, nothing counts
     as taken."""
     found = _outcome(piece, answer)
@@ -27,7 +28,7 @@ def outcome(piece: Slice, answer: Answer, *, acknowledged: bool) -> Outcome:
     return Outcome(None, found.guilty, (found.taken, *found.back), found.doubled + len(found.taken))
 
 
-def _outcome(piece: Slice, answer: Answer) -> Outcome:
+def _outcome(piece: AnySlice, answer: Answer) -> Outcome:
     count = len(piece)
     match answer.verdict:
         case Verdict.TAKEN:

@@ -25,13 +25,14 @@ from shipper.outputs.hec.envelope import Renderer
 from shipper.outputs.hec.names import NamedParcels, Namer
 from shipper.outputs.hec.progress import Progress
 from shipper.outputs.hec.routing import Routing
+from shipper.outputs.hec.sealed import AnySlice
 from shipper.outputs.hec.sieve import Sieve
-from shipper.outputs.hec.slice import Slice
 from shipper.outputs.hec.state import HecState, Latency
 from shipper.outputs.hec.supply import Limits, Supply
 from shipper.outputs.hec.token import Token
 from shipper.outputs.hec.trouble import Troubles
 from shipper.outputs.hec.waiting import Waiting
+from shipper.outputs.hec.wrapping import wrapping_name
 
 IDLE_SECONDS = 5.0
 REST_MAX_SECONDS = 1.0
@@ -138,6 +139,7 @@ class HecOutput:
             gaps=self.settings.gaps,
             taken=found.taken,
             waiting=[span for one in receipts for span in one.spans],
+            wrap="" if self.settings.route else wrapping_name(self.settings.sourcetype, self.settings.index),
         )
         lost = [one for one in found.receipts if one.channel not in channels]
         closed = [one.channel for one in found.channels if one.endpoint not in known]
@@ -179,7 +181,7 @@ class HecOutput:
         with self.lock:
             return min(REST_MAX_SECONDS, *(max(REST_MIN_SECONDS, one.wait_seconds(now)) for one in self.endpoints))
 
-    def exchange(self, lane: int, works: list[Work], *, take: bool) -> tuple[Slice | None, float]:
+    def exchange(self, lane: int, works: list[Work], *, take: bool) -> tuple[AnySlice | None, float]:
         """Write down what a lane did, which leaves ``works``, and take the next slice, or None and for how long there
         is none. Raises StateError, and then what is left in ``works`` is not written and nothing is taken."""
         with self.lock:
@@ -201,10 +203,12 @@ class HecOutput:
                     self._supply.give_back((piece,))
                 raise
             self._in_flight[lane] = flying
-            self.more = piece is not None and (flying >= self._limits.events or 2 * piece.size >= self._limits.bytes)
+            self.more = piece is not None and (
+                2 * flying >= self._limits.events or 2 * piece.size >= self._limits.bytes
+            )
             return piece, min(wait, IDLE_SECONDS)
 
-    def give_back(self, pieces: Sequence[Slice], epoch: int) -> None:
+    def give_back(self, pieces: Sequence[AnySlice], epoch: int) -> None:
         """Slices to be sent again."""
         with self.lock:
             if epoch == self.epoch:
@@ -216,7 +220,7 @@ class HecOutput:
             if epoch == self.epoch:
                 self._supply.send_again([span for one in receipts for span in one.spans])
 
-    def lower_limit(self, piece: Slice) -> None:
+    def lower_limit(self, piece: AnySlice) -> None:
         """The server takes no body as large as this one."""
         with self.lock:
             limit = max(BODY_MIN_BYTES, piece.size // 2)

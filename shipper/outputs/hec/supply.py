@@ -17,6 +17,7 @@ from shipper.journal import Parcel, Span
 from shipper.outputs.hec.envelope import Renderer
 from shipper.outputs.hec.names import Parcels
 from shipper.outputs.hec.progress import Progress
+from shipper.outputs.hec.sealed import AnySlice, SealedSlice, Sheet, sheets_of
 from shipper.outputs.hec.slice import Slice, spans_of
 from shipper.record import Record, decode_record
 
@@ -41,7 +42,9 @@ class _Walk:
         self.after = after
         self.until = until
         self.parcel: Parcel | None = None
-        self.places: list[int] = []
+        self.places: Sequence[int] = ()
+        self.sheets: deque[Sheet] = deque()
+        """What of ``parcel``, from ``places[at]`` on, can be sent as it is."""
         self.at = 0
         self.since_ns = 0
         """When the first item of the slice that is being filled was stored."""
@@ -50,7 +53,8 @@ class _Walk:
 class Supply:
     """Goes on behind the cursor of ``progress``; ``skipped`` spans are taken, or wait for their acknowledgement.
 
-    ``keeps`` is the output's filter, None for none; ``gaps`` whether known losses are sent.
+    ``keeps`` is the output's filter, None for none; ``gaps`` whether known losses are sent. What the journal keeps in the
+    wrapping ``wrap`` is sent as it is kept.
     """
 
     def __init__(
@@ -64,27 +68,29 @@ class Supply:
         gaps: bool,
         taken: Sequence[Span],
         waiting: Sequence[Span],
+        wrap: str = "",
     ) -> None:
         self._outbox = outbox
         self._renderer = renderer
         self._progress = progress
         self.limits = limits
         self._keeps = keeps
+        self._wrap = wrap
         self._gaps = gaps
-        self._returned: deque[Slice] = deque()
+        self._returned: deque[AnySlice] = deque()
         self._spans: deque[Span] = deque()
         self._taken = _by_seq(taken)
         self._waiting = _by_seq(waiting)
         self._new = _Walk(progress.cursor)
         self._backlog: _Walk | None = None
-        self._partial: Slice | None = None
+        self._partial: AnySlice | None = None
         self._again = 0
         self._looked_ns = 0
         self._turn = False
 
     # ---- what comes back -----------------------------------------------------------------------
 
-    def give_back(self, pieces: Sequence[Slice]) -> None:
+    def give_back(self, pieces: Sequence[AnySlice]) -> None:
         """To be sent again, first of all."""
         self._returned.extendleft(reversed(pieces))
 
@@ -93,7 +99,7 @@ class Supply:
         self._spans.extend(spans)
 
     @contextmanager
-    def _kept(self, piece: Slice) -> Iterator[None]:
+    def _kept(self, piece: AnySlice) -> Iterator[None]:
         """Where the journal can't be read further, what was read already is not lost: it goes first next time."""
         try:
             yield
@@ -104,12 +110,12 @@ class Supply:
 
     # ---- what goes -----------------------------------------------------------------------------
 
-    def take(self, now_ns: int, *, flush: bool = False) -> tuple[Slice | None, float]:
+    def take(self, now_ns: int, *, flush: bool = False) -> tuple[AnySlice | None, float]:
         """The next slice, or None and the seconds until one that waits for more is due (infinite: none does).
         With ``flush`` nothing waits."""
         if self._returned:
             return self._first_returned(), 0.0
-        piece = self._of_spans() or self._put_back(now_ns)
+        piece: AnySlice | None = self._of_spans() or self._put_back(now_ns)
         if piece is not None:
             return piece, 0.0
         self._turn = not self._turn
@@ -122,7 +128,7 @@ class Supply:
             piece = self._of_backlog()
         return piece, 0.0 if piece is not None else wait
 
-    def _first_returned(self) -> Slice:
+    def _first_returned(self) -> AnySlice:
         piece = self._returned.popleft()
         fits = min(piece.within(self.limits.bytes), self.limits.events)
         if fits < len(piece):
@@ -161,22 +167,20 @@ class Supply:
         self._spans.extend(spans_of((parcel.seq, at) for at in places[stop:]))
         return piece
 
-    def _of_backlog(self) -> Slice | None:
+    def _of_backlog(self) -> AnySlice | None:
         assert self._backlog is not None
-        piece = _empty()
-        with self._kept(piece):
-            self._fill(self._backlog, piece)
+        piece, _ = self._fill(self._backlog, SealedSlice([]))
         if self._backlog.parcel is None:
             self._backlog = None
             self._progress.read_until = self._new.after
         return piece if len(piece) else None
 
-    def _of_new(self, now_ns: int, flush: bool) -> tuple[Slice | None, float]:
-        piece = self._partial if self._partial is not None else _empty()
+    def _of_new(self, now_ns: int, flush: bool) -> tuple[AnySlice | None, float]:
+        piece = self._partial if self._partial is not None else SealedSlice([])
         self._partial = None
+        piece, full = self._fill(self._new, piece)
+        age_ns = now_ns - self._new.since_ns
         with self._kept(piece):
-            full = self._fill(self._new, piece)
-            age_ns = now_ns - self._new.since_ns
             if self._backlog is None and self._new.parcel is not None and age_ns > BEHIND_NS:
                 self._split()
         if not len(piece):
@@ -193,22 +197,50 @@ class Supply:
             self._backlog, self._new = self._new, _Walk(newest)
             self._backlog.until = newest
 
-    def _fill(self, walk: _Walk, piece: Slice) -> bool:
-        """Add what there is to a slice; returns whether that is full. ``walk.parcel`` is None where nothing is left."""
+    def _fill(self, walk: _Walk, piece: AnySlice) -> tuple[AnySlice, bool]:
+        """Add what there is to a slice, which an empty one may be of either kind; returns it, and whether it is full.
+        ``walk.parcel`` is None where nothing is left."""
         while True:
-            if walk.parcel is None and not self._load(walk):
-                return False
+            with self._kept(piece):
+                if walk.parcel is None and not self._load(walk):
+                    return piece, False
             parcel = walk.parcel
             assert parcel is not None
             if not len(piece):
                 walk.since_ns = parcel.stored_ns
-            walk.at = self._renderer.render(parcel, walk.places, walk.at, piece, self.limits.bytes, self.limits.events)
+                piece = SealedSlice([])
+            if isinstance(piece, SealedSlice) and self._add_sheets(walk, piece):
+                return piece, True
             if walk.at < len(walk.places):
-                return True
+                if isinstance(piece, SealedSlice):
+                    if len(piece):
+                        return piece, True
+                    piece = _empty()
+                walk.sheets.clear()
+                walk.at = self._renderer.render(
+                    parcel, walk.places, walk.at, piece, self.limits.bytes, self.limits.events
+                )
+                if walk.at < len(walk.places):
+                    return piece, True
             walk.parcel = None
             if len(piece) >= self.limits.events:
-                self._load(walk)  # so that it is known whether more is there
-                return True
+                with self._kept(piece):
+                    self._load(walk)  # so that it is known whether more is there
+                return piece, True
+
+    def _add_sheets(self, walk: _Walk, piece: SealedSlice) -> bool:
+        """Add sheets as they are while they fit; returns whether the next one doesn't."""
+        while walk.sheets:
+            sheet = walk.sheets[0]
+            size, count = piece.size + sheet.segment.plain, len(piece) + sheet.segment.count
+            if size > self.limits.bytes or count > self.limits.events:
+                if not len(piece):
+                    # Not even alone: one by one.
+                    walk.sheets.clear()
+                return len(piece) > 0
+            piece.add(walk.sheets.popleft())
+            walk.at += sheet.segment.count
+        return False
 
     def _load(self, walk: _Walk) -> bool:
         while True:
@@ -217,13 +249,21 @@ class Supply:
                 return False
             walk.after = parcel.seq
             walk.places, walk.at = self._begin(parcel), 0
+            walk.sheets = deque(self._sheets(parcel, len(walk.places)))
             if self._backlog is None or walk is self._backlog:
                 self._progress.read_until = parcel.seq
             if walk.places:
                 walk.parcel = parcel
                 return True
 
-    def _begin(self, parcel: Parcel) -> list[int]:
+    def _sheets(self, parcel: Parcel, count: int) -> list[Sheet]:
+        """The sheets of a batch of which ``count`` items are to be sent, where all of them are, as they are kept."""
+        lines = parcel.sealed
+        if lines is None or lines.sealed.wrap != self._wrap or count != parcel.count:
+            return []
+        return sheets_of(lines, parcel.seq)
+
+    def _begin(self, parcel: Parcel) -> Sequence[int]:
         """Make a batch known, and return the places in it that are to be sent."""
         records, count, seq = len(parcel.lines), parcel.count, parcel.seq
         self._progress.add(seq, count)
@@ -239,7 +279,7 @@ class Supply:
         if left_out:
             self._progress.take(spans_of((seq, at) for at in left_out))
             out.update(left_out)
-        return [at for at in range(count) if at not in out] if out else list(range(count))
+        return [at for at in range(count) if at not in out] if out else range(count)
 
 
 def _by_seq(spans: Sequence[Span]) -> dict[int, list[Span]]:

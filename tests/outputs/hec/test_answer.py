@@ -174,7 +174,7 @@ def test_every_event_is_taken_refused_or_sent_again_once(answer: Answer, count: 
     piece = Slice(bodies, bodies, bodies, [(1, at) for at in range(count)], count)
     found = outcome(piece, answer, acknowledged=acknowledged)
     parts = [part for part in (found.taken, found.guilty, *found.back) if part is not None]
-    assert sorted(body for part in parts for body in part.bodies) == bodies
+    assert sorted(body for part in parts for body in part.opened().bodies) == bodies
     assert all(len(part) for part in parts)
     assert found.guilty is None or len(found.guilty) == 1
     if found.taken is not None and acknowledged:
@@ -182,6 +182,6 @@ def test_every_event_is_taken_refused_or_sent_again_once(answer: Answer, count: 
     if answer.status != 200 and found.taken is not None:
         # Only what stands before the number is known to be taken.
         assert answer.bad is not None
-        assert found.taken.bodies == bodies[: answer.bad]
+        assert found.taken.opened().bodies == bodies[: answer.bad]
     if count == 1 and answer.verdict is Verdict.BISECT:
         raise AssertionError("a single event is never sought")

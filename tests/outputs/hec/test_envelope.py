@@ -36,7 +36,7 @@ _times = st.one_of(
         ["0001-01-01T00:00:00.000000000Z", "9999-12-31T23:59:59.999999999Z", "1970-12-31T23:59:59.999999999Z"]
     ),
 )
-_records = st.builds(
+made_records = st.builds(
     CompactRecord,
     schema=st.just(1),
     id=st.integers(0, 2**128 - 1).map(name),
@@ -67,7 +67,7 @@ def exact(body: bytes) -> dict[str, Any]:
     return found
 
 
-@given(st.lists(_records, min_size=1, max_size=6))
+@given(st.lists(made_records, min_size=1, max_size=6))
 def test_every_record_arrives_as_it_is_in_the_journal(records: list[Record]) -> None:
     lines = [encode_record(one) for one in records]
     made = renderer()
@@ -110,7 +110,7 @@ def test_a_record_without_a_host_never_gets_that_of_the_one_before() -> None:
         assert [exact(body).get("host") for body in piece.bodies] == ["a", "a", "a", None, "a", None]
 
 
-@given(one=_records)
+@given(one=made_records)
 def test_an_absurd_time_gives_way_to_the_logs(one: Record) -> None:
     sent = sent_time(one)
     own = timestamp.to_ns(one.time)

@@ -16,8 +16,9 @@ from shipper.outputs.hec import supply as supplying
 from shipper.outputs.hec.envelope import Renderer
 from shipper.outputs.hec.progress import Progress
 from shipper.outputs.hec.routing import Routing
-from shipper.outputs.hec.slice import Slice
+from shipper.outputs.hec.sealed import AnySlice
 from shipper.outputs.hec.supply import Limits, Supply
+from shipper.outputs.hec.wrapping import HecWrapping, wrapping_name
 from shipper.record import encode_record, encoded
 from tests.outputs.hec.conftest import name, record
 
@@ -53,9 +54,10 @@ class Moody:
 
 
 def fill(journal: Journal, sizes: list[int]) -> int:
-    """Batches of these sizes; how many events."""
+    """Batches of these sizes, of which some are kept as they are sent; how many events."""
     count = 0
     for size in sizes:
+        journal.write_for(HecWrapping("s", "i") if size % 3 else None, originals=True)
         records = [encoded(record(number)) for number in range(count, count + size)]
         journal.append(Batch((Piece("/f", records, [b"x"] * size, [], size),)))
         count += size
@@ -65,11 +67,13 @@ def fill(journal: Journal, sizes: list[int]) -> int:
 def make(outbox: Outbox | Moody, events: int) -> Supply:
     renderer = Renderer(Routing((), "s", "i"), "s", "i")
     limits = Limits(1 << 20, events, 0)
-    return Supply(outbox, renderer, Progress(0), limits, keeps=None, gaps=True, taken=(), waiting=())
+    return Supply(
+        outbox, renderer, Progress(0), limits, keeps=None, gaps=True, taken=(), waiting=(), wrap=wrapping_name("s", "i")
+    )
 
 
-def ids_of(piece: Slice) -> list[str]:
-    return [id_.decode() for id_ in piece.ids]
+def ids_of(piece: AnySlice) -> list[str]:
+    return [id_.decode() for id_ in piece.opened().ids]
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])

@@ -1,0 +1,90 @@
+"""What the journal keeps for an output is, byte for byte, what that output would have sent."""
+
+from __future__ import annotations
+
+import uuid
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.journal import Parcel, SealedLines
+from shipper.journal.delivered import sent_times
+from shipper.journal.recent import all_id_bytes
+from shipper.journal.seal import seal
+from shipper.outputs.hec.envelope import Renderer
+from shipper.outputs.hec.routing import Routing
+from shipper.outputs.hec.sealed import SealedSlice, sheets_of
+from shipper.outputs.hec.slice import Slice
+from shipper.outputs.hec.wrapping import HecWrapping
+from shipper.record import CompactRecord, Encoded, encoded
+from tests.hec.server import HecServer
+from tests.outputs.hec.conftest import Rig, name, record, wait
+from tests.outputs.hec.test_envelope import NOW, made_records
+
+PLACE = ("coder:connection_log", "main")
+
+
+def rendered(found: Sequence[Encoded], seq: int = 1) -> Slice:
+    lines = [one.json.encode() for one in found]
+    piece = Slice([], [], [], [])
+    Renderer(Routing((), *PLACE), *PLACE).render(
+        Parcel(seq, NOW, lines, []), range(len(lines)), 0, piece, 1 << 30, 1 << 30
+    )
+    return piece
+
+
+def sealed_slice(wrapping: HecWrapping, found: Sequence[Encoded], seq: int = 1) -> SealedSlice:
+    lines = SealedLines(seal(found, wrapping), b"".join(all_id_bytes([one.id for one in found])))
+    piece = SealedSlice([])
+    for sheet in sheets_of(lines, seq):
+        piece.add(sheet)
+    return piece
+
+
+@given(st.lists(made_records, min_size=1, max_size=30))
+def test_envelopes_are_the_same_whenever_they_are_made(records: list[CompactRecord]) -> None:
+    found = [encoded(one) for one in records]
+    wrapping = HecWrapping(*PLACE)
+    for _ in range(2):  # the second time with what the first one remembered
+        one, other = rendered(found), sealed_slice(wrapping, found)
+        assert other.body() == one.body()
+        assert other.opened() == one
+
+
+@given(st.integers(1, 400), st.data())
+def test_a_sealed_slice_does_what_any_slice_does(count: int, data: st.DataObject) -> None:
+    found = [encoded(record(number)) for number in range(count)]
+    one, other = rendered(found, 7), sealed_slice(HecWrapping(*PLACE), found, 7)
+    assert (len(one), one.size, one.spans()) == (len(other), other.size, other.spans())
+    assert zlib.decompress(other.packed(), 31) == one.body()
+    until = data.draw(st.integers(1, count))
+    first = data.draw(st.integers(0, until - 1))
+    assert other.cut(first, until) == one.cut(first, until)
+    limit = data.draw(st.integers(1, 2 * one.size))
+    assert other.within(limit) == one.within(limit)
+    _, _, low, high, number, ids, times = one.handed().row("hec", 5)
+    assert other.handed().row("hec", 5)[:6] == ("hec", 5, low, high, number, ids)
+    assert sent_times(other.handed().times) == sent_times(times)
+
+
+def test_what_was_kept_for_other_settings_is_rendered_anew(rig: Rig, server: HecServer) -> None:
+    rig.append(*range(300))
+    rig.start(index="main")
+    assert wait(lambda: len(server.store) == 300)
+    assert {event.index for event in server.events} == {"main"}
+
+
+def test_a_body_of_sealed_events_that_is_too_large_is_sent_in_parts(rig: Rig, server: HecServer) -> None:
+    rig.append(*range(600), user_agent="x" * 300)
+    rig.start(batch_max_bytes=32 << 10)
+    assert wait(lambda: len(server.store) == 600)
+    assert server.store.counts() == Counter(name(number) for number in range(600))
+
+
+def test_ids_of_a_slice_are_those_of_its_records() -> None:
+    found = [encoded(record(number)) for number in range(200)]
+    piece = sealed_slice(HecWrapping(*PLACE), found)
+    assert [uuid.UUID(one.decode()).int for one in piece.opened().ids] == list(range(200))
