@@ -1,16 +1,16 @@
-"""Reconcile: walks a range of time of the index and of the API side by side, a day at a time, in bounded memory.
+"""Reconcile: walks a range of time of the index and of the API side by side, window by window, in bounded memory.
 
 What lies near the edge of a day is looked for beyond it, since the two sides may have another time for a connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from shipper import timestamp
 from shipper.coder.client import CoderClient
-from shipper.coder.walk import LogRow, Walked, find_rows, walk_log
+from shipper.coder.walk import BAD_KEPT_MAX_COUNT, LogRow, Walked, find_rows, walk_log
 from shipper.index import Connection, IndexReader
 from shipper.index.lookup import find_connections
 from shipper.index.sql import COUNT_GAPS, COUNT_NOTICES
@@ -35,7 +35,12 @@ from shipper.reconciliation.finding import (
 from shipper.record import Record
 
 WINDOW_NS = 24 * HOUR_NS
+WINDOW_MIN_NS = 60_000_000_000
+"""The range that is compared at first, and the shortest; it grows where there is little."""
 MARGIN_NS = HOUR_NS
+"""How far beyond its edges a window looks, or as far as it is long."""
+ROWS_MAX_COUNT = 20_000
+"""Rows of the API that are held at once: a window with more is cut in half, unless it is as short as can be."""
 LOOKUPS_MAX_COUNT = 200
 """Connections of the log for which the API is asked one by one, in one run; the rest is judged by the time range."""
 SETTLE_NS = 60_000_000_000
@@ -46,15 +51,12 @@ Missing = tuple[LogRow, list[Record]]
 
 
 class Reconciler:
-    """One run over the index at ``path`` and the API behind ``client``. ``seen`` is called with each row of the API."""
+    """One run over the index at ``path`` and the API behind ``client``."""
 
-    def __init__(
-        self, client: CoderClient, path: Path, events: ApiEvents, seen: Callable[[LogRow], None] | None = None
-    ) -> None:
+    def __init__(self, client: CoderClient, path: Path, events: ApiEvents) -> None:
         self._client = client
         self._path = path
         self._events = events
-        self._seen = seen
         self._known = Known()
         self._hours: dict[int, Hour] = {}
         self._findings: list[tuple[int, Finding]] = []
@@ -71,12 +73,20 @@ class Reconciler:
         reader, lookup = IndexReader(self._path), IndexReader(self._path)
         try:
             self._learn(reader)
+            # What is older is no time that anybody's clock had.
+            since_ns = max(since_ns, timestamp.NS_MIN + MARGIN_NS + 1)
             self._range = (since_ns, until_ns)
-            at_ns = since_ns
+            at_ns, length_ns = since_ns, WINDOW_NS
             while at_ns <= until_ns:
-                end_ns = min(at_ns + WINDOW_NS - 1, until_ns)
-                yield from self._window(reader, lookup, at_ns, end_ns)
+                end_ns = min(at_ns + length_ns - 1, until_ns)
+                rows = self._rows(at_ns, end_ns, min(MARGIN_NS, length_ns))
+                if rows is None:
+                    length_ns = max(WINDOW_MIN_NS, (end_ns + 1 - at_ns) // 2)
+                    continue
+                yield from self._window(reader, lookup, at_ns, end_ns, min(MARGIN_NS, length_ns), rows)
                 at_ns = end_ns + 1
+                if len(rows) < ROWS_MAX_COUNT // 4:
+                    length_ns *= 2
             self._learn_hours(reader)
         finally:
             reader.close()
@@ -112,14 +122,31 @@ class Reconciler:
 
     # ---- one window ----------------------------------------------------------------------------
 
-    def _window(self, reader: IndexReader, lookup: IndexReader, since_ns: int, until_ns: int) -> Iterator[Missing]:
+    def _rows(self, since_ns: int, until_ns: int, margin_ns: int) -> dict[Key, LogRow] | None:
+        """The rows of a window by their keys; None where they are too many and it can be made shorter."""
         rows: dict[Key, LogRow] = {}
-        for row in walk_log(self._client, since_ns - MARGIN_NS, until_ns + MARGIN_NS, self._walked):
+        walked = Walked()
+        for row in walk_log(self._client, since_ns - margin_ns, until_ns + margin_ns, walked):
             self._note(row)
             rows[key_of_row(row)] = row
+            if len(rows) > ROWS_MAX_COUNT and until_ns + 1 - since_ns > WINDOW_MIN_NS:
+                return None
+        self._walked.bad += walked.bad
+        self._walked.problems += walked.problems[: BAD_KEPT_MAX_COUNT - len(self._walked.problems)]
+        return rows
+
+    def _window(
+        self,
+        reader: IndexReader,
+        lookup: IndexReader,
+        since_ns: int,
+        until_ns: int,
+        margin_ns: int,
+        rows: dict[Key, LogRow],
+    ) -> Iterator[Missing]:
         ids = {row.row.id.lower(): row for row in rows.values()}
         matched: set[Key] = set()
-        for one in self._connections(reader, since_ns - MARGIN_NS, until_ns + MARGIN_NS):
+        for one in self._connections(reader, since_ns - margin_ns, until_ns + margin_ns):
             inside = since_ns <= timestamp.to_ns(one.connect_time) <= until_ns
             found = rows.get(key_of_connection(one)) or _first(ids, one)
             if found is None and inside:
@@ -222,8 +249,6 @@ class Reconciler:
         known.api_oldest_ns = row.time_ns if known.api_oldest_ns is None else min(known.api_oldest_ns, row.time_ns)
         known.api_organizations.add(read_uuid(row.row.organization.id) or "")
         known.api_workspaces.add(read_uuid(row.row.workspace_id) or "")
-        if self._seen is not None:
-            self._seen(row)
 
     def _learn(self, reader: IndexReader) -> None:
         usable = "SELECT min(time_ns), max(time_ns) FROM events WHERE time_ns > ?"

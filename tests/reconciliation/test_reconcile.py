@@ -1,10 +1,7 @@
-"""Reconciliation finds each difference between log and API, says the likely reason, and adds what only the API has."""
+"""Reconciliation finds each difference between log and API, and says the likely reason."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,112 +10,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from shipper.cli.main import main
-from shipper.coder.client import CoderClient
-from shipper.config import FileInput, load_config
-from shipper.config.settings import Coder
-from shipper.index import Connection, IndexReader, IndexWriter
-from shipper.journal import Piece
-from shipper.query import parse_query
-from shipper.reconciliation.event import ApiEvents
 from shipper.reconciliation.finding import Report
-from shipper.reconciliation.reconcile import Missing, Reconciler
-from shipper.record import Gap, Record, Source, encoded
-from shipper.service.backfill import Backfill
-from shipper.timestamp import to_ns
+from shipper.reconciliation.reconcile import Reconciler
+from shipper.record import Gap, Record, Source
 from tests.coder import fault
-from tests.coder.form import MAIN_OCTOBER, VERSIONS, Version
-from tests.coder.loading import event_of
+from tests.coder.form import VERSIONS, Version
 from tests.coder.scene import Scene
 from tests.coder.server import CoderServer
-
-BEGIN = datetime(2026, 9, 1, 10, 5, tzinfo=UTC)
-SINCE, UNTIL = "2026-09-01T10:00:00.000000000Z", "2026-09-04T00:00:00.000000000Z"
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
-
-
-def uuid(number: int) -> str:
-    return f"{number:08x}-0000-4000-8000-000000000000"
-
-
-class Log:
-    """Records of connections of the scene, written to a log, to Coder's table, or to one of them."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-
-    def record(self, number: int, seconds: float, **fields: Any) -> Record:
-        moment = BEGIN + timedelta(seconds=seconds)
-        made = Record(
-            1,
-            uuid(number),
-            f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}000Z",
-            "connected",
-            type="ssh",
-            method="ssh",
-            organization_id=self.scene.org.id,
-            workspace_owner_id=self.scene.alice.id,
-            workspace_id=self.scene.dev.id,
-            workspace_name="dev",
-            agent_name="main",
-            ip="fd7a:115c:a1e0::1",
-        )
-        return replace(made, **fields)
-
-    def session(self, number: int, begin: float, end: float | None = None, **fields: Any) -> list[Record]:
-        connection = {"connection_id": uuid(10_000 + number)} | fields
-        records = [self.record(2 * number, begin, **connection)]
-        if end is not None:
-            gone = {"status": "disconnected", "code": 0, "disconnect_reason": "bye"} | connection
-            records.append(self.record(2 * number + 1, end, **gone))
-        return records
-
-    def web(self, number: int, at: float, **fields: Any) -> list[Record]:
-        app = {"type": "workspace_app", "method": "workspace_app", "slug_or_port": "code-server", "code": 200}
-        return [self.record(2 * number, at, **(app | {"user_id": self.scene.bob.id} | fields))]
-
-    def to_coder(self, records: Sequence[Record], together: bool = True) -> None:
-        events = [event_of(record) for record in records]
-        for batch in [events] if together else [[event] for event in events]:
-            self.scene.world.log(*batch)
-
-
-def write(path: Path, records: Sequence[Record], seq: int = 1, gaps: Sequence[Gap] = ()) -> None:
-    writer = IndexWriter(path)
-    writer.add(seq, records, [b"line"] * len(records), gaps=gaps, stored_ns=1)
-    writer.close()
-
-
-def compare(coder: CoderServer, tmp_path: Path, since: str = SINCE, until: str = UNTIL) -> tuple[Report, list[Missing]]:
-    token = tmp_path / "token"
-    token.write_text(coder.world.token_of(next(iter(coder.world.users.values()))))
-    with CoderClient(Coder(url=coder.url, token_file=token, timeout_seconds=10.0), attempts=1) as client:
-        run = Reconciler(client, tmp_path / "index.db", ApiEvents("host", coder.url))
-        missing = list(run.run(to_ns(since), to_ns(until)))
-    return run.report(to_ns(since), to_ns(until)), missing
-
-
-def sums(report: Report) -> tuple[int, int, int, int]:
-    both, only_log, only_api, differing = (
-        sum(getattr(hour, name) for hour in report.hours) for name in ("both", "only_log", "only_api", "differing")
-    )
-    return both, only_log, only_api, differing
-
-
-@pytest.fixture
-def log(scene: Scene) -> Log:
-    return Log(scene)
-
-
-@pytest.fixture
-def coder(scene: Scene) -> Iterator[CoderServer]:
-    with CoderServer(scene.world, limit=-1) as server:
-        yield server
-
+from tests.reconciliation.conftest import (
+    BEGIN,
+    Log,
+    compare,
+    sums,
+    uuid,
+    write,
+)
 
 # ---- equal ---------------------------------------------------------------------------------------
 
@@ -298,138 +204,51 @@ def test_every_difference_is_found_and_no_other(
     assert all(one.reason for one in report.findings)
 
 
-# ---- the command and the backfill ----------------------------------------------------------------
-
-
-def configure(tmp_path: Path, coder: CoderServer, user: object) -> str:
-    (tmp_path / "token").write_text(coder.world.token_of(user))  # type: ignore[arg-type]  # a user of the world
-    path = tmp_path / "connlog.toml"
-    path.write_text(
-        f'[state]\ndir = "{tmp_path}"\n[coder]\nurl = "{coder.url}"\ntoken_file = "token"\n[metrics]\nlisten = ""\n'
-    )
-    return str(path)
-
-
-def rows(tmp_path: Path, query: str = "", events: bool = False) -> list[Any]:
-    reader = IndexReader(tmp_path / "index.db")
-    answer = reader.search(
-        parse_query(query, 0), events=events, limit=0, sort="time", since_ns=None, until_ns=None, now_ns=0
-    )
-    found = list(answer.rows)
-    reader.close()
-    return found
-
-
-def ship(config: str, records: Sequence[Record]) -> None:
-    """Records on their way through the journal, as the daemon would take them."""
-    piece = Piece(
-        "test", [encoded(one) for one in records], [b"line"] * len(records), entries=len(records), lines=len(records)
-    )
-    Backfill(load_config(Path(config)), [], FileInput(paths=()), lambda _: None).take([piece])
-
-
-ARGUMENTS = ["reconcile", "--since", "2026-09-01", "--until", "2026-09-04"]
-
-
-def test_backfill_adds_what_only_the_api_has_once_and_changes_nothing(
-    scene: Scene, log: Log, coder: CoderServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_window_with_too_many_rows_is_cut_and_nothing_is_lost_at_its_edges(
+    scene: Scene, log: Log, coder: CoderServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    coder.version = MAIN_OCTOBER
-    kept, half = log.web(1, 0), log.session(2, 10, 70)
-    lost = [*log.session(3, 100, 200, type="cursor", app="cursor"), *log.web(4, 300)]
-    short = log.session(5, 400, 400)
-    config = configure(tmp_path, coder, scene.auditor)
-    ship(config, [*kept, half[0]])
-    before = rows(tmp_path, events=True)
-    for records in (kept, half, lost, short):
-        log.to_coder(records)
-    assert main([*ARGUMENTS, "-c", config]) == 1
-    assert len(rows(tmp_path, events=True)) == len(before)
-    assert main([*ARGUMENTS, "-c", config, "--backfill"]) == 1
-    said = capsys.readouterr()
-    assert "5 events were added from the API" in said.err, said.out
-    after = rows(tmp_path, events=True)
-    added = [row for row in after if row.log.format == "api"]
-    assert [row for row in after if row.log.format != "api"] == before
-    assert {row.source.input for row in added} == {"coder_api"}
-    assert {row.id for row in added if "derived_id" not in row.extra} == {lost[0].id, lost[2].id, short[0].id}
-    assert {row.extra["derived_id"] for row in added if row.extra} == {half[0].id, lost[0].id}
-    cursor = next(row for row in rows(tmp_path) if row.type == "cursor")
-    assert isinstance(cursor, Connection)
-    assert (cursor.state, cursor.duration_seconds, cursor.code, cursor.disconnect_reason) == (
-        "completed",
-        100.0,
-        0,
-        "bye",
-    )
-    capsys.readouterr()
-
-    assert main([*ARGUMENTS, "-c", config, "--backfill"]) == 0, "again it adds nothing, and both are the same"
-    said = capsys.readouterr()
-    assert "0 events were added" in said.err
-    assert "log and API tell the same" in said.err
-    assert len(rows(tmp_path, events=True)) == len(after)
-
-
-def test_the_row_itself_stands_for_the_original_line(
-    scene: Scene, log: Log, coder: CoderServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = configure(tmp_path, coder, scene.alice)
-    ship(config, [])
-    log.to_coder(log.web(1, 0))
-    main([*ARGUMENTS, "-c", config, "--backfill"])
-    capsys.readouterr()
-    assert main(["search", "-c", config, "--output", "raw"]) == 0
-    assert json.loads(capsys.readouterr().out)["web_info"]["slug_or_port"] == "code-server"
-
-
-def test_the_table_and_the_details(
-    scene: Scene, log: Log, coder: CoderServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write(tmp_path / "index.db", [*log.web(1, 0), *log.web(2, 60, workspace_name="\x1b[31mred")])
-    log.to_coder(log.web(1, 0, ip="10.0.0.9"))
-    config = configure(tmp_path, coder, scene.auditor)
-    assert main([*ARGUMENTS, "-c", config, "--details"]) == 1
-    out = capsys.readouterr().out
-    assert "2026-09-01 10:00     1         1         0       1" in out
-    assert "ip: fd7a:115c:a1e0::1 in the log, 10.0.0.9 in the API" in out
-    assert "\x1b" not in out
-    assert main([*ARGUMENTS, "-c", config, "--output", "json"]) == 1
-    document = json.loads(capsys.readouterr().out)
-    assert document["hours"][0]["only_log"] == 1
-    assert {one["kind"] for one in document["findings"]} == {"only_log", "differs"}
-    assert main([*ARGUMENTS, "-c", config, "--output", "ndjson", "--details"]) == 1
-    assert len(capsys.readouterr().out.splitlines()) == 2
-
-
-def test_a_token_that_may_not_read_the_log_is_told_of(
-    scene: Scene, log: Log, coder: CoderServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    records = log.web(1, 0)
-    write(tmp_path / "index.db", records)
+    monkeypatch.setattr("shipper.reconciliation.reconcile.ROWS_MAX_COUNT", 40)
+    records = [record for n in range(1, 400) for record in log.session(n, 37.5 * n, 37.5 * n + 300)]
+    write(tmp_path / "index.db", [record for record in records if record.id != uuid(200)])
     log.to_coder(records)
-    assert main([*ARGUMENTS, "-c", configure(tmp_path, coder, scene.bob)]) == 1
-    said = capsys.readouterr()
-    assert "gives this token no row at all" in said.out
-    assert "neither the role Auditor nor Owner" in said.err
-    main([*ARGUMENTS, "-c", configure(tmp_path, coder, scene.warden)])
-    assert "only what is of its organizations" in capsys.readouterr().err
+    scene.world.lose(uuid(300))
+    held: list[int] = []
+    walk = Reconciler._rows
+
+    def rows(self: Reconciler, since_ns: int, until_ns: int, margin_ns: int) -> Any:
+        found = walk(self, since_ns, until_ns, margin_ns)
+        held.append(-1 if found is None else len(found))
+        return found
+
+    monkeypatch.setattr(Reconciler, "_rows", rows)
+    report, missing = compare(coder, tmp_path)
+    assert sums(report) == (398, 1, 0, 0)
+    assert missing == []
+    assert -1 in held
+    assert max(held) <= 40
 
 
-@pytest.mark.parametrize("broken", [fault.unauthorized(), fault.forbidden(), fault.proxy_page(), fault.broken()])
-def test_a_coder_that_fails_ends_it_with_4(
-    scene: Scene, log: Log, coder: CoderServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: fault.Fault
+@pytest.mark.parametrize("at", ["2026-09-01T00:00:00.000000000Z", "2026-09-02T00:00:00.000000000Z"])
+def test_what_is_at_the_very_edge_of_an_hour_and_a_window_is_told_once(
+    scene: Scene, log: Log, coder: CoderServer, tmp_path: Path, at: str
 ) -> None:
-    write(tmp_path / "index.db", log.web(1, 0))
-    coder.fail(broken, times=9)
-    assert main([*ARGUMENTS, "-c", configure(tmp_path, coder, scene.alice), "--backfill"]) == 4
-    assert coder.url in capsys.readouterr().err
+    both = [*log.web(1, 0, time=at), *log.web(2, 0, time=at[:-11] + ".000001000Z")]
+    write(tmp_path / "index.db", [*both, *log.web(3, 0, time=at)])
+    log.to_coder([*both, *log.web(4, 0, time=at)])
+    report, _ = compare(coder, tmp_path, "2026-09-01T00:00:00.000000000Z", "2026-09-03T00:00:00.000000000Z")
+    assert sums(report) == (2, 1, 1, 0)
+    (hour,) = report.hours
+    assert hour.start == at
+    assert sums(compare(coder, tmp_path, at, at)[0]) == (1, 1, 1, 0), "both ends belong to the range"
 
 
-def test_a_range_that_is_none(
-    scene: Scene, coder: CoderServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = configure(tmp_path, coder, scene.alice)
-    assert main(["reconcile", "--since", "now", "-c", config]) == 2
-    assert main(["reconcile", "--since", "2026-09-02", "--until", "2026-09-01", "-c", config]) == 2
-    assert "--since: is after --until" in capsys.readouterr().err
+def test_a_row_of_year_1_harms_nothing(scene: Scene, log: Log, coder: CoderServer, tmp_path: Path) -> None:
+    """An agent whose clock is unset."""
+    records = [*log.web(1, 0), *log.session(2, 0, 60)]
+    unset = [replace(record, time="0001-01-01T00:00:00.000000000Z") for record in log.session(3, 0)]
+    write(tmp_path / "index.db", [*records, *unset])
+    log.to_coder([*records, *unset])
+    assert sums(compare(coder, tmp_path)[0]) == (2, 0, 0, 0)
+    coder.forget()
+    assert sums(compare(coder, tmp_path, "0001-01-01T00:00:00.000000000Z")[0]) == (2, 0, 0, 0)
+    assert len(coder.paths()) < 50, "three and a half centuries of nothing are few questions"
