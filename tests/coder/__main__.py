@@ -38,6 +38,7 @@ FAULTS = {
     "json": fault.garbage(b'{"users":{"a":1}}'),
 }
 LOOK_SECONDS = 0.2
+_VERSIONS = {one.name.split("+")[0].replace(".0", ""): one for one in VERSIONS}
 
 
 def main(arguments: list[str]) -> int:
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     scene = Scene()
     _grow(scene, options)
-    version = next(one for one in VERSIONS if one.name.startswith(options.version))
+    version = _VERSIONS[options.version]
     folder: Path = options.folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     tls = _tls(folder) if options.tls else None
@@ -125,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("logs", nargs="*", type=Path, metavar="LOG", help="logs of coderd whose events it has too")
     parser.add_argument("--port", type=int, default=0, help="0 (default): a free one")
     parser.add_argument("--folder", type=Path, default=Path("coder-double"), help="where the tokens go (coder-double)")
-    parser.add_argument("--version", default="v2.33", choices=[one.name.split("+")[0] for one in VERSIONS] + ["v2.33"])
+    parser.add_argument("--version", default="v2.33", choices=_VERSIONS, help="which Coder it plays (v2.33)")
     parser.add_argument("--limit", type=int, default=RATE_LIMIT, help="requests a minute, -1: no limit (512)")
     parser.add_argument("--unlicensed", action="store_true", help="without the licence for the connection log")
     parser.add_argument("--tls", action="store_true", help="with a certificate of its own authority")
