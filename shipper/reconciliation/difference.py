@@ -18,6 +18,10 @@ TOLERANCE_NS = 1_000_000_000
 SHORT_NS = 10_000_000_000
 """The connect time of a session that lasted less is not compared: a revision of Coder's lost it."""
 
+_FIELDS = ("type", "organization_id", "workspace_owner_id", "workspace_id", "workspace_name", "agent_name", "ip")
+_WEB_FIELDS = ("user_id", "user_agent", "slug_or_port")
+"""What a row of an agent's session has no place for."""
+
 Key = tuple[str, str | None, str | None]
 """What connects the events of a connection: its id, the workspace's, the agent's name. Alone: an event's id."""
 
@@ -53,8 +57,7 @@ def differences(one: Connection, row: LogRow, told: Record | None) -> dict[str, 
     if not short and one.state_reason != "no connect event was seen" and not _near(one.connect_time, begun):
         found["connect_time"] = (one.connect_time, begun)
     if told is not None:
-        for name in ("type", "organization_id", "workspace_owner_id", "workspace_id", "workspace_name", "agent_name",
-                     "ip", "user_id", "user_agent", "slug_or_port"):  # fmt: skip
+        for name in _FIELDS if info is not None else (*_FIELDS, *_WEB_FIELDS):
             mine, theirs = getattr(one, name), getattr(told, name)
             if mine != theirs and not (name == "type" and None in (mine, theirs)):
                 found[name] = (mine, theirs)

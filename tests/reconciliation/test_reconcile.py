@@ -161,6 +161,15 @@ def test_values_that_differ(scene: Scene, log: Log, coder: CoderServer, tmp_path
     assert one.fields == {"ip": ("fd7a:115c:a1e0::1", "10.0.0.9"), "code": (200, 502)}
 
 
+def test_what_a_row_has_no_place_for_is_no_difference(
+    scene: Scene, log: Log, coder: CoderServer, tmp_path: Path
+) -> None:
+    records = log.session(1, 0, 60, user_agent="curl", slug_or_port="x")
+    write(tmp_path / "index.db", records)
+    log.to_coder(records)
+    assert compare(coder, tmp_path)[0].equal
+
+
 def test_rows_that_can_not_be_read_are_told(log: Log, coder: CoderServer, tmp_path: Path) -> None:
     write(tmp_path / "index.db", log.web(1, 0))
     coder.fail(fault.garbage(b'{"connection_logs":[{"id":7}],"count":1}'))
