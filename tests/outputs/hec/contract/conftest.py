@@ -63,15 +63,15 @@ class Shipper:
         new.write_text(value + "\n")
         new.rename(self.token_file)
 
-    def configure(self, *servers: HecServer, with_index: bool = False, **options: Any) -> None:
-        """One HEC output with these endpoints; what is not given is as quick as can be."""
+    def configure(self, *servers: HecServer, with_index: bool = False, tables: str = "", **options: Any) -> None:
+        """One HEC output with these endpoints; what is not given is as quick as can be. ``tables`` is TOML behind it."""
         given = {"endpoints": [server.url for server in servers], "token_file": str(self.token_file)}
         lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in {**given, **QUICK, **options}.items())
         index = '[[output]]\ntype = "index"\n' if with_index else ""
         self._config.write_text(
             f'[state]\ndir = "{self.state}"\n'
             f'[[input]]\ntype = "file"\npaths = ["{self.log}"]\npoll = "50ms"\n'
-            f'{index}[[output]]\ntype = "splunk_hec"\n{lines}\n'
+            f'{index}[[output]]\ntype = "splunk_hec"\n{lines}\n{tables}\n'
             '[metrics]\nlisten = ""\n'
         )
 
