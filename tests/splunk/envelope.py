@@ -100,6 +100,13 @@ def records(draw: st.DrawFn) -> Record:
         extra=draw(st.dictionaries(_words, _values, max_size=4)),
         names=draw(
             st.just(msgspec.UNSET)
-            | st.fixed_dictionaries({}, optional={"user": _names, "workspace_owner": _names, "template": _names})
+            | st.fixed_dictionaries(
+                {},
+                optional={
+                    **dict.fromkeys(("user", "user_email", "workspace_owner", "organization", "template"), _names),
+                    "attributed_user": _names,
+                    "attribution": st.sampled_from(["certain", "likely", "ambiguous", "unknown"]),
+                },
+            )
         ),
     )

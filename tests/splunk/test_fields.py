@@ -22,6 +22,7 @@ from tests.splunk.searchhead import Row, conf, flatten, lookup_columns, lookup_r
 from tests.truth.corpus import FILES, name_of
 from tests.truth.reading import read
 
+NAMES = ("user", "user_email", "workspace_owner", "organization", "template", "attributed_user", "attribution")
 WEB = {"workspace_app", "port_forwarding", "tunnel"}
 AUTHENTICATION_ACTIONS = {"success", "failure", "pending", "error"}
 SESSION_ACTIONS = {"started", "ended", "blocked"}
@@ -53,14 +54,26 @@ def expected(record: Record) -> dict[str, Any]:
         "event_id": record.id,
         "id": record.id,
         "own_workspace": None,
+        "attribution": names_.get("attribution"),
+        "attributed_user": names_.get("attributed_user"),
+        "user_email": names_.get("user_email"),
+        "organization": names_.get("organization") or record.organization_id,
+        "template": names_.get("template"),
     }
+    certain = names_.get("attributed_user") if names_.get("attribution") == "certain" else None
+    if certain is not None and not record.user_id:
+        if certain in (names_.get("workspace_owner"), record.workspace_owner_id):
+            fields["own_workspace"] = "yes"
+        elif names_.get("workspace_owner"):
+            fields["own_workspace"] = "no"
     if record.user_id and record.workspace_owner_id:
         fields["own_workspace"] = "yes" if record.user_id == record.workspace_owner_id else "no"
     if record.connection_id is not None or record.method in ("ssh", "reconnecting_pty"):
         start = record.status == "connected"
         fields["coder_kind"] = "session_start" if start else "session_end"
         fields["action"] = "started" if start else "ended"
-        fields["user"] = names_.get("user") or record.user_id
+        # Nobody is named whom connlog only takes for likely, nor the owner.
+        fields["user"] = names_.get("user") or record.user_id or certain
         fields["reason"] = record.disconnect_reason
         fields["tag"] = ["network", "session", "start"] if start else ["end", "network", "session"]
         place = [record.workspace_name, *([record.agent_name] if record.agent_name else [])]
@@ -111,6 +124,33 @@ def test_odd_records_have_their_fields_too(record: Record) -> None:
     assert row.get("action") in AUTHENTICATION_ACTIONS | SESSION_ACTIONS | {None}
     assert isinstance(row["eventtype"], list)
     assert len({"coder_access", "coder_session_start", "coder_session_end"} & set(row["eventtype"])) == 1
+
+
+SESSION = Record(SCHEMA, "00000000-0000-4000-8000-000000000001", "2026-01-12T10:11:12.000000000Z", "connected", type="ssh", method="ssh", connection_id="00000000-0000-4000-9000-000000000001", workspace_owner_id="00000000-0000-4000-a000-000000000001", workspace_id="w", workspace_name="web", source=Source(host="coder-0"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("grade", "who", "owner", "user", "own"),
+    [
+        ("certain", "bob", "alice", "bob", "no"),
+        ("certain", "alice", "alice", "alice", "yes"),
+        ("certain", "00000000-0000-4000-a000-000000000001", "alice", "00000000-0000-4000-a000-000000000001", "yes"),
+        ("certain", "bob", None, "bob", None),
+        ("likely", "bob", "alice", None, None),
+        ("ambiguous", None, "alice", None, None),
+        ("unknown", None, "alice", None, None),
+        (None, None, "alice", None, None),
+    ],
+)
+def test_a_session_has_a_user_only_where_connlog_is_certain(
+    grade: str | None, who: str | None, owner: str | None, user: str | None, own: str | None
+) -> None:
+    """A likely one stands in a field of its own, beside the grade; the owner of the workspace is never taken for the user."""
+    given = {"attribution": grade, "attributed_user": who, "workspace_owner": owner}
+    names_ = {key: value for key, value in given.items() if value is not None}
+    row = hold(msgspec.structs.replace(SESSION, names=names_))
+    assert (row.get("user"), row.get("own_workspace")) == (user, own)
+    assert (row.get("attribution"), row.get("attributed_user")) == (grade, who)
 
 
 @given(records())
@@ -175,7 +215,7 @@ def raw_fields(sourcetype: str) -> set[str]:
     structs: list[type] = [Record] if sourcetype == "coder:connection_log" else [Gap]
     found = {field for struct in structs for field in struct.__struct_encode_fields__}  # type: ignore[attr-defined]
     inner = {f"source.{name}" for name in Source.__struct_fields__}
-    return found | inner | {"names.user", "names.workspace_owner", "event_id"}
+    return found | inner | {f"names.{name}" for name in NAMES} | {"event_id"}
 
 
 @pytest.mark.parametrize("sourcetype", ["coder:connection_log", "connlog:gap"])

@@ -202,6 +202,22 @@ def test_access_to_the_workspaces_of_others_leaves_out_owners_and_refusals() -> 
     }
 
 
+def test_a_session_in_the_workspace_of_another_is_told_where_it_is_certain_who_it_was() -> None:
+    names = {"workspace_owner": "alice", "attributed_user": "bob"}
+    sessions = [
+        *session(1, 0, None, names={**names, "attribution": "certain"}),
+        *session(2, 1, None, names={**names, "attribution": "likely"}),
+        *session(3, 2, None, names={**names, "attributed_user": "alice", "attribution": "certain"}),
+    ]
+    table = Table([search_fields(envelope(one)) for one in sessions], known_fields())
+    found = run(SAVED["Coder Connection Log - Access to Workspaces of Others"]["search"], table).rows
+    assert [(row["user"], row["workspace_owner"], row["accesses"]) for row in found] == [("bob", "alice", 1)]
+    rows = run(SAVED["Coder Connection Log - Sessions"]["search"], table).rows
+    assert {(row["attributed_user"], row["attribution"]) for row in rows} == {
+        ("bob", "certain"), ("bob", "likely"), ("alice", "certain"),
+    }  # fmt: skip
+
+
 def test_a_port_forward_names_its_port() -> None:
     (found,) = saved("Port Forwards")
     assert (found["user"], found["port"], found["own_workspace"]) == (GUEST, "8080", "no")
