@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from shipper.splunk.verification import Result
 
 BAD_NEWS = 1
-SETTLED_SECONDS = 300
-"""Events that were taken later than that ago may not be searchable yet."""
 RANGE_MAX_SECONDS = 366 * 86_400
 _SECOND_NS = 1_000_000_000
 
@@ -34,7 +33,14 @@ _SECOND_NS = 1_000_000_000
 @click.option(
     "--since", default="24h", show_default=True, metavar="TIME", help="From this time on, by the events' times."
 )
-@click.option("--until", metavar="TIME", help="Up to this time; default: five minutes ago.")
+@click.option("--until", metavar="TIME", help="Up to this time; default: as long ago as --settle says.")
+@click.option(
+    "--settle",
+    default="5m",
+    show_default=True,
+    metavar="DURATION",
+    help="How long it may take until an event that was taken can be found.",
+)
 @click.option("--index", "indexes", multiple=True, help="Where to look; default: the output's indexes, else all.")
 @click.option("--sourcetype", "sourcetypes", multiple=True, help="Default: the output's source types.")
 @click.option("--host", "hosts", multiple=True, help="Only events of this host: where several connlog share an index.")
@@ -57,6 +63,7 @@ def verify_command(
     name: str | None,
     since: str,
     until: str | None,
+    settle: str,
     indexes: tuple[str, ...],
     sourcetypes: tuple[str, ...],
     hosts: tuple[str, ...],
@@ -74,7 +81,8 @@ def verify_command(
     from shipper.splunk.verification import Verification
 
     config = load_config(path)
-    first, last = read_range(since, until)
+    settled_ns = read_settled(settle)
+    first, last = read_range(since, until, settled_ns)
     with closing(
         DeliveredLedger(config.state.dir / "journal.db", journal_max_bytes=config.state.journal_max_bytes)
     ) as ledger:
@@ -90,7 +98,10 @@ def verify_command(
         except ValueError as error:
             raise UsageError(str(error)) from error
         result = Verification(
-            lambda low, high: ledger.events(output.output, low, high), inventory, output.since_ns
+            lambda low, high: ledger.events(output.output, low, high),
+            inventory,
+            output.since_ns,
+            settled_ns,
         ).run(first, last)
         _write(result, form)
         _say_beside(result, output, inventory.warnings, first)
@@ -99,18 +110,30 @@ def verify_command(
     return 0 if result.good else BAD_NEWS
 
 
-def read_range(since: str, until: str | None) -> tuple[int, int]:
+def read_settled(settle: str) -> int:
+    """The Unix time in ns from which on what was taken need not be searchable yet. Raises UsageError."""
+    from shipper.config.quantity import parse_duration
+
+    try:
+        return time.time_ns() - parse_duration(settle) * 1_000_000
+    except ValueError as error:
+        raise UsageError(f"--settle {settle}: {error}") from error
+
+
+def read_range(since: str, until: str | None, settled_ns: int) -> tuple[int, int]:
     """The range in seconds since 1970, its end not in it. Raises UsageError."""
     from shipper.cli.question import now, read_bound
 
     now_ns = now()
     low = read_bound("--since", since, now_ns)
-    high = read_bound("--until", until, now_ns) if until else now_ns - SETTLED_SECONDS * _SECOND_NS
+    high = read_bound("--until", until, now_ns) if until else min(now_ns, settled_ns)
     assert low is not None
     assert high is not None
     first, last = low // _SECOND_NS, high // _SECOND_NS
     if not 0 <= first < last:
-        raise UsageError("--since: must lie before --until, which is five minutes ago by default, and not before 1970")
+        raise UsageError(
+            "--since: must lie before --until, which is some minutes ago by default (--settle), and not before 1970"
+        )
     if last - first > RANGE_MAX_SECONDS:
         raise UsageError("--since: a year at most can be compared at once")
     return first, last
@@ -178,6 +201,11 @@ def _say_beside(result: Result, output: LedgerSummary, warnings: list[str], firs
         say(f"what was delivered is known since {from_ns(output.since_ns)}")
     if result.earlier:
         say(f"{result.earlier} events were indexed before that, and nothing can be said of them")
+    if result.recent:
+        say(
+            f"{result.recent} events are not there and were taken so lately (--settle) that they need not be searchable yet; "
+            "verify later"
+        )
     if output.waiting:
         say(
             f"{output.waiting} events wait for their acknowledgement: where Splunk has them they are counted as unknown"
@@ -206,6 +234,6 @@ def _write(result: Result, form: str) -> None:
     for id_ in result.unknown:
         click.echo(f"unknown  {printable(id_)}")
     click.echo(
-        f"{'OK' if result.good else 'DIFFERENT'}: delivered {result.sent}, in Splunk {result.held}; missing "
+        f"{'OK' if result.good else 'DIFFERENT' if result.different else 'NOT YET'}: delivered {result.sent}, in Splunk {result.held}; missing "
         f"{len(result.missing)}, double {len(result.doubled)}, unknown {len(result.unknown)}"
     )

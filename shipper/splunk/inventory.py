@@ -17,6 +17,8 @@ from shipper.errors import RemoteError
 from shipper.splunk.management import Found
 
 HOUR_SECONDS = 3600
+SPAN_SECONDS = 48 * HOUR_SECONDS
+"""The hours that one search counts: for a long range Splunk is asked for one piece after another."""
 IDS_TOGETHER = 100_000
 """About how many ids one search gives; an hour with more is asked for in slices."""
 SLICES_MAX_COUNT = 3600
@@ -74,6 +76,14 @@ class Inventory:
 
     def hours(self, since: int, until: int) -> dict[int, Hour]:
         """The hours of [since, until), in Unix seconds, by their first second; hours without events are left out."""
+        found: dict[int, Hour] = {}
+        while since < until:
+            end = min(until, since - since % HOUR_SECONDS + SPAN_SECONDS)
+            found |= self._hours(since, end)
+            since = end
+        return found
+
+    def _hours(self, since: int, until: int) -> dict[int, Hour]:
         rows = self._rows(
             f"| tstats count AS events min(_time) AS at WHERE {self._terms} event_id=* BY event_id"
             f" | eval hour=floor(at/{HOUR_SECONDS})*{HOUR_SECONDS}, head=tonumber(substr(event_id,1,{DIGEST_DIGITS}),16)"

@@ -69,7 +69,8 @@ class Result(Struct, frozen=True):
     """What the comparison of a range gave. ``sent`` and ``held`` count different ids.
 
     ``unknown`` ids are in Splunk and were not delivered as far as the ledger goes back; ``earlier`` counts those that
-    Splunk indexed before the ledger begins, of which nothing can be said.
+    Splunk indexed before the ledger begins, of which nothing can be said; ``recent`` are not there, and were taken so
+    lately that they need not be searchable yet.
     """
 
     hours: list[HourResult]
@@ -79,19 +80,29 @@ class Result(Struct, frozen=True):
     doubled: list[Doubled]
     unknown: list[str]
     earlier: int
+    recent: int = 0
 
     @property
     def good(self) -> bool:
         """Whether Splunk holds what was delivered, each once, and nothing else."""
-        return not (self.missing or self.doubled or self.unknown)
+        return not (self.different or self.recent)
+
+    @property
+    def different(self) -> bool:
+        """Whether Splunk holds something else than what was delivered."""
+        return bool(self.missing or self.doubled or self.unknown)
 
 
 class Verification:
-    """The comparison of one output's deliveries with one inventory. ``since_ns`` is when the ledger begins."""
+    """The comparison of one output's deliveries with one inventory. ``ledger_since_ns`` is when the ledger begins; what
+    was taken after ``settled_ns`` need not be searchable yet."""
 
-    def __init__(self, delivered: Delivery, inventory: Inventory, ledger_since_ns: int | None) -> None:
+    def __init__(
+        self, delivered: Delivery, inventory: Inventory, ledger_since_ns: int | None, settled_ns: int | None = None
+    ) -> None:
         self._delivered = delivered
         self._inventory = inventory
+        self._settled_ns = settled_ns
         self._ledger_since = float("inf") if ledger_since_ns is None else ledger_since_ns / SECOND_NS
 
     def run(self, since: int, until: int, told: Callable[[HourResult], None] = lambda _hour: None) -> Result:
@@ -112,6 +123,9 @@ class Verification:
         # An event on the edge of two hours may be counted in either.
         for id_ in missing.keys() & strange.keys():
             del missing[id_], strange[id_]
+        recent = [id_ for id_, one in missing.items() if self._settled_ns and one.delivered_ns > self._settled_ns]
+        for id_ in recent:
+            del missing[id_]
         unknown = [_shown(id_) for id_, indexed in strange.items() if indexed >= self._ledger_since]
         return Result(
             hours,
@@ -121,6 +135,7 @@ class Verification:
             sorted(doubled.values(), key=lambda one: one.id),
             sorted(unknown),
             len(strange) - len(unknown),
+            len(recent),
         )
 
     def _sent_hours(self, since: int, until: int) -> dict[int, Hour]:

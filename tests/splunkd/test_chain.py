@@ -53,7 +53,7 @@ class Chain:
         return main(["splunk", arguments[0], *known, *arguments[1:]])
 
     def verify(self, *more: str) -> int:
-        return self.splunk_command("verify", "--since", "2026-09-01", "--until", "2026-09-02", *more)
+        return self.splunk_command("verify", "--since", "2026-09-01", "--until", "2026-09-02", "--settle", "0s", *more)
 
     def delivered(self) -> int:
         """How many events the ledger has, those that were delivered twice twice."""

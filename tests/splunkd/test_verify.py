@@ -49,7 +49,9 @@ class Scene:
 
     def __init__(self, folder: Path, splunk: Splunkd) -> None:
         self.folder, self.splunk = folder, splunk
-        self.journal = Journal(folder / "journal.db")
+        self.delivered_ns = (NOW - HOUR) * NS
+        """When what is delivered from now on was."""
+        self.journal = Journal(folder / "journal.db", now_ns=lambda: self.delivered_ns)
         self.journal.register("index")
         self.journal.register("splunk_hec")
         self.records: list[Record] = []
@@ -282,6 +284,36 @@ def test_without_a_journal_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixt
     config.write_text(f'[state]\ndir = "{tmp_path}/none"\n')
     assert main(["splunk", "verify", "--url", "http://127.0.0.1:1", "-c", str(config)]) == 4
     assert "none" in capsys.readouterr().err
+
+
+def test_what_was_delivered_just_now_need_not_be_there_yet(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """After an outage old events are delivered late: they are neither called missing nor sent once more."""
+    scene.deliver((1, START + 10), (2, START + 20))
+    scene.hold(1, START + 10)
+    scene.delivered_ns = time.time_ns()
+    scene.deliver((3, START + 30))
+    scene.index_all()
+    assert scene.verify("--resend") == 1
+    said = capsys.readouterr()
+    assert "missing 1," in said.out
+    assert "1 events are not there and were taken so lately" in said.err
+    assert scene.put_back() == [id_of(2)]
+    scene.hold(2, START + 20)
+    assert scene.verify() == 1
+    assert "NOT YET" in capsys.readouterr().out
+    scene.hold(3, START + 30)
+    assert scene.verify() == 0
+
+
+def test_a_long_range_is_asked_for_piece_by_piece(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each event is in one piece, wherever the pieces meet."""
+    monkeypatch.setattr(inventory, "SPAN_SECONDS", HOUR)
+    for number in range(60):
+        at = START + 17 + number * 301
+        scene.hold(number, at)
+        scene.deliver((number, at))
+    assert scene.verify("--until", from_ns((START + 6 * HOUR) * NS)) == 0
+    assert sum("export" in one.path for one in scene.splunk.asked) >= 6
 
 
 def test_a_full_hour_is_asked_for_in_slices(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tests.hec import fault
@@ -43,7 +44,7 @@ HOSTILE = (
 """What a client may send as its user agent."""
 
 
-def log(shipper: Shipper, *events: dict[str, object]) -> None:
+def log(shipper: Shipper, *events: Mapping[str, object]) -> None:
     """Writes events, each with fields of its own."""
     with shipper.log.open("ab") as file:
         for fields in events:
@@ -136,8 +137,8 @@ def test_several_outputs_get_each_what_its_filter_says_and_none_waits_for_anothe
         shipper.configure(everything, tables=tables)
         tunnels.script.add(fault.code(8), times=3)
         ssh.down()
-        web: dict[str, object] = {"Type": "tunnel", "ConnectionID": None}
-        log(shipper, *([{}, web, {"Type": "reconnecting_pty"}] * 30))
+        kinds: list[Mapping[str, object]] = [{}, {"Type": "tunnel", "ConnectionID": None}, {"Type": "reconnecting_pty"}]
+        log(shipper, *(kinds * 30))
         shipper.start()
         shipper.wait_settled()
         shipper.wait_for(lambda: len(tunnels.store) == 30, "the tunnels")
