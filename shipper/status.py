@@ -45,6 +45,11 @@ class OutputStatus(Struct, frozen=True):
     """Failed attempts since the daemon started; each is tried again."""
     hec: HecState | None = None
     """What there is to tell of an output to Splunk."""
+    taken_count: int | None = None
+    """Events taken since the daemon started, where ``hec`` doesn't tell."""
+    latency_counts: list[int] = []
+    """Of deliveries since the daemon started, beside ``LATENCY_BOUNDS_SECONDS`` with one more for all above."""
+    latency_sum_seconds: float = 0.0
 
 
 class NamesStatus(Struct, frozen=True):

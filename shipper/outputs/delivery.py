@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from shipper.journal import Block, Journal
+from shipper.outputs.hec.state import Latency
 
 TIDY_SECONDS = 60.0
 
@@ -37,6 +38,9 @@ class Delivery:
         self._target: Target | None = None
         self._cursor = 0
         self._tidied = float("-inf")
+        self.latency = Latency()
+        self.taken_count = 0
+        """Events that the target took since the start."""
         # Before it can be opened: nothing may be deleted that this output has not taken.
         journal.register(name)
 
@@ -54,7 +58,10 @@ class Delivery:
         assert self._target is not None
         block = self._journal.read(self._cursor)
         if block is not None:
+            begun = time.monotonic()
             self._target.deliver(block)
+            self.latency.add(time.monotonic() - begun)
+            self.taken_count += len(block.records)
             self._cursor = block.seq
             self._journal.advance(self.name, block.seq)
         # Also while batch follows batch: what is due must not wait for a quiet moment that may not come.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shipper.errors import StateError
 from shipper.outputs.hec.output import IDLE_SECONDS, HecOutput
-from shipper.outputs.hec.state import HecState
+from shipper.outputs.hec.state import HecState, Latency
 from shipper.service.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ class Dispatch:
     def last_success_ns(self) -> int | None:
         """When events were taken last."""
         return self._output.last_success_ns
+
+    @property
+    def taken_count(self) -> int | None:
+        """It counts for longer than the daemon runs: see ``hec``."""
+        return None
+
+    @property
+    def latency(self) -> Latency:
+        """What a request took."""
+        return self._output.latency
 
     @property
     def hec(self) -> HecState | None:

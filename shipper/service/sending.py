@@ -8,7 +8,7 @@ import time
 
 from shipper.errors import ConnlogError
 from shipper.outputs.delivery import Delivery
-from shipper.outputs.hec.state import HecState
+from shipper.outputs.hec.state import HecState, Latency
 from shipper.service.pulse import Pulse
 
 BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS = 0.5, 30.0
@@ -29,6 +29,16 @@ class Sending:
         self.last_error: str | None = None
         self.errors_count = 0
         self.last_success_ns: int | None = None
+
+    @property
+    def taken_count(self) -> int:
+        """Events taken since the daemon started."""
+        return self._delivery.taken_count
+
+    @property
+    def latency(self) -> Latency:
+        """What a batch took."""
+        return self._delivery.latency
 
     @property
     def hec(self) -> HecState | None:

@@ -9,11 +9,12 @@ import platform
 from collections.abc import Callable, Iterator
 
 from shipper.journal import Counters
+from shipper.outputs.hec.state import LATENCY_BOUNDS_SECONDS
 from shipper.status import NamesStatus, OutputStatus, Status
 from shipper.timestamp import to_ns
 from shipper.web.hec import HEC_METRICS
 from shipper.web.label import OTHERS
-from shipper.web.metric import Metric, Reading, Sample
+from shipper.web.metric import INFINITE, SUM, Metric, Reading, Sample
 
 _NS = 1_000_000_000
 
@@ -73,6 +74,16 @@ def _lag_seconds(status: Status, reading: Reading) -> Iterator[Sample]:
         longest[label] = max(longest.get(label, 0.0), seconds)
     for label, seconds in longest.items():
         yield (label,), seconds
+
+
+def _latency(status: Status, _: Reading) -> Iterator[Sample]:
+    for output in status.outputs:
+        total = 0
+        for bound, count in zip((*LATENCY_BOUNDS_SECONDS, None), output.latency_counts, strict=False):
+            total += count
+            yield (output.name, INFINITE if bound is None else f"{bound:g}"), total
+        if output.latency_counts:
+            yield (output.name, SUM), output.latency_sum_seconds
 
 
 def _drift(status: Status, reading: Reading) -> Iterator[Sample]:
@@ -232,6 +243,20 @@ METRICS: tuple[Metric, ...] = (
         ("output",),
         "1 while the last attempt failed.",
         _by_output(lambda o: o.last_error is not None),
+    ),
+    Metric(
+        "connlog_output_sent_events_total",
+        "counter",
+        ("output",),
+        "Events taken for good: by Splunk since the journal knows the output, by the index since the daemon started.",
+        _by_output(lambda o: o.hec.sent if o.hec is not None else o.taken_count),
+    ),
+    Metric(
+        "connlog_output_delivery_seconds",
+        "histogram",
+        ("output", "le"),
+        "What a delivery took since the daemon started: a request to Splunk, a batch to the index.",
+        _latency,
     ),
     *HEC_METRICS,
     Metric(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from shipper.outputs.hec.state import LATENCY_BOUNDS_SECONDS, HecState
+from shipper.outputs.hec.state import HecState
 from shipper.status import Status
 from shipper.web.metric import Metric, Reading, Sample
 
@@ -24,23 +24,7 @@ def _endpoints(status: Status, _: Reading) -> Iterator[Sample]:
             yield (output.name, endpoint.url), endpoint.state == "up"
 
 
-def _latency(status: Status, _: Reading) -> Iterator[Sample]:
-    for output in status.outputs:
-        if output.hec is not None:
-            total = 0
-            for bound, count in zip((*LATENCY_BOUNDS_SECONDS, None), output.hec.latency_counts, strict=True):
-                total += count
-                yield (output.name, "+Inf" if bound is None else f"{bound:g}"), total
-
-
 HEC_METRICS: tuple[Metric, ...] = (
-    Metric(
-        "connlog_output_sent_events_total",
-        "counter",
-        ("output",),
-        "Events that Splunk took for good, since the journal knows the output.",
-        _by_hec(lambda h: h.sent),
-    ),
     Metric(
         "connlog_output_retried_events_total",
         "counter",
@@ -98,18 +82,4 @@ HEC_METRICS: tuple[Metric, ...] = (
         _by_hec(lambda h: h.held is not None),
     ),
     Metric("connlog_output_endpoint_up", "gauge", ("output", "endpoint"), "1 while the endpoint is well.", _endpoints),
-    Metric(
-        "connlog_output_requests_within_total",
-        "counter",
-        ("output", "le"),
-        "Requests that took at most so many seconds, since the daemon started; +Inf: all.",
-        _latency,
-    ),
-    Metric(
-        "connlog_output_request_seconds_total",
-        "counter",
-        ("output",),
-        "What all of them took together.",
-        _by_hec(lambda h: h.latency_sum_seconds),
-    ),
 )

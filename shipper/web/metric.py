@@ -24,8 +24,13 @@ class Reading:
         self.drift = Labels(DRIFT_MAX_COUNT)
 
 
+INFINITE, SUM = "+Inf", "sum"
+"""The last bucket of a histogram, and in the place of a bucket the sum of all that was measured."""
+
+
 class Metric(Struct, frozen=True):
-    """One metric: ``kind`` is counter or gauge, and a counter's name ends in _total."""
+    """One metric: ``kind`` is counter, gauge or histogram. A counter's name ends in _total; a histogram's last label is
+    ``le``, its samples count what is at most that, and one more has ``SUM`` there."""
 
     name: str
     kind: str

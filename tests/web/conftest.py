@@ -15,8 +15,9 @@ from shipper.web.server import Endpoint
 
 HEC = HecState(
     [EndpointState("https://splunk:8088", "up", None, 9)],
-    "acknowledged", 2, None, 100, 10, 1, 4, 0, 3, [1] * (len(LATENCY_BOUNDS_SECONDS) + 1), 5.5,
+    "acknowledged", 2, None, 100, 10, 1, 4, 0, 3,
 )  # fmt: skip
+BUCKETS = (*LATENCY_BOUNDS_SECONDS, None)
 TIME = "2026-01-02T03:04:05.000000000Z"
 
 
@@ -35,7 +36,10 @@ def make_status(**changes: object) -> Status:
         "sources": {"/f": Counters(entries=10, stored=4, duplicates=1, malformed=2, not_ours=3)},
         "journal": Depth(2, 30, 400, None),
         "journal_max_bytes": 1 << 30,
-        "outputs": [OutputStatus("index", 7, 30, TIME, None, 3), OutputStatus("splunk", 7, 30, TIME, None, 0, HEC)],
+        "outputs": [
+            OutputStatus("index", 7, 30, TIME, None, 3, None, 55, [2] * len(BUCKETS), 3.5),
+            OutputStatus("splunk", 7, 30, TIME, None, 0, HEC, None, [1] * len(BUCKETS), 5.5),
+        ],
         "gaps_count": 5,
         "gaps": [],
         "quarantine": QuarantineSize(2, 40, 1, 6),

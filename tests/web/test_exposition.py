@@ -20,6 +20,7 @@ from shipper.web.catalogue import METRICS
 from shipper.web.document import main, page
 from shipper.web.exposition import Exposition
 from shipper.web.label import LABEL_MAX_CHARACTERS, OTHERS
+from tests.web.conftest import BUCKETS
 
 Values = dict[str, dict[tuple[str, ...], float]]
 
@@ -41,16 +42,38 @@ def expose(status: Status) -> Values:
 def test_every_metric_of_the_catalogue_is_there_with_its_labels(status: Callable[..., Status]) -> None:
     values = expose(status())
     for metric in METRICS:
+        if metric.kind == "histogram":
+            continue
         assert values[metric.name], metric.name
         assert metric.name.endswith("_total") == (metric.kind == "counter")
         assert {len(labels) for labels in values[metric.name]} == {len(metric.labels)}
     assert values["connlog_entries_malformed_total"][("/f",)] == 2
     assert values["connlog_lag_bytes"][("/f",)] == 20
+    assert values["connlog_output_sent_events_total"] == {("index",): 55, ("splunk",): 100}
     assert values["connlog_output_errors_total"][("index",)] == 3
     assert values["connlog_output_failing"][("index",)] == 0
     assert values["connlog_gaps_total"][()] == 5
     assert values["connlog_drift_total"][("key", "Foo")] == 2
     assert values["connlog_quarantine_dropped_total"][()] == 6
+
+
+def test_what_a_delivery_took_is_a_histogram_of_every_output(status: Callable[..., Status]) -> None:
+    (family,) = (
+        family
+        for family in text_string_to_metric_families(Exposition(status).text().decode())
+        if family.name == "connlog_output_delivery_seconds"
+    )
+    assert family.type == "histogram"
+    by_name: dict[str, dict[tuple[str, str], float]] = {}
+    for sample in family.samples:
+        key = (sample.labels["output"], sample.labels.get("le", ""))
+        by_name.setdefault(sample.name.removeprefix(family.name), {})[key] = sample.value
+    assert by_name["_sum"] == {("index", ""): 3.5, ("splunk", ""): 5.5}
+    assert by_name["_count"] == {("index", ""): 2 * len(BUCKETS), ("splunk", ""): len(BUCKETS)}
+    counts = [count for (output, _), count in by_name["_bucket"].items() if output == "splunk"]
+    assert counts == list(range(1, len(BUCKETS) + 1))
+    assert by_name["_bucket"]["splunk", "0.01"] == 1
+    assert by_name["_bucket"]["splunk", "+Inf"] == len(BUCKETS)
 
 
 def test_the_age_of_the_journal_is_that_of_its_oldest_batch(status: Callable[..., Status]) -> None:
@@ -83,7 +106,9 @@ def test_sources_beyond_the_bound_are_counted_together_and_no_counter_goes_back(
 ) -> None:
     monkeypatch.setattr(of_metrics, "SOURCES_MAX_COUNT", 3)
     sources: dict[str, Counters] = {}
-    exposition = Exposition(lambda: status(sources=dict(sorted(sources.items(), reverse=True)), files=[], lag_bytes=0))
+    exposition = Exposition(
+        lambda: status(sources=dict(sorted(sources.items(), reverse=True)), files=[], lag_bytes=0, behind={})
+    )
     before: dict[tuple[str, ...], float] = {}
     for number in range(8):
         sources[f"/{number}"] = Counters(entries=number + 1, stored=number + 1)

@@ -328,8 +328,6 @@ class HecOutput:
                 unconfirmed=tallies.get("unconfirmed", 0),
                 put_back=self._outbox.put_back_count(),
                 undecided=0 if self._keeps is None else self._keeps.undecided_count,
-                latency_counts=list(self.latency.counts),
-                latency_sum_seconds=self.latency.sum_seconds,
             )
 
     # ---- under the lock ------------------------------------------------------------------------

@@ -16,7 +16,6 @@ class HecState(Struct, frozen=True):
     though they may have been taken, ``unconfirmed`` taken where the server offers no acknowledgement. ``ack`` is
     unknown, acknowledged or unacknowledged; ``ack_pending`` are requests. ``put_back`` wait to be sent once more.
     ``undecided`` met a filter on names, since the daemon started, only because a name was not known yet.
-    ``latency_counts`` runs beside ``LATENCY_BOUNDS_SECONDS`` with one more for all above.
     """
 
     endpoints: list[EndpointState]
@@ -29,20 +28,18 @@ class HecState(Struct, frozen=True):
     possible_duplicates: int
     unconfirmed: int
     put_back: int
-    latency_counts: list[int]
-    latency_sum_seconds: float
     undecided: int = 0
 
 
 class Latency:
-    """A histogram of seconds."""
+    """A histogram of seconds: ``counts`` runs beside ``LATENCY_BOUNDS_SECONDS`` with one more for all above."""
 
     def __init__(self) -> None:
         self.counts = [0] * (len(LATENCY_BOUNDS_SECONDS) + 1)
         self.sum_seconds = 0.0
 
     def add(self, seconds: float) -> None:
-        """One request took so long."""
+        """One delivery took so long."""
         at = next((at for at, bound in enumerate(LATENCY_BOUNDS_SECONDS) if seconds <= bound), len(self.counts) - 1)
         self.counts[at] += 1
         self.sum_seconds += seconds
