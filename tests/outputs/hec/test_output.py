@@ -39,7 +39,8 @@ def test_every_event_arrives_once_and_stands_in_the_ledger(rig: Rig, server: Hec
     assert told(rig) == Counter(name(number).replace("-", "") for number in range(3000))
     state = rig.state()
     assert (state.sent, state.retried, state.possible_duplicates) == (3000, 0, 0)
-    assert rig.dispatch is not None and sum(rig.dispatch.latency.counts) == 30
+    assert rig.dispatch is not None
+    assert sum(rig.dispatch.latency.counts) == 30
 
 
 def test_metadata_and_gaps_arrive(rig: Rig, server: HecServer) -> None:
