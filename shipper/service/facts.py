@@ -43,8 +43,6 @@ def gather(
     paused = next((reading.paused for reading in readings if reading.paused is not None), None)
     now = time.monotonic()
     pulses = [*crew.pulses, *([] if naming is None else [naming.pulse])]
-    worst = worst_of(files)
-    feeds = [feed for view in views for feed in view.feeds][:FILES_MAX_COUNT]
     return Status(
         version=__version__,
         pid=os.getpid(),
@@ -52,7 +50,7 @@ def gather(
         updated=from_ns(time.time_ns()),
         state="paused" if paused and state == "reading" else state,
         paused=paused,
-        files=worst,
+        files=worst_of(files),
         files_count=len(files),
         lag_bytes=sum(file.lag_bytes for file in files) + sum(feed.lag_bytes for feed in feeds),
         feeds=feeds[:FILES_MAX_COUNT],

@@ -106,9 +106,7 @@ def test_sources_beyond_the_bound_are_counted_together_and_no_counter_goes_back(
 ) -> None:
     monkeypatch.setattr(of_metrics, "SOURCES_MAX_COUNT", 3)
     sources: dict[str, Counters] = {}
-    exposition = Exposition(
-        lambda: status(sources=dict(sorted(sources.items(), reverse=True)), files=[], lag_bytes=0, behind={})
-    )
+    exposition = Exposition(lambda: status(sources=dict(sorted(sources.items(), reverse=True)), files=[], lag_bytes=0))
     before: dict[tuple[str, ...], float] = {}
     for number in range(8):
         sources[f"/{number}"] = Counters(entries=number + 1, stored=number + 1)
