@@ -69,7 +69,7 @@ def ls_command(
     """
     reader = question.open_index(index, config)
     try:
-        found = list(_entries(reader, (kind,) if kind else KINDS, history))
+        found = list(reader.guarded(_entries(reader, (kind,) if kind else KINDS, history)))
     finally:
         reader.close()
     if part is not None:

@@ -59,6 +59,7 @@ def _values(key: str, begun: str, index: Path | None) -> Iterable[str]:
 
 def _names(column: str, begun: str, index: Path) -> list[str]:
     from shipper.index import IndexReader
+    from shipper.index.failure import translated
 
     try:
         reader = IndexReader(index)
@@ -67,7 +68,10 @@ def _names(column: str, begun: str, index: Path) -> list[str]:
     try:
         names = reader.names(column, begun.lower(), NAMES_MAX)
         reader.view()
-        names += reader.directory.beginning(*_DIRECTORY.get(column, ("", "")), begun.lower(), NAMES_MAX)
+        with translated(index):
+            names += reader.directory.beginning(*_DIRECTORY.get(column, ("", "")), begun.lower(), NAMES_MAX)
+    except ConnlogError:
+        return []
     finally:
         reader.close()
     names = sorted(dict.fromkeys(names))[:NAMES_MAX]

@@ -17,6 +17,8 @@ def translated(path: Path) -> Iterator[None]:
     """Raise StateFull, StateBusy, StateDamaged or StateError for an error of the database at ``path``."""
     try:
         yield
+    except UnicodeDecodeError as error:  # a text, or SQLite's own message that quotes one, is no UTF-8
+        raise damaged(path, "a text is no UTF-8") from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
         if code == sqlite3.SQLITE_FULL:

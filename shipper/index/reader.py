@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, starmap
 from operator import itemgetter
 from pathlib import Path
@@ -149,10 +149,16 @@ class IndexReader:
             if not condition.parameters and condition.text == "1":
                 # All there are: the blocks tell, without a look at each event.
                 blocks = self._database.execute(sql.BLOCKS)
-                return chain.from_iterable(starmap(_numbers, blocks)), tuple(condition.notes)
+                return chain.from_iterable(starmap(_numbers, self.guarded(blocks))), tuple(condition.notes)
             statement = sql.select_rows(condition.source, condition.text, "id")
             numbers = self._database.execute(statement, (*condition.parameters, -1))
-        return map(itemgetter(0), numbers), tuple(condition.notes)
+        return map(itemgetter(0), self.guarded(numbers)), tuple(condition.notes)
+
+    def guarded(self, rows: Iterable[Any]) -> Iterator[Any]:
+        """Rows of the database as they come; what SQLite refuses meanwhile is an error of connlog's."""
+        with translated(self._path):
+            for row in rows:  # noqa: UP028  # 'yield from' would close a cursor of a database that is closed already
+                yield row
 
     def original_of(self, event: int) -> bytes:
         """The entry of an event by its number, as it was read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
 import msgspec
@@ -67,13 +68,18 @@ def open_reader(path: Path) -> sqlite3.Connection:
     Raises StateError where there is no index yet, or it can't be read.
     """
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        # Not blocking: a pipe that lies there would wait for who writes it.
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        regular = stat.S_ISREG(os.fstat(file).st_mode)
+        os.close(file)
     except FileNotFoundError as error:
         raise StateError(
             f"{path}: there is no index yet; start 'connlog run' to fill it, or name another with --index"
         ) from error
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}; {_who_may(path)}") from error
+    if not regular:
+        raise StateError(f"{path}: is no file; name the index itself, which is index.db in the state folder")
     refuse_newer(path)
     address = path.absolute().as_uri() + "?mode=ro"
     with translated(path):

@@ -184,15 +184,19 @@ def _write(database: sqlite3.Connection, codec: BlockCodec, group: list[tuple[in
 
 
 def read_all(reader: IndexReader) -> Iterator[Stored]:
-    """Everything that an index still gives, block by block, in the order of storage."""
-    database = reader.view()
-    for first, events, stored_ns in database.execute(sql.BLOCKS_WITH_TIME):
+    """Everything that an index still gives, block by block, in the order of storage; raises StateDamaged where the rest
+    can't even be looked for."""
+    for first, events, stored_ns in reader.guarded(_blocks(reader)):
         try:
             found = list(reader.records(first, events))
         except ConnlogError:
             found = []  # counted as lost
         records, originals = [record for record, _ in found], [original for _, original in found]
         yield Stored(stored_ns, records, originals, events - len(found))
+
+
+def _blocks(reader: IndexReader) -> Iterator[tuple[int, int, int]]:
+    yield from reader.view().execute(sql.BLOCKS_WITH_TIME)
 
 
 def together(blocks: Iterable[Stored]) -> Iterator[Stored]:

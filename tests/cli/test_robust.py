@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -20,6 +21,18 @@ from shipper.record import Record
 
 EVENTS = 3000
 COMMANDS = [["search"], ["grep", "line"], ["tail"], ["stats", "--by", "type"], ["show", "00000001"]]
+
+MORE_COMMANDS = [
+    ["search", "--events", "--limit", "0", "--output", "ndjson"],
+    ["search", "00000001"],
+    ["search", "state:unknown", "--sort", "-workspace", "--output", "raw"],
+    ["grep", "nowhere", "-v"],
+    ["stats", "--unique", "workspace", "--interval", "1h"],
+    ["stats", "--durations"],
+    ["names", "ls"],
+    ["index", "check"],
+    ["index", "rebuild"],
+]
 
 
 @pytest.fixture
@@ -164,3 +177,36 @@ def test_in_any_locale_there_is_an_answer(tmp_path: Path, args: list[str], encod
     done = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert any(shown in done.stdout for shown in ("日本".encode(), rb"\u65e5\u672c"))
+
+
+@pytest.mark.parametrize("seed", [*range(30), 35, 130, 135, 142])
+def test_whatever_is_damaged_the_answer_is_a_sentence_or_true(
+    path: Path, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Random bytes at random places: no traceback, no hang, and an exit code that says how it went."""
+    random = Random(seed)
+    data = bytearray(path.read_bytes())
+    for _ in range(random.choice((1, 3, 20))):
+        at = random.randrange(len(data))
+        piece = random.randbytes(random.choice((1, 16, 4096)))
+        data[at : at + len(piece)] = piece
+    path.write_bytes(data[: len(data)] if seed % 4 else data[: random.randrange(len(data))])
+    for args in (*COMMANDS, *MORE_COMMANDS):
+        code = main([*args, "--index", str(path)])
+        assert code in (0, 1, 4), args
+        said = capsys.readouterr().err
+        assert code != 4 or str(path) in said, (args, said)
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=lambda args: args[0])
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_is_told_at_once(
+    tmp_path: Path, args: list[str], kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "index.db"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    assert main([args[0], "--index", str(path), *args[1:]]) == 4
+    assert "is no file; name the index itself" in capsys.readouterr().err
