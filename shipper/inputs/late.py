@@ -6,10 +6,9 @@ import os
 
 from shipper.errors import InputError
 from shipper.inputs.content import Content, PlainContent, open_content
-from shipper.inputs.discovery import is_text
 from shipper.inputs.identity import Known, holds
 from shipper.inputs.roster import Roster
-from shipper.inputs.search import Names, siblings_of
+from shipper.inputs.search import Names, inodes_in, siblings_of
 from shipper.journal import Position
 
 
@@ -37,7 +36,7 @@ class Latecomers:
         for position in done:
             folder = position.path.rpartition("/")[0] or "/"
             if folder not in folders:
-                folders[folder] = _inodes(folder)
+                folders[folder] = inodes_in(folder)
             inodes = folders[folder]
             if inodes is None:
                 continue
@@ -108,13 +107,4 @@ class Latecomers:
         except InputError:
             pass  # half written; it is looked at again when it changes
         content.close()
-        return None
-
-
-def _inodes(folder: str) -> dict[int, str] | None:
-    """The paths in a folder by inode, or None where it can't be listed."""
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.inode(): entry.path for entry in entries if is_text(entry.name)}
-    except OSError:
         return None

@@ -15,7 +15,7 @@ from shipper.inputs.changes import Changes
 from shipper.inputs.discovery import Found
 from shipper.inputs.identity import Known
 from shipper.inputs.roster import Roster
-from shipper.inputs.search import Names, Sibling, find_holder, siblings_of
+from shipper.inputs.search import Inodes, Names, Sibling, find_holder, namesakes_of, siblings_of
 from shipper.inputs.succession import Successors, is_reused
 from shipper.journal import Position
 
@@ -60,6 +60,7 @@ class Missing:
         self._since = {key: since for key, since in self._since.items() if key in keys}
         self._sought = {key: siblings for key, siblings in self._sought.items() if key in keys}
         listed: Names = {}
+        inodes: Inodes = {}
         given_up: list[tuple[Position, bool]] = []
         for position in missing:
             first_look = position.key not in self._since
@@ -74,10 +75,11 @@ class Missing:
             )
             if one is not None and one.path in troubles:
                 continue  # it may be the very file, once it can be read again
-            sought = siblings is not None and siblings == self._sought.get(position.key)
-            holder = find_holder(position, siblings or [], self._roster.follows) if not sought else None
+            candidates = (siblings or []) + namesakes_of(position, inodes)
+            sought = siblings is not None and candidates == self._sought.get(position.key)
+            holder = find_holder(position, candidates, self._roster.follows) if not sought else None
             if holder is None and siblings is not None:
-                self._sought[position.key] = siblings
+                self._sought[position.key] = candidates
             if holder is not None:
                 tail = self._admission.follow_away(holder[1], holder[0].path, watch, now, position)
                 self._since.pop(position.key)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from shipper.errors import InputError
 from shipper.inputs.content import Content, open_content
-from shipper.inputs.discovery import names_in
+from shipper.inputs.discovery import is_text, names_in
 from shipper.inputs.identity import holds
 from shipper.inputs.sibling import base_name, is_numbered, is_sibling, stem_of
 from shipper.journal import Position
@@ -73,6 +73,39 @@ def siblings_of(path: str, stream: str | None = None, listed: Names | None = Non
             found.append(Sibling(full, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
     found.sort(key=lambda sibling: (sibling.mtime_ns, sibling.path))
     return found[-SIBLINGS_MAX_COUNT:]
+
+
+Inodes = dict[str, dict[int, str] | None]
+"""Folders that were listed, each with its paths by inode, or None where it can't be listed."""
+
+
+def inodes_in(folder: str) -> dict[int, str] | None:
+    """The paths in a folder by inode, or None where it can't be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.inode(): entry.path for entry in entries if is_text(entry.name)}
+    except OSError:
+        return None
+
+
+def namesakes_of(position: Position, listed: Inodes) -> list[Sibling]:
+    """Files that may be the one of ``position`` under a name that no rotation makes: with its inode in its folder, or
+    in that of the file that its path was a link to. ``listed`` keeps what was listed."""
+    found: list[Sibling] = []
+    for path in {position.path, position.target} - {""}:
+        folder = path.rpartition("/")[0] or "/"
+        if folder not in listed:
+            listed[folder] = inodes_in(folder)
+        other = (listed[folder] or {}).get(position.inode)
+        if other is None:
+            continue
+        try:
+            status = os.stat(other)
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode) and (status.st_dev, status.st_ino) == (position.device, position.inode):
+            found.append(Sibling(other, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
+    return found
 
 
 def find_holder(

@@ -6,6 +6,7 @@ so that a file that was truncated and has grown again is never taken for its con
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from contextlib import suppress
@@ -77,6 +78,7 @@ class Tail:
         self.proven_size, self.proven_mtime_ns = start, status.st_mtime_ns
         self.age_ns = status.st_mtime_ns
         self.path = path
+        self._target = _target_of(path)
         self.grown_at = now
         self.behind_ns = 0
         """Since when there have been bytes that are not read yet, Unix time; 0 where there are none."""
@@ -122,7 +124,8 @@ class Tail:
 
     def moved_to(self, path: str, *, named: bool) -> None:
         """It was found at ``path``; or, if not ``named``, no pattern names it any more: then its handle is kept."""
-        self.path = path
+        if path != self.path:
+            self.path, self._target = path, _target_of(path)
         if isinstance(self.content, PlainContent):
             self.content.path, self.content.pinned = path, not named
 
@@ -289,6 +292,7 @@ class Tail:
             done=done,
             generation=self.generation,
             marks=self._marks.all,
+            target=self._target,
         )
 
     @property
@@ -331,6 +335,10 @@ class Tail:
             self._recent, self._marks = b"", Marks()
             self._extractor = self._make_extractor(self.path, self.watch, self.fed, 1, b"")
         return rest
+
+
+def _target_of(path: str) -> str:
+    return os.path.realpath(path) if os.path.islink(path) else ""  # noqa: PTH114 - paths are text here
 
 
 def _goes_on(glimpse: bytes, data: bytes, limit: int) -> bool:

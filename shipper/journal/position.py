@@ -33,7 +33,7 @@ class Position(Struct, frozen=True):
     says that the file was rotated away and read to its end; ``lost`` that it could not be found
     again and a gap was recorded. ``seen_ns`` is when the file was last known to hold what was read;
     ``generation`` tells an inode that was handed to another file, 0 where the file system doesn't say.
-    ``marks`` are earlier offsets, each with a hash of the bytes before it: by them a copy is known that holds
+    ``target`` is the file itself where ``path`` is a link, and empty else. ``marks`` are earlier offsets, each with a hash of the bytes before it: by them a copy is known that holds
     less than was read.
     """
 
@@ -57,6 +57,7 @@ class Position(Struct, frozen=True):
     lost: bool = False
     generation: int = 0
     marks: tuple[tuple[int, bytes], ...] = ()
+    target: str = ""
 
     @property
     def untouched(self) -> bool:

@@ -89,3 +89,44 @@ def test_reads_what_an_empty_log_held_before_it_was_copied_away_and_written_anew
     bench.write(2)
     bench.turn(5)
     assert bench.whole()
+
+
+def test_finds_a_file_again_that_was_renamed_to_a_name_that_no_rotation_makes(bench: Bench) -> None:
+    bench.write(2)
+    bench.turn()
+    bench.stop()
+    bench.write(2)
+    bench.log.rename(bench.folder / "put away yesterday")
+    bench.write(2)
+    bench.start()
+    bench.turn(5)
+    assert bench.whole()
+    assert not bench.gaps
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_finds_the_file_again_that_a_link_named(tmp_path: Path, make_bench: type[Bench], elsewhere: bool) -> None:
+    """A link that names today's file, and tomorrow another, whether or not somebody looks meanwhile."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    bench = make_bench(logs, "coderd.log")
+    folder = tmp_path / "store" if elsewhere else logs
+    folder.mkdir(exist_ok=True)
+    try:
+        bench.write(2, folder / "monday")
+        bench.log.symlink_to(folder / "monday")
+        bench.turn()
+        for day in ("tuesday", "wednesday"):
+            if day == "wednesday":
+                bench.stop()
+            bench.write(2)
+            bench.write(2, folder / day)
+            bench.log.unlink()
+            bench.log.symlink_to(folder / day)
+            if day == "wednesday":
+                bench.start()
+            bench.turn(5)
+        assert bench.whole()
+        assert not bench.gaps
+    finally:
+        bench.tailer.finish()
