@@ -38,6 +38,17 @@ def went_back(path: Path, count: int, since_ns: int | None, now_ns: int) -> Gap:
     return Gap(SCHEMA, "journal_damaged", Source(), begin, end, None, False, end, reason)
 
 
+def began_anew(path: Path, newest: int, now_ns: int) -> Gap:
+    """A journal that is empty although batches up to the number ``newest`` were committed to it, at times unknown."""
+    reason = (
+        f"{path.name} is empty although batches up to number {newest} were written to it: its -wal file was lost, or it "
+        "was removed; files are read again from their start, and what they no longer hold is gone"
+    )
+    log.warning("%s", reason)
+    end = from_ns(now_ns)
+    return Gap(SCHEMA, "journal_damaged", Source(), None, end, None, False, end, reason)
+
+
 def recover(path: Path, *, newest: int, base: int, now_ns: int, recent_ids_max_count: int) -> None:
     """Replace the damaged journal at ``path``. Numbers go on above ``base`` and above ``newest``, the last one known.
 

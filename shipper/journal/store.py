@@ -29,7 +29,7 @@ from shipper.journal.outbox import Outbox, forget_outbox, move_outboxes
 from shipper.journal.position import BACKFILL_PREFIX, FeedPosition, Position, decode_feed, decode_position
 from shipper.journal.proof import prove
 from shipper.journal.quarantine import Quarantined, QuarantineSize, read_entries, read_size
-from shipper.journal.recovery import end_recovery, recover, went_back
+from shipper.journal.recovery import began_anew, end_recovery, recover, went_back
 from shipper.journal.seal import Wrapping
 from shipper.record import SCHEMA, Gap, Source
 from shipper.timestamp import from_ns
@@ -101,7 +101,7 @@ class Journal:
         self._mark = Mark(path)
         try:
             with translated(path):
-                self._prepare()
+                made_now = self._prepare()
                 self._appender = Appender(
                     self._db,
                     path,
@@ -110,7 +110,9 @@ class Journal:
                     recent_ids_max_count=recent_ids_max_count,
                 )
             newest = self._mark.read()
-            if newest > (last := self._last_seq()):
+            if newest and made_now:
+                self.append(Batch(gaps=(began_anew(path, newest, now_ns()),)))
+            elif newest > (last := self._last_seq()):
                 row = self._db.execute(sql.LAST_STORED).fetchone()
                 since_ns = None if row is None else int(row[0])
                 self.append(Batch(gaps=(went_back(path, newest - last, since_ns, now_ns()),)))
@@ -120,17 +122,19 @@ class Journal:
             self._mark.close()
             raise
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> bool:
+        """Make it ready; whether it was made just now."""
         known = self._db.execute(sql.GET_META, ("last_seq",)).fetchone() is not None
         followed = self._db.execute(sql.ANY_FOLLOWED, (len(BACKFILL_PREFIX), BACKFILL_PREFIX)).fetchone()[0]
         began = followed or self._db.execute(sql.GET_META, ("began",)).fetchone() is not None
         self.fresh = not began
         """Whether no daemon has come as far as its first look at the inputs on this state folder."""
         if known:
-            return
+            return False
         with transaction(self._db):
             self._db.execute(sql.PUT_META, ("last_seq", self._base()))
             self._db.execute(sql.PUT_META, ("made_ns", self._now_ns()))
+        return True
 
     def _base(self) -> int:
         """What the numbers of a journal made now begin above."""

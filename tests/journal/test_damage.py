@@ -315,6 +315,25 @@ def test_a_wal_cut_anywhere_gives_whole_batches_with_their_positions(tmp_path: P
         shutil.rmtree(folder)
 
 
+def test_a_wal_that_was_lost_with_all_that_there_was_is_told(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    for number in range(3):
+        journal.append(batch(number))
+    state = tmp_path / "state"
+    state.mkdir()
+    shutil.copy(tmp_path / "journal.db", state)
+    shutil.copy(tmp_path / "journal.mark", state)
+    journal.close()
+    again = Journal(state / "journal.db")
+    count, (gap,) = again.gaps()
+    assert (count, gap.gap, gap.bytes, gap.exact) == (1, "journal_damaged", None, False)
+    assert "its -wal file was lost" in gap.reason
+    again.close()
+    third = Journal(state / "journal.db")
+    assert third.gaps()[0] == 1
+    third.close()
+
+
 def test_a_lost_wal_is_told_with_what_was_in_it(tmp_path: Path, killed: Path) -> None:
     shutil.copytree(killed, tmp_path / "lost")
     path = tmp_path / "lost" / "journal.db"
