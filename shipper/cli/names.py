@@ -85,24 +85,29 @@ def ls_command(
 
 
 @command.command("sync")
+@click.option(
+    "--recent", is_flag=True, help="Only who was there and what was used since the last time, as the daemon does."
+)
 @question.place_options
-def sync_command(index: Path | None, config: Path | None) -> int:
+def sync_command(recent: bool, index: Path | None, config: Path | None) -> int:
     """Ask Coder for all names the token may see.
 
     Users, organizations and workspaces, and the names in the connection log. Coder is coder.url of the configuration,
-    else $CODER_URL; the token is coder.token_file, else the credential coder-token, else $CODER_SESSION_TOKEN.
+    else $CODER_URL; the token is coder.token_file, else the credential coder-token, else $CODER_SESSION_TOKEN. With
+    --recent all is read only where that was not done for coder.refresh_all.
     """
     from shipper.coder.client import CoderClient
     from shipper.directory.sync import sync
 
     settings = coder_settings(config)
     with CoderClient(settings) as client, _keeper(question.find_index(index, config)) as keeper:
-        done = sync(client, keeper, time.time_ns())
+        every_ns = settings.refresh_all_seconds * 1_000_000_000 if recent else None
+        done = sync(client, keeper, time.time_ns(), whole_every_ns=every_ns)
     roles = f", {' and '.join(done.roles)}" if done.roles else ", without a site role"
     click.echo(visible(f"{client.url}  Coder {done.version or 'of an unknown version'}, asked as {done.me}{roles}"))
     click.echo(
         f"{done.users} users, {done.organizations} organizations, {done.workspaces} workspaces, "
-        f"{done.rows} rows of the connection log: {done.new} told something new"
+        f"{done.rows} rows of the connection log{'' if done.whole else ', all of late'}: {done.new} told something new"
     )
     if done.deleted:
         click.echo(f"{done.deleted} users are deleted; their names are kept")
@@ -136,6 +141,7 @@ def import_command(paths: Sequence[Path], me: str | None, index: Path | None, co
             if len(ids) != 1:
                 raise UsageError(f"--me {me}: {len(ids) or 'no'} users have or had this name; import one first")
             keeper.set_fact("me", next(iter(ids)))
+            keeper.set_fact("me_by", "import")
     return 0
 
 

@@ -64,7 +64,9 @@ def find_secret(
         if not (value.isascii() and value.isprintable()) or " " in value:
             raise SecretError(f"${variable}: is no token: it holds blanks or characters that no token has")
         return value, f"${variable}"
-    raise SecretError(f"no token: name its file, or hand over the credential {credential} or ${variable}")
+    raise SecretError(
+        f"no token: name its file (token_file in the configuration), or hand over the credential {credential} or ${variable}"
+    )
 
 
 def exposed(path: Path) -> bool:

@@ -93,6 +93,7 @@ def sync(
     done.new += keeper.learn(of_user(me, now_ns))
     if read_uuid(me.id):
         keeper.set_fact("me", str(read_uuid(me.id)))
+        keeper.set_fact("me_by", "token")
     since_ns = _since(keeper, client.url, roles, now_ns, whole_every_ns)
     done.whole = since_ns is None
     names = _organizations(client, keeper, now_ns, done)

@@ -58,10 +58,14 @@ def meaning(term: Names, directory: Directory, *, stored_names: bool) -> Meant:
     if by_me:
         me = directory.me()
         if me is None:
-            notes.append(f'{term.key}:me finds nothing here: who "me" is, only Coder knows; connlog names sync asks it')
+            notes.append(
+                f"{term.key}:me finds nothing here: 'connlog names sync' asks Coder who that is, "
+                "and 'connlog names import --me NAME' tells"
+            )
         else:
             values = (*values, me)
-            notes.append(f'"me" is {_called(directory, me)}, whose token asked Coder')
+            why = "as it was imported" if directory.fact("me_by") == "import" else "whose token asked Coder"
+            notes.append(f'"me" is {_called(directory, me)}, {why}')
     named = [value for value in values if read_uuid(value) is None]
     matches = directory.matches(kind, attribute, named) if named else []
     if named and not directory.knows(kind):

@@ -71,6 +71,21 @@ def test_sync_makes_names_of_ids(scene: Scene, tmp_path: Path, capsys: pytest.Ca
     assert f"bob ({scene.bob.id})" in capsys.readouterr().out
 
 
+def test_a_sync_of_what_is_recent_says_so_and_makes_the_folder_it_needs(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with CoderServer(scene.world) as coder:
+        config = Path(configure(tmp_path, coder.url, scene.world.token_of(scene.alice)))
+        config.write_text(config.read_text().replace(f'dir = "{tmp_path}"', f'dir = "{tmp_path}/new/state"'))
+        assert main(["names", "sync", "--recent", "-c", str(config)]) == 0
+        assert "4 users" in capsys.readouterr().out, "the first reads all"
+        assert main(["names", "sync", "--recent", "-c", str(config)]) == 0
+        said = capsys.readouterr().out
+        assert "0 users, 2 organizations, 0 workspaces" in said
+        assert "all of late" in said
+    assert (tmp_path / "new" / "state").stat().st_mode & 0o777 == 0o750
+
+
 def test_an_auditors_token_gives_all_but_workspaces_and_says_so(
     scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,7 +198,9 @@ def test_import_of_a_file_and_ls_in_every_form(
     assert main(["names", "import", str(names), "--index", index]) == 0
     assert "4 entries, 0 told something new" in capsys.readouterr().out
     assert main(["search", "username:me", "--index", index]) == 0
-    assert "bob" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "bob" in said.out
+    assert "as it was imported" in said.err
 
     assert main(["names", "ls", "--index", index, "--history"]) == 0
     table = capsys.readouterr().out

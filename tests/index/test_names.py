@@ -162,7 +162,7 @@ def test_an_unknown_organization_is_refused_as_coder_does_once_they_are_known(
 
 def test_me_is_whose_token_it_was(keeper: NamesKeeper, reader: IndexReader) -> None:
     renamed(keeper)
-    assert "only Coder knows" in ask(reader, "workspace_owner:me").notes[0]
+    assert "finds nothing here" in ask(reader, "workspace_owner:me").notes[0]
     keeper.set_fact("me", ALICE)
     answer = ask(reader, "workspace_owner:me")
     assert len(answer.rows) == 9

@@ -159,7 +159,7 @@ def test_names_that_are_not_known_are_noted(path: Path, writer: IndexWriter) -> 
     reader = IndexReader(path)
     assert ask(reader, "username:bob").notes == ("names are not known yet: username: matches ids only",)
     assert ask(reader, "username:6ba7b810-9dad-11d1-80b4-00c04fd430c8").notes == ()
-    assert "only Coder knows" in ask(reader, "username:me").notes[0]
+    assert "finds nothing here" in ask(reader, "username:me").notes[0]
     put(writer, event(2, names={"user": "Bob"}))
     found = ask(reader, "username:bob")
     reader.close()
