@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,3 +143,47 @@ def ship(config: str, records: Sequence[Record]) -> None:
 
 
 ARGUMENTS = ["reconcile", "--since", "2026-09-01", "--until", "2026-09-04"]
+
+
+# ---- the input coder_api
+
+
+class Clock:
+    """The time that the input is told."""
+
+    def __init__(self) -> None:
+        self.ns = time.time_ns()
+
+    def __call__(self) -> int:
+        return self.ns
+
+    def pass_(self, seconds: float) -> None:
+        self.ns += int(seconds * 1e9)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def config(tmp_path: Path, coder: CoderServer, scene: Scene) -> Path:
+    (tmp_path / "token").write_text(scene.world.token_of(scene.auditor))
+    path = tmp_path / "connlog.toml"
+    path.write_text(
+        f'[state]\ndir = "{tmp_path}"\n[coder]\nurl = "{coder.url}"\ntoken_file = "token"\ntimeout = "5s"\n'
+        '[[input]]\ntype = "coder_api"\npoll = "10s"\nsettle = "1s"\n[metrics]\nlisten = ""\n'
+    )
+    take(path, [])
+    return path
+
+
+def take(config: Path, records: list[Record]) -> None:
+    piece = Piece(
+        "t", [encoded(one) for one in records], [b"x"] * len(records), entries=len(records), lines=len(records)
+    )
+    Backfill(load_config(config), [], FileInput(paths=()), lambda _: None).take([piece])
+
+
+def ago(clock: Clock, seconds: float) -> datetime:
+    return datetime.fromtimestamp(clock.ns / 1e9, UTC) - timedelta(seconds=seconds)

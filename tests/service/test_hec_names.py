@@ -15,7 +15,8 @@ from shipper.directory.sighting import ORGANIZATION, USER, sighting
 from shipper.index import IndexWriter
 from shipper.index.names import NamesKeeper
 from shipper.journal import Batch, Journal, Outbox, Piece
-from shipper.outputs.hec.names import NamedParcels, Namer
+from shipper.outputs.hec.names import Namer
+from shipper.outputs.hec.parcels import NamedParcels
 from shipper.record import CompactRecord, Record, encoded
 from shipper.timestamp import to_ns
 from tests.coder.scene import Scene

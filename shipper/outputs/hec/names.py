@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -64,22 +63,6 @@ _ORGANIZATION = Role(ORGANIZATION, (("organization", "name"),))
 _WORKSPACE = Role(WORKSPACE, (("template", "template"),))
 _read_ids = msgspec.json.Decoder(Ids).decode
 _encode = msgspec.json.Encoder().encode
-
-
-class Parcels(Protocol):
-    """Where parcels come from, as an outbox gives them."""
-
-    def after(self, seq: int) -> Parcel | None:
-        """The first parcel after a batch."""
-
-    def at(self, seq: int) -> Parcel | None:
-        """The parcel of a batch."""
-
-    def put_back(self, seq: int) -> Parcel | None:
-        """The next parcel of what was put back."""
-
-    def newest(self) -> int:
-        """The number of the newest batch."""
 
 
 class Namer:
@@ -281,30 +264,3 @@ class Namer:
             if close is not None:
                 close()
         self._directory = self._witness = self._close = None
-
-
-class NamedParcels:
-    """Parcels of ``outbox`` with names; a new one whose people are not known yet may wait for a while."""
-
-    def __init__(self, outbox: Parcels, namer: Namer) -> None:
-        self._outbox = outbox
-        self._namer = namer
-
-    def after(self, seq: int) -> Parcel | None:
-        parcel = self._outbox.after(seq)
-        if parcel is not None and self._namer.silent:
-            return parcel
-        if parcel is None or self._namer.waits(parcel, time.time_ns()):
-            return None
-        return self._namer.named(parcel)
-
-    def at(self, seq: int) -> Parcel | None:
-        parcel = self._outbox.at(seq)
-        return None if parcel is None else self._namer.named(parcel)
-
-    def put_back(self, seq: int) -> Parcel | None:
-        parcel = self._outbox.put_back(seq)
-        return None if parcel is None else self._namer.named(parcel)
-
-    def newest(self) -> int:
-        return self._outbox.newest()

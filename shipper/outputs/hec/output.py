@@ -22,7 +22,8 @@ from shipper.journal import Change, Channel, Journal, Receipt, Span
 from shipper.outputs.hec.answer import Answer
 from shipper.outputs.hec.endpoint import Endpoint, pick
 from shipper.outputs.hec.envelope import Renderer
-from shipper.outputs.hec.names import NamedParcels, Namer
+from shipper.outputs.hec.names import Namer
+from shipper.outputs.hec.parcels import NamedParcels
 from shipper.outputs.hec.progress import Progress
 from shipper.outputs.hec.routing import Routing
 from shipper.outputs.hec.sealed import AnySlice

@@ -15,7 +15,7 @@ from msgspec import Struct
 from shipper.errors import StateError
 from shipper.journal import Parcel, Span
 from shipper.outputs.hec.envelope import Renderer
-from shipper.outputs.hec.names import Parcels
+from shipper.outputs.hec.parcels import Parcels
 from shipper.outputs.hec.progress import Progress
 from shipper.outputs.hec.sealed import AnySlice, SealedSlice, Sheet, sheets_of
 from shipper.outputs.hec.slice import Slice, spans_of
