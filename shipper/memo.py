@@ -13,6 +13,10 @@ ENTRY_BYTES = 300
 """About what one entry takes beside its own characters."""
 ENTRY_MAX_CHARACTERS = 1024
 """A longer one is not remembered."""
+RUN_MAX_CHARACTERS = 4096
+"""Nor a longer run of fields."""
+RUNS_MET_MAX_COUNT = 8192
+"""Runs met once that are known for it, in the whole process; then all of these are forgotten."""
 
 Key = TypeVar("Key")
 Made = TypeVar("Made")
@@ -23,6 +27,7 @@ class Cache:
 
     _all: ClassVar[WeakSet[Cache]] = WeakSet()
     _bytes: ClassVar[int] = 0
+    _met: ClassVar[set[int]] = set()
     _gate: ClassVar[Lock] = Lock()
     """Held by who goes through all caches, or adds one: threads come and go with their sources."""
 
@@ -35,9 +40,20 @@ class Cache:
         """One more that remembers, and may be told to forget."""
         self._parts.append(part)
 
-    def room(self, characters: int) -> bool:
+    @staticmethod
+    def met(key: int) -> bool:
+        """Whether this was asked before; what comes once would only fill the room of what comes again."""
+        met = Cache._met
+        if key in met:
+            return True
+        if len(met) >= RUNS_MET_MAX_COUNT:
+            met.clear()
+        met.add(key)
+        return False
+
+    def room(self, characters: int, most: int = ENTRY_MAX_CHARACTERS) -> bool:
         """Whether something of this size may be remembered; everything else may be forgotten for it."""
-        if characters > ENTRY_MAX_CHARACTERS:
+        if characters > most:
             return False
         # Threads may count past each other here: the bound is one of memory, not of entries.
         Cache._bytes += characters + ENTRY_BYTES
@@ -81,3 +97,18 @@ class TextMemo(Memo[str, str]):
 
     def __init__(self, cache: Cache, make: Callable[[str], str]) -> None:
         super().__init__(cache, make, lambda text, made: len(text) + len(made))
+
+
+class RunMemo(Memo[tuple[Any, ...], tuple[str, ...]]):
+    """A memo of what several texts together give, each a run of fields; of those alone that came twice."""
+
+    __slots__ = ()
+
+    def __init__(self, cache: Cache, make: Callable[..., tuple[str, ...]]) -> None:
+        super().__init__(cache, lambda key: make(*key), lambda key, made: sum(map(len, (*key[:-1], *made))))
+
+    def __missing__(self, key: tuple[Any, ...]) -> tuple[str, ...]:
+        made = self._make(key)
+        if self._cache.met(hash(key)) and self._cache.room(self._size(key, made), RUN_MAX_CHARACTERS):
+            self[key] = made
+        return made

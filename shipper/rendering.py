@@ -14,6 +14,7 @@ import re
 import msgspec
 
 from shipper.alias import LEVELS
+from shipper.form import Form
 from shipper.memo import Cache, TextMemo
 from shipper.normalisation import Normaliser
 from shipper.parsing.grammar import terminals
@@ -21,7 +22,7 @@ from shipper.parsing.human import HumanParser
 from shipper.parsing.jsonline import JsonParser
 from shipper.parsing.result import Parsed
 from shipper.record import Encoded, Log, Record, Source, encoded
-from shipper.shape import Form, Render, ShapeMaker, no_trace, to_json
+from shipper.shape import LEAD_CHARACTERS, Render, ShapeMaker, no_trace, to_json
 from shipper.timestamp import canonical
 from shipper.value import Odd
 
@@ -37,10 +38,6 @@ SHAPE_KEYS_MAX_CHARACTERS = 2048
 _ZEROS = tuple("0" * (9 - digits) + 'Z"' for digits in range(10))
 _trace = re.compile('[0-9a-f]{32}","span":"[0-9a-f]{16}",').fullmatch
 _level = re.compile(r"([0-9]{3}) \[([a-z]{4})\]").fullmatch
-_HUMAN_HEAD_COUNT = 2
-"""Pieces of a human line before its fields: stamp and level, logger and message."""
-_PIECES_MAX_COUNT = SHAPE_KEYS_MAX_COUNT + _HUMAN_HEAD_COUNT
-"""A line is cut no further: it would fit no shape."""
 _OFFSET = 2**53 - 1
 
 
@@ -64,7 +61,7 @@ class Renderer:
         self._stamps = TextMemo(cache, self._stamp)
         self._seconds = TextMemo(cache, _second)
         self._makers = {name: ShapeMaker(Form(name), normaliser, cache, self._seconds) for name in ("json", "human")}
-        self._shapes: dict[str, dict[int, list[Render]]] = {"json": {}, "human": {}}
+        self._shapes: dict[str, dict[str, list[Render]]] = {"json": {}, "human": {}}
         self._json_shapes, self._human_shapes = self._shapes["json"].get, self._shapes["human"].get
         self._known: set[tuple[str, tuple[str, ...]]] = set()
         self._met: set[tuple[str, tuple[str, ...]]] = set()
@@ -82,33 +79,34 @@ class Renderer:
         try:
             text = raw.decode()
             if text[:7] == '{"ts":"':
-                head, _, body = text.partition('"fields":{"')
-                if body[-2:] != "}}":
-                    return None
-                _, _, _, time, rest = head.split('"', 4)
-                digits = time[20:-1]
-                if time[19] != "." or time[-1] != "Z" or not (digits.isdigit() and digits.isascii()):
+                cut, end = text.index('"fields":{"'), text.index('"', 26)
+                digits = text[27 : end - 1]
+                if text[26] != "." or text[end - 1] != "Z" or not (digits.isdigit() and digits.isascii()):
                     return None
                 trace = self._no_trace
+                rest = text[end + 1 : cut]
                 if rest[-2:] != "],":
                     # After the logger's names stands what changes from request to request.
                     rest, trace = self._split_trace(rest)
                 if rest != self._rest:
                     self._rest, self._log = rest, self._heads[rest]
-                log = f'"log":{{"time":"{self._seconds[time[:19]]}.{digits}{_ZEROS[len(digits)]}{self._log}{trace}'
-                pieces = body[:-2].split(',"', _PIECES_MAX_COUNT)
-                shapes = self._json_shapes(len(pieces), ())
+                at = cut + 11
+                if text[-2:] != "}}":
+                    return None
+                shapes = self._json_shapes(text[at : at + LEAD_CHARACTERS], ())
+                log = f'"log":{{"time":"{self._seconds[text[7:26]]}.{digits}{_ZEROS[len(digits)]}{self._log}{trace}'
             else:
-                pieces = text.split("  ", _PIECES_MAX_COUNT)
-                shapes = self._human_shapes(len(pieces), ())
+                end = text.index("  ")
+                at = text.index("  ", end + 2) + 2
+                shapes = self._human_shapes(text[at : at + LEAD_CHARACTERS], ())
                 if not shapes:
                     return None
-                stamp = pieces[0]
-                log = f'"log":{{"time":"{self._stamps[stamp[:20]]}{self._levels[stamp[20:]]}{self._loggers[pieces[1]]}'
+                logger = self._loggers[text[end + 2 : at - 2]]
+                log = f'"log":{{"time":"{self._stamps[text[:20]]}{self._levels[text[20:end]]}{logger}'
             for shape in shapes:
                 try:
-                    found = shape(pieces, log, source)
-                except Odd:
+                    found = shape(text, at, log, source)
+                except (Odd, LookupError, ValueError):
                     continue
                 if found is not None:
                     return found
@@ -132,14 +130,16 @@ class Renderer:
                 self._met.add((form, keys))
             return
         self._known.add((form, keys))
-        shape = self._makers[form].make(keys)
-        if shape is None:
+        made = self._makers[form].make(keys)
+        if made is None:
             return
-        shapes = self._shapes[form].setdefault(len(keys) + _HUMAN_HEAD_COUNT * (form == "human"), [])
-        shapes.append(shape)
+        shape, fit = made
+        shapes = self._shapes[form].setdefault(shape.lead, [])
+        if shape.render not in shapes:
+            shapes.append(shape.render)
         rendered = self.render_from(raw, f'"source":{to_json(record.source)}')
         if rendered is not None and rendered != encoded(record):
-            shapes.remove(shape)
+            shape.forget(fit)
 
     # -- a line's header -------------------------------------------------------------------
 

@@ -1,33 +1,35 @@
-"""The shape: the lines of one form and one sequence of keys, rendered by a function made for them.
+"""The shape: the lines of one form whose fields stand in the same order, rendered by functions made for them.
 
-The function's text is put together from places and from the names of a record's keys alone; what a log line says
-reaches it as values. It takes the fields of a line as they stand, looks up those that come again, and checks those
-that are new in each line (ids, times) by one expression.
+A line is cut around the fields that are new in each event (ids, times), which are checked by one expression. What
+stands between two of them is a run of fields: who came by what way to which workspace. Runs come again, and what they
+give is remembered as a whole; of a run that is new, each field is. The functions' text is put together from places
+and from the names of keys; what a log line says reaches them as values.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Container
+from typing import Any, NamedTuple
 
 import msgspec
-import orjson
 
 from shipper.alias import KEYS
-from shipper.memo import Cache, Memo, TextMemo
+from shipper.form import Form
+from shipper.memo import Cache, Memo, RunMemo, TextMemo
 from shipper.normalisation import Normaliser
-from shipper.parsing.grammar import terminals
 from shipper.record import SCHEMA, Encoded, JsonValue, Record
-from shipper.text import BadEscape, unquote
 from shipper.timestamp import canonical
 from shipper.value import Odd
 
-Render = Callable[[list[str], str, str], Encoded | None]
-"""A line's fields, the log's part of the record as far as the header tells it, and the source's part, to the record;
-None or Odd: not this shape."""
+Render = Callable[[str, int, str, str], Encoded | None]
+"""A line, where its fields begin, the log's part of the record as far as the header tells it, and the source's part,
+to the record; None or Odd: not this shape."""
 Kind = tuple[str | None, str | None, str | None, str | None, bool]
 """The fields of type, method, app or slug, and slug, as they stand, and whether there is a connection id."""
+
+LEAD_CHARACTERS = 3
+"""So much of the first field's name tells which shapes a line may have."""
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # Another form has no Z in it, so that one letter tells them apart.
@@ -37,6 +39,8 @@ _KIND = ("type", "method", "app_or_slug", "slug_or_port")
 _NULLABLE = ("connection_id", "client_session_id", "request_id")
 _TRACE = ("trace", "span")
 _NEW_IN_EACH = ("id", "time", *_NULLABLE, *_TRACE)
+_WIDTHS = {"id": 36, "trace": 32, "span": 16}
+"""Characters of the fields that have always the same number."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -50,49 +54,44 @@ def no_trace(*, full: bool) -> str:
     return ',"trace":null,"span":null}' if full else "}"
 
 
-class Form:
-    """How one form writes a field: the lead with its name, then its value."""
+Fit = Callable[..., tuple[str, ...]]
+"""The texts of a line's runs, and whether there is a connection id, to the segments of the record that they give."""
 
-    def __init__(self, name: str) -> None:
-        self.human = name == "human"
-        self.null = "<nil>" if self.human else "null"
-        self._name = re.compile(r'[^\s="\x1b]+' if self.human else r'[^"\\\x00-\x1f]*').fullmatch
-        self._bare = re.compile(terminals()["BARE"]).fullmatch
-        self._quoted = re.compile(terminals()["QUOTED"]).fullmatch
 
-    def lead(self, name: str) -> str:
-        """What stands before the value; a field's opening quote in JSON is what lines are split at."""
-        return f"{name}=" if self.human else f'{name}":'
+class Shape:
+    """Lines with the same fields new in each at the same places among runs that begin alike: ``lead`` is how their
+    fields begin, ``fits`` what tells their runs, one for each sequence of keys that was learned."""
 
-    def plain(self, name: str) -> bool:
-        """Whether a name stands on a line as it is, so that its lead tells it."""
-        return self._name(name) is not None
+    def __init__(self, lead: str, cache: Cache) -> None:
+        self.lead = lead
+        self.fits: list[Fit] = []
+        self.runs = RunMemo(cache, self._segments)
+        self.render: Render
 
-    def read(self, text: str) -> JsonValue:
-        """The value as the parsers give it. Raises Odd."""
-        if self.human:
-            if "\x1b" in text:
-                raise Odd  # colours go first, wherever they stand
-            if self._bare(text) is not None:
-                return text
-            if self._quoted(text) is None:
-                raise Odd
+    def _segments(self, *runs: Any) -> tuple[str, ...]:
+        for fit in self.fits:
             try:
-                return unquote(text[1:-1])
-            except BadEscape as error:
-                raise Odd from error
-        try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise Odd from error
-        # A number of another kind is kept digit by digit, which is the careful way's business.
-        if value is None or type(value) in (str, int, bool):
-            return value
+                return fit(*runs)
+            except (Odd, ValueError):
+                continue
         raise Odd
+
+    def forget(self, fit: Fit) -> None:
+        """Give up a sequence of keys."""
+        self.fits.remove(fit)
+        self.runs.clear()
+
+
+class _Part(NamedTuple):
+    """A piece of a line: one field that is new in each, or a run of the others. ``places`` are those of its fields."""
+
+    name: str
+    key: str | None
+    places: range
 
 
 class ShapeMaker:
-    """Makes the shapes of one form. What a field gives is remembered for all of them."""
+    """Makes the shapes of one form. What a run or a field gives is remembered, of a field for all shapes."""
 
     def __init__(self, form: Form, normaliser: Normaliser, cache: Cache, seconds: TextMemo) -> None:
         self._form = form
@@ -102,9 +101,11 @@ class ShapeMaker:
         self._seconds = seconds
         self._memos: dict[str, TextMemo] = {}
         self._kinds: dict[tuple[str | None, ...], Memo[Kind, tuple[str, str]]] = {}
+        self._shapes: dict[tuple[tuple[str | None, str], ...], Shape] = {}
 
-    def make(self, keys: tuple[str, ...]) -> Render | None:
-        """The function that renders lines with these keys; None where one alone can't tell what a field means."""
+    def make(self, keys: tuple[str, ...]) -> tuple[Shape, Fit] | None:
+        """The shape of lines with these keys, and what is added to its ``fits`` for them; None where one alone can't
+        tell what a field means."""
         form = self._form
         names: dict[str, str] = {}
         for key, aliases in KEYS.items():
@@ -120,67 +121,66 @@ class ShapeMaker:
             return None
         if not {"id", "time", "status"} <= names.keys() or ("trace" in names) != ("span" in names):
             return None
+        if len(form.lead(keys[0])) < LEAD_CHARACTERS:
+            return None
         at = {key: keys.index(name) for key, name in names.items()}
+        parts = _parts(keys, at)
+        kind = tuple((part.key, keys[part.places[0]]) for part in parts)
+        shape = self._shapes.get(kind)
+        if shape is None:
+            shape = self._shapes[kind] = Shape(form.lead(keys[0])[:LEAD_CHARACTERS], self._cache)
+            shape.render = self._render(keys, names, parts, shape)
+        fit = self._fit(keys, names, at, parts)
+        shape.fits.append(fit)
+        return shape, fit
+
+    def _render(self, keys: tuple[str, ...], names: dict[str, str], parts: list[_Part], shape: Shape) -> Render:
         space: dict[str, Any] = {
             "seconds": self._seconds,
             "zeros": _ZEROS,
             "other_time": self._other_time,
             "Encoded": Encoded,
+            "runs": shape.runs,
         }
-        body = [self._check(names, at, space)]
-        connected = "False"
-        nullable = [key for key in _NULLABLE if key in names]
-        body += [self._new(key, names[key], at[key], space) for key in nullable]
-        if "connection_id" in at:
-            connected = f"p{at['connection_id']} not in connection_id_null"
-        kind_names = tuple(names.get(key) for key in _KIND)
-        space["kinds"] = self._kinds.get(kind_names) or self._kinds.setdefault(
-            kind_names, Memo(self._cache, lambda fields: self._kind(kind_names, fields), _characters)
-        )
-        fields = ", ".join(f"p{at[key]}" if key in at else "None" for key in _KIND)
-        body.append(f"kind, slug = kinds[{fields}, {connected}]")
+        form = self._form
+        place = {part.key: part.name for part in parts if part.key is not None}
+        body = [*self._cut(keys, parts), self._check(names, parts, space)]
+        body += [self._new(key, names[key], place[key], space) for key in _NULLABLE if key in place]
+        connected = f"{place['connection_id']} not in connection_id_null" if "connection_id" in place else "False"
+        segments, record = self._record(place)
+        runs = [part.name for part in parts if part.key is None]
+        body.append(f"{segments} = runs[{', '.join([*runs, connected])}]")
         lead = len(form.lead(names["id"])) + (not form.human)
-        body.append(f"id = p{at['id']}[{lead}:{lead + 36}]")
-        lead, time = len(form.lead(names["time"])) + 1, f"p{at['time']}"
+        body.append(f"id = {place['id']}[{lead}:{lead + 36}]")
+        lead, time = len(form.lead(names["time"])) + 1, place["time"]
         usual = (
             f"f'{{seconds[{time}[{lead}:{lead + 19}]]}}.{{{time}[{lead + 20}:-2]}}{{zeros[len({time}) - {lead + 22}]}}'"
         )
         body.append(f"time = {usual} if {time}[-2] == 'Z' else other_time({time}[{lead}:-1])")
-        parts = [f'{{{{"schema":{SCHEMA},"id":"{{id}}","time":"{{time}}",']
-        own = Record.__struct_fields__[3 : Record.__struct_fields__.index("log")]
-        parts += [self._part(key, names, at, space) for key in own]
-        if "trace" in at:
-            trace = f',"trace":"{{p{at["trace"]}[6:]}}","span":"{{p{at["span"]}[5:]}}"}}}}'
-        elif form.human:
-            trace = no_trace(full=self._full).replace("}", "}}")
-        else:
-            trace = ""
-        parts.append(f"{{log}}{trace},{{source}}")
-        extra = [name for name in keys if name not in names.values()]
-        for name in extra:
-            space[f"extra{keys.index(name)}"] = self._memo(name, None)
-        if extra or self._full:
-            inner = ",".join(f"{{extra{keys.index(name)}[p{keys.index(name)}]}}" for name in extra)
-            parts.append(f',"extra":{{{{{inner}}}}}')
-        body.append(f"return Encoded(id, time, f'{''.join(parts)}}}}}')")
-        unpacked = ["_"] * (2 if form.human else 0) + [f"p{place}" for place in range(len(keys))]
-        source = "\n    ".join(["def render(pieces, log, source):", f"{', '.join(unpacked)}, = pieces", *body])
-        # Of the text only places and the names of a record's own keys are this function's source.
-        exec(source, space)  # noqa: S102
-        render: Render = space["render"]
+        body.append(f"return Encoded(id, time, f'{record}')")
+        render: Render = _function("render", "line, at, log, source", body, space)
         return render
 
-    def _other_time(self, text: str) -> str:
-        """A time that is not RFC 3339 in UTC: mostly what Go prints of one that is in UTC."""
-        digits = text[20:-10]
-        if text[10] == " " and text[19] == "." and text.endswith(" +0000 UTC") and digits.isdigit() and text.isascii():
-            return f"{self._seconds[f'{text[:10]}T{text[11:19]}']}.{digits}{_ZEROS[len(digits)]}"
-        found = canonical(text)
-        if found is None:
-            raise Odd
-        return found
+    # -- a line to its parts ---------------------------------------------------------------
 
-    def _check(self, names: dict[str, str], at: dict[str, int], space: dict[str, Any]) -> str:
+    def _cut(self, keys: tuple[str, ...], parts: list[_Part]) -> list[str]:
+        """Cuts the line into its parts. Each is cut at what the next one begins with, or after its own width; that
+        the cuts are right is seen by those who take the parts."""
+        form = self._form
+        body = []
+        for part, following in zip(parts, [*parts[1:], None], strict=True):
+            if following is None:
+                body.append(f"{part.name} = line[at:{'' if form.human else '-2'}]")
+            elif part.key in _WIDTHS:
+                # What stands between it and the next field is checked with it.
+                width = len(form.lead(keys[part.places[0]])) + _WIDTHS[part.key] + 2 * (not form.human)
+                body += [f"{part.name} = line[at:at + {width + 2}]", f"at += {width + 2}"]
+            else:
+                lead = form.between + form.lead(keys[following.places[0]])
+                body += [f"over = line.index({lead!r}, at)", f"{part.name} = line[at:over]", "at = over + 2"]
+        return body
+
+    def _check(self, names: dict[str, str], parts: list[_Part], space: dict[str, Any]) -> str:
         """One look at all fields that are new in each line."""
         human = self._form.human
         plain = r'(?:[0-9A-Za-z_.:/+-]++|"")' if human else r'(?:"[ !#-\[\]-~]*+"|null)'
@@ -193,14 +193,19 @@ class ShapeMaker:
             "trace": "[0-9a-f]{32}",
             "span": "[0-9a-f]{16}",
         }
-        new = [key for key in _NEW_IN_EACH if key in names]
         # No pattern takes the control character between them, so that none takes what is another field's.
-        pattern = "\n".join(re.escape(self._form.lead(names[key])) + patterns[key] for key in new)
+        fresh = [part for part in parts if part.key is not None]
+        pattern = "\n".join(
+            re.escape(self._form.lead(names[part.key or ""]))
+            + patterns[part.key or ""]
+            + self._form.between * (part.key in _WIDTHS and part is not parts[-1])
+            for part in fresh
+        )
         space["sound"] = re.compile(pattern).fullmatch
-        joined = r"\n".join(f"{{p{at[key]}}}" for key in new)
+        joined = r"\n".join(f"{{{part.name}}}" for part in fresh)
         return f"if sound(f'{joined}') is None: return None"
 
-    def _new(self, key: str, name: str, place: int, space: dict[str, Any]) -> str:
+    def _new(self, key: str, name: str, place: str, space: dict[str, Any]) -> str:
         """A field that is new in each line and can be null."""
         lead = self._form.lead(name)
         space[f"{key}_null"] = frozenset(
@@ -208,22 +213,74 @@ class ShapeMaker:
         )
         if self._form.human and key != "connection_id":
             space[f"{key}_null"] = frozenset((f'{lead}""',))
-        value = f"p{place}[{len(lead)}:]" if self._form.human else f"p{place}[{len(lead) + 1}:-1]"
+        value = f"{place}[{len(lead)}:]" if self._form.human else f"{place}[{len(lead) + 1}:-1]"
         none = f'"{key}":null,' if self._full else ""
-        return f"{key} = '{none}' if p{place} in {key}_null else f'\"{key}\":\"{{{value}}}\",'"
+        return f"{key} = '{none}' if {place} in {key}_null else f'\"{key}\":\"{{{value}}}\",'"
 
-    def _part(self, key: str, names: dict[str, str], at: dict[str, int], space: dict[str, Any]) -> str:
-        """The record's part for a key, as it stands in the function's text."""
+    def _other_time(self, text: str) -> str:
+        """A time that is not RFC 3339 in UTC: mostly what Go prints of one that is in UTC."""
+        digits = text[20:-10]
+        if text[10] == " " and text[19] == "." and text.endswith(" +0000 UTC") and digits.isdigit() and text.isascii():
+            return f"{self._seconds[f'{text[:10]}T{text[11:19]}']}.{digits}{_ZEROS[len(digits)]}"
+        found = canonical(text)
+        if found is None:
+            raise Odd
+        return found
+
+    # -- parts to the record ---------------------------------------------------------------
+
+    def _record(self, place: dict[str, str]) -> tuple[str, str]:
+        """The names of the segments that a line's runs give, and the record's text with places for them and for what
+        is new in each."""
+        text = [f'{{{{"schema":{SCHEMA},"id":"{{id}}","time":"{{time}}",']
+        split = _split_keys(place)
+        for number, keys in enumerate(split):
+            text.append(f"{{{keys[0]}}}{{s{number}}}" if number else "{s0}")
+        if "trace" in place:
+            trace = f',"trace":"{{{place["trace"]}[6:38]}}","span":"{{{place["span"]}[5:21]}}"}}}}'
+        elif self._form.human:
+            trace = no_trace(full=self._full).replace("}", "}}")
+        else:
+            trace = ""
+        names = "".join(f"s{number}, " for number in range(len(split) + 1))
+        return names, "".join([*text, f"{{log}}{trace},{{source}}{{s{len(split)}}}}}}}"])
+
+    def _known(self, key: str, at: dict[str, int]) -> str:
+        """The record's part for a key that is not new in each line, as it stands in a function's text."""
         if key in ("type", "method", "app"):
             return "{kind}" if key == "type" else ""
         if key == "slug_or_port":
             return "{slug}"
-        if key in _NEW_IN_EACH and key in names:
-            return f"{{{key}}}"
-        if key not in names:
-            return f'"{key}":null,' if self._full else ""
-        space[f"memo{at[key]}"] = self._memo(names[key], key)
-        return f"{{memo{at[key]}[p{at[key]}]}}"
+        if key in at:
+            return f"{{memo{at[key]}[p{at[key]}]}}"
+        return f'"{key}":null,' if self._full else ""
+
+    def _fit(self, keys: tuple[str, ...], names: dict[str, str], at: dict[str, int], parts: list[_Part]) -> Fit:
+        """The function of a line's runs to the record's segments."""
+        key_of = {name: key for key, name in names.items()}
+        runs = [part for part in parts if part.key is None]
+        space: dict[str, Any] = {"between": self._form.between}
+        for part in runs:
+            for place in part.places:
+                space[f"memo{place}"] = self._memo(keys[place], key_of.get(keys[place]))
+        kind_names = tuple(names.get(key) for key in _KIND)
+        space["kinds"] = self._kinds.get(kind_names) or self._kinds.setdefault(
+            kind_names, Memo(self._cache, lambda fields: self._kind(kind_names, fields), _characters)
+        )
+        body = [
+            f"{', '.join(f'p{place}' for place in part.places)}, = {part.name}.split(between, {len(part.places)})"
+            for part in runs
+        ]
+        fields = ", ".join(f"p{at[key]}" if key in at else "None" for key in _KIND)
+        body.append(f"kind, slug = kinds[{fields}, connected]")
+        split = _split_keys({part.key: part.name for part in parts if part.key is not None})
+        made = ["".join(self._known(key, at) for key in own[number > 0 :]) for number, own in enumerate(split)]
+        extra = [place for place, name in enumerate(keys) if name not in key_of]
+        inner = ",".join(f"{{memo{place}[p{place}]}}" for place in extra)
+        made.append(f',"extra":{{{{{inner}}}}}' if extra or self._full else "")
+        body.append("return " + "".join(f"f'{segment}', " for segment in made))
+        fit: Fit = _function("fit", ", ".join([*(part.name for part in runs), "connected"]), body, space)
+        return fit
 
     def _memo(self, name: str, key: str | None) -> TextMemo:
         if name not in self._memos:
@@ -254,6 +311,38 @@ class ShapeMaker:
 
     def _written(self, key: str, value: JsonValue) -> str:
         return f'"{key}":{to_json(value)},' if self._full or value is not None else ""
+
+
+def _parts(keys: tuple[str, ...], at: dict[str, int]) -> list[_Part]:
+    """The parts of lines with these keys, in their order."""
+    fresh = {at[key]: key for key in _NEW_IN_EACH if key in at}
+    parts: list[_Part] = []
+    begin = 0
+    for place in range(len(keys) + 1):
+        if place < len(keys) and place not in fresh:
+            continue
+        if begin < place:
+            parts.append(_Part(f"r{begin}", None, range(begin, place)))
+        if place < len(keys):
+            parts.append(_Part(f"p{place}", fresh[place], range(place, place + 1)))
+        begin = place + 1
+    return parts
+
+
+def _split_keys(fresh: Container[str]) -> list[list[str]]:
+    """The record's own keys before its log; each list but the first begins with a key that is new in each line."""
+    split: list[list[str]] = [[]]
+    for key in Record.__struct_fields__[3 : Record.__struct_fields__.index("log")]:
+        if key in _NEW_IN_EACH and key in fresh:
+            split.append([])
+        split[-1].append(key)
+    return split
+
+
+def _function(name: str, arguments: str, body: list[str], space: dict[str, Any]) -> Any:
+    """A function of this text, which is made of places and the names of a record's own keys, and of ``space``."""
+    exec("\n    ".join([f"def {name}({arguments}):", *body]), space)  # noqa: S102
+    return space[name]
 
 
 def _characters(fields: Kind, made: tuple[str, str]) -> int:
