@@ -19,7 +19,9 @@ class Form:
         self.human = name == "human"
         self.null = "<nil>" if self.human else "null"
         self.between = "  " if self.human else ',"'
-        """What stands between two fields; a field's opening quote in JSON belongs to it."""
+        """What stands between two fields; a name's opening quote in JSON belongs to it."""
+        self.end = "" if self.human else "}}"
+        """What stands behind the last field."""
         self._name = re.compile(r'[^\s="\x1b]+' if self.human else r'[^"\\\x00-\x1f]*').fullmatch
         self._bare = re.compile(terminals()["BARE"]).fullmatch
         self._quoted = re.compile(terminals()["QUOTED"]).fullmatch

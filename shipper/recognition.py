@@ -66,6 +66,8 @@ class Recogniser:
 
     def usual(self, entry: Entry) -> Encoded | None:
         """As ``verdict``, for an entry in a shape that was met before; None: ask ``verdict``."""
+        if b"\n" in entry.raw:
+            return None
         return self._renderer.render_from(entry.raw, f'"source":{_encode(self.source(entry)).decode()}')
 
     def verdict(self, entry: Entry) -> Record | Malformed | None:

@@ -22,7 +22,7 @@ from shipper.parsing.human import HumanParser
 from shipper.parsing.jsonline import JsonParser
 from shipper.parsing.result import Parsed
 from shipper.record import Encoded, Log, Record, Source, encoded
-from shipper.shape import LEAD_CHARACTERS, Render, ShapeMaker, no_trace, to_json
+from shipper.shape import Render, ShapeMaker, no_trace, to_json
 from shipper.timestamp import canonical
 from shipper.value import Odd
 
@@ -60,6 +60,7 @@ class Renderer:
         self._loggers = TextMemo(cache, self._logger)
         self._stamps = TextMemo(cache, self._stamp)
         self._seconds = TextMemo(cache, _second)
+        self._starts = TextMemo(cache, _start)
         self._makers = {name: ShapeMaker(Form(name), normaliser, cache, self._seconds) for name in ("json", "human")}
         self._shapes: dict[str, dict[str, list[Render]]] = {"json": {}, "human": {}}
         self._json_shapes, self._human_shapes = self._shapes["json"].get, self._shapes["human"].get
@@ -75,37 +76,33 @@ class Renderer:
         return self.render_from(raw, f"{self._source_head}{offset}{self._source_tail}")
 
     def render_from(self, raw: bytes, source: str) -> Encoded | None:
-        """The record of one line; ``source`` is the record's part that says where it was read."""
+        """The record of one line, without a line feed; ``source`` is the record's part that says where it was read."""
         try:
             text = raw.decode()
-            if text[:7] == '{"ts":"':
-                cut, end = text.index('"fields":{"'), text.index('"', 26)
-                digits = text[27 : end - 1]
-                if text[26] != "." or text[end - 1] != "Z" or not (digits.isdigit() and digits.isascii()):
-                    return None
-                trace = self._no_trace
-                rest = text[end + 1 : cut]
-                if rest[-2:] != "],":
-                    # After the logger's names stands what changes from request to request.
-                    rest, trace = self._split_trace(rest)
+            if text[0] == "{":
+                head, _, line = text.partition('"fields":{"')
+                shapes = self._json_shapes(line[0], ())
+                # Mostly there are nine digits behind the point.
+                end = 36 if head[36] == "Z" else head.index('"', 26) - 1
+                digits, rest, trace = head[27:end], head[end:], self._no_trace
                 if rest != self._rest:
+                    if rest[-2:] != "],":
+                        # After the logger's names stands what changes from request to request.
+                        rest, trace = self._split_trace(rest)
                     self._rest, self._log = rest, self._heads[rest]
-                at = cut + 11
-                if text[-2:] != "}}":
+                if not (digits.isdigit() and digits.isascii()):
                     return None
-                shapes = self._json_shapes(text[at : at + LEAD_CHARACTERS], ())
-                log = f'"log":{{"time":"{self._seconds[text[7:26]]}.{digits}{_ZEROS[len(digits)]}{self._log}{trace}'
+                log = f'"log":{{"time":"{self._starts[head[:27]]}{digits}{_ZEROS[len(digits)]}{self._log}{trace}'
             else:
-                end = text.index("  ")
-                at = text.index("  ", end + 2) + 2
-                shapes = self._human_shapes(text[at : at + LEAD_CHARACTERS], ())
+                head, _, line = text.partition("  ")
+                logger, _, line = line.partition("  ")
+                shapes = self._human_shapes(line[0], ())
                 if not shapes:
                     return None
-                logger = self._loggers[text[end + 2 : at - 2]]
-                log = f'"log":{{"time":"{self._stamps[text[:20]]}{self._levels[text[20:end]]}{logger}'
+                log = f'"log":{{"time":"{self._stamps[head[:20]]}{self._levels[head[20:]]}{self._loggers[logger]}'
             for shape in shapes:
                 try:
-                    found = shape(text, at, log, source)
+                    found = shape(line, log, source)
                 except (Odd, LookupError, ValueError):
                     continue
                 if found is not None:
@@ -134,9 +131,11 @@ class Renderer:
         if made is None:
             return
         shape, fit = made
-        shapes = self._shapes[form].setdefault(shape.lead, [])
+        shapes = self._shapes[form].setdefault(shape.initial, [])
         if shape.render not in shapes:
             shapes.append(shape.render)
+        if b"\n" in raw:
+            return
         rendered = self.render_from(raw, f'"source":{to_json(record.source)}')
         if rendered is not None and rendered != encoded(record):
             shape.forget(fit)
@@ -152,8 +151,10 @@ class Renderer:
         return rest, f",{mark}{ids[:-1]}}}"
 
     def _head(self, text: str) -> str:
-        """What stands in a JSON line between its time and its fields, to the log's part behind its time."""
-        line = f'{{"ts":"2026-01-01T00:00:00Z"{text}"fields":{{"ID":"0"}}}}'
+        """What stands in a JSON line between its time's digits and its fields, to the log's part behind its time."""
+        if text[:2] != 'Z"':
+            raise Odd
+        line = f'{{"ts":"2026-01-01T00:00:00{text}"fields":{{"ID":"0"}}}}'
         parsed = self._json.parse(line.encode())
         if not isinstance(parsed, Parsed) or parsed.beside or parsed.keys != ("ID",):
             raise Odd
@@ -192,6 +193,13 @@ def _rest_and_level(text: str) -> str:
     if found is None:
         raise Odd
     return f'{found[1]}000000Z","level":"{LEVELS.get(found[2], found[2])}"'
+
+
+def _start(text: str) -> str:
+    """``{"ts":"2026-01-01T10:00:00.`` to the same as records have it."""
+    if text[:7] != '{"ts":"' or text[26:] != ".":
+        raise Odd
+    return f"{_second(text[7:26])}."
 
 
 def _second(text: str) -> str:

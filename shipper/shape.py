@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,25 +23,25 @@ from shipper.record import SCHEMA, Encoded, JsonValue, Record
 from shipper.timestamp import canonical
 from shipper.value import Odd
 
-Render = Callable[[str, int, str, str], Encoded | None]
-"""A line, where its fields begin, the log's part of the record as far as the header tells it, and the source's part,
-to the record; None or Odd: not this shape."""
+Render = Callable[[str, str, str], Encoded | None]
+"""A line from its first field on, the log's part of the record as far as the header tells it, and the source's part,
+to the record; None or Odd: not this shape. No line feed is in any of them."""
 Kind = tuple[str | None, str | None, str | None, str | None, bool]
 """The fields of type, method, app or slug, and slug, as they stand, and whether there is a connection id."""
 
-LEAD_CHARACTERS = 3
-"""So much of the first field's name tells which shapes a line may have."""
-
-_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-# Another form has no Z in it, so that one letter tells them apart.
-_TIME = r'"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{1,9}Z|[^"\\Z\x00-\x1f]{19,64})"'
-_ZEROS = tuple("0" * (9 - digits) + "Z" for digits in range(10))
+# The expression is for texts with a line feed between them and none inside. There are as many as it asks for, so the
+# one that these classes would take can't be there; with three ranges, a class is a table, and twice as fast.
+_HEX = r"[0-9a-f\n]"
+_UUID = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
+# Whether the first is a time at all is seen by who makes it one. Another form has no Z in it, so that one letter tells
+# them apart.
+_TIME = r'(?:[0-9T:-]{19}\.[0-9]{1,9}Z|[^"\\Z\x00-\x1f]{19,64})'
+_ZEROS = tuple("0" * (30 - width) + "Z" for width in range(31))
+"""What a time of that many characters lacks in digits."""
 _KIND = ("type", "method", "app_or_slug", "slug_or_port")
 _NULLABLE = ("connection_id", "client_session_id", "request_id")
 _TRACE = ("trace", "span")
 _NEW_IN_EACH = ("id", "time", *_NULLABLE, *_TRACE)
-_WIDTHS = {"id": 36, "trace": 32, "span": 16}
-"""Characters of the fields that have always the same number."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -59,11 +60,11 @@ Fit = Callable[..., tuple[str, ...]]
 
 
 class Shape:
-    """Lines with the same fields new in each at the same places among runs that begin alike: ``lead`` is how their
-    fields begin, ``fits`` what tells their runs, one for each sequence of keys that was learned."""
+    """Lines with the same fields new in each at the same places among runs that begin alike: ``initial`` is what their
+    fields begin with, ``fits`` what tells their runs, one for each sequence of keys that was learned."""
 
-    def __init__(self, lead: str, cache: Cache) -> None:
-        self.lead = lead
+    def __init__(self, initial: str, cache: Cache) -> None:
+        self.initial = initial
         self.fits: list[Fit] = []
         self.runs = RunMemo(cache, self._segments)
         self.render: Render
@@ -121,14 +122,12 @@ class ShapeMaker:
             return None
         if not {"id", "time", "status"} <= names.keys() or ("trace" in names) != ("span" in names):
             return None
-        if len(form.lead(keys[0])) < LEAD_CHARACTERS:
-            return None
         at = {key: keys.index(name) for key, name in names.items()}
         parts = _parts(keys, at)
         kind = tuple((part.key, keys[part.places[0]]) for part in parts)
         shape = self._shapes.get(kind)
         if shape is None:
-            shape = self._shapes[kind] = Shape(form.lead(keys[0])[:LEAD_CHARACTERS], self._cache)
+            shape = self._shapes[kind] = Shape(form.lead(keys[0])[0], self._cache)
             shape.render = self._render(keys, names, parts, shape)
         fit = self._fit(keys, names, at, parts)
         shape.fits.append(fit)
@@ -142,86 +141,79 @@ class ShapeMaker:
             "Encoded": Encoded,
             "runs": shape.runs,
         }
-        form = self._form
         place = {part.key: part.name for part in parts if part.key is not None}
-        body = [*self._cut(keys, parts), self._check(names, parts, space)]
-        body += [self._new(key, names[key], place[key], space) for key in _NULLABLE if key in place]
-        connected = f"{place['connection_id']} not in connection_id_null" if "connection_id" in place else "False"
+        body = [*self._cut(keys, parts, space), self._check(keys, parts, space)]
+        connected = f"{place['connection_id']} != {self._form.null!r}" if "connection_id" in place else "False"
         segments, record = self._record(place)
         runs = [part.name for part in parts if part.key is None]
         body.append(f"{segments} = runs[{', '.join([*runs, connected])}]")
-        lead = len(form.lead(names["id"])) + (not form.human)
-        body.append(f"id = {place['id']}[{lead}:{lead + 36}]")
-        lead, time = len(form.lead(names["time"])) + 1, place["time"]
-        usual = (
-            f"f'{{seconds[{time}[{lead}:{lead + 19}]]}}.{{{time}[{lead + 20}:-2]}}{{zeros[len({time}) - {lead + 22}]}}'"
-        )
-        body.append(f"time = {usual} if {time}[-2] == 'Z' else other_time({time}[{lead}:-1])")
-        body.append(f"return Encoded(id, time, f'{record}')")
-        render: Render = _function("render", "line, at, log, source", body, space)
+        for key in _NULLABLE:
+            if key in place:
+                body += self._nullable(key, place[key])
+        time = place["time"]
+        usual = f"f'{{seconds[{time}[:19]]}}{{{time}[19:-1]}}{{zeros[len({time})]}}'"
+        body.append(f"time = {usual} if {time}[-1] == 'Z' else other_time({time})")
+        body.append(f"return Encoded({place['id']}, time, f'{record}')")
+        render: Render = _function("render", "line, log, source", body, space)
         return render
 
     # -- a line to its parts ---------------------------------------------------------------
 
-    def _cut(self, keys: tuple[str, ...], parts: list[_Part]) -> list[str]:
-        """Cuts the line into its parts. Each is cut at what the next one begins with, or after its own width; that
-        the cuts are right is seen by those who take the parts."""
-        form = self._form
+    def _cut(self, keys: tuple[str, ...], parts: list[_Part], space: dict[str, Any]) -> list[str]:
+        """Cuts the line into its parts, at what stands between them: all but the first are without their lead."""
         body = []
-        for part, following in zip(parts, [*parts[1:], None], strict=True):
-            if following is None:
-                body.append(f"{part.name} = line[at:{'' if form.human else '-2'}]")
-            elif part.key in _WIDTHS:
-                # What stands between it and the next field is checked with it.
-                width = len(form.lead(keys[part.places[0]])) + _WIDTHS[part.key] + 2 * (not form.human)
-                body += [f"{part.name} = line[at:at + {width + 2}]", f"at += {width + 2}"]
-            else:
-                lead = form.between + form.lead(keys[following.places[0]])
-                body += [f"over = line.index({lead!r}, at)", f"{part.name} = line[at:over]", "at = over + 2"]
-        return body
+        for number, (part, following) in enumerate(pairwise(parts)):
+            lead = self._form.lead(keys[following.places[0]])
+            space[f"cut{number}"] = self._quote(part) + self._form.between + lead + self._quote(following)
+            body.append(f"{part.name}, _, line = line.partition(cut{number})")
+        return [*body, f"{parts[-1].name} = line"]
 
-    def _check(self, names: dict[str, str], parts: list[_Part], space: dict[str, Any]) -> str:
+    def _check(self, keys: tuple[str, ...], parts: list[_Part], space: dict[str, Any]) -> str:
         """One look at all fields that are new in each line."""
         human = self._form.human
         plain = r'(?:[0-9A-Za-z_.:/+-]++|"")' if human else r'(?:"[ !#-\[\]-~]*+"|null)'
         patterns = {
-            "id": _UUID if human else f'"{_UUID}"',
+            "id": _UUID,
             "connection_id": f"(?:<nil>|{_UUID})" if human else f'(?:null|"{_UUID}")',
             "time": _TIME,
             "client_session_id": plain,
             "request_id": plain,
-            "trace": "[0-9a-f]{32}",
-            "span": "[0-9a-f]{16}",
+            "trace": f"{_HEX}{{32}}",
+            "span": f"{_HEX}{{16}}",
         }
-        # No pattern takes the control character between them, so that none takes what is another field's.
         fresh = [part for part in parts if part.key is not None]
-        pattern = "\n".join(
-            re.escape(self._form.lead(names[part.key or ""]))
-            + patterns[part.key or ""]
-            + self._form.between * (part.key in _WIDTHS and part is not parts[-1])
-            for part in fresh
-        )
-        space["sound"] = re.compile(pattern).fullmatch
+        lead, end = "", ""
+        after = []
+        if parts[0].key is not None:
+            lead = self._form.lead(keys[0]) + self._quote(parts[0])
+            after.append(f"{parts[0].name} = {parts[0].name}[{len(lead)}:]")
+        if parts[-1].key is not None and (end := self._quote(parts[-1]) + self._form.end):
+            after.append(f"{parts[-1].name} = {parts[-1].name}[:-{len(end)}]")
+        pattern = "\n".join(patterns[part.key or ""] for part in fresh)
+        space["sound"] = re.compile(re.escape(lead) + pattern + re.escape(end)).fullmatch
         joined = r"\n".join(f"{{{part.name}}}" for part in fresh)
-        return f"if sound(f'{joined}') is None: return None"
+        return "\n    ".join([f"if sound(f'{joined}') is None: return None", *after])
 
-    def _new(self, key: str, name: str, place: str, space: dict[str, Any]) -> str:
-        """A field that is new in each line and can be null."""
-        lead = self._form.lead(name)
-        space[f"{key}_null"] = frozenset(
-            (f"{lead}{self._form.null}",) if key == "connection_id" else (f'{lead}""', f"{lead}null")
-        )
-        if self._form.human and key != "connection_id":
-            space[f"{key}_null"] = frozenset((f'{lead}""',))
-        value = f"{place}[{len(lead)}:]" if self._form.human else f"{place}[{len(lead) + 1}:-1]"
-        none = f'"{key}":null,' if self._full else ""
-        return f"{key} = '{none}' if {place} in {key}_null else f'\"{key}\":\"{{{value}}}\",'"
+    def _quote(self, part: _Part) -> str:
+        """What stands on both sides of a field that is always a text."""
+        return '"' if part.key == "time" or (part.key == "id" and not self._form.human) else ""
+
+    def _nullable(self, key: str, place: str) -> list[str]:
+        """A field that is new in each line, if it is not null, to JSON."""
+        if self._form.human:
+            null = "<nil>" if key == "connection_id" else '""'
+            body = [f"{place} = 'null' if {place} == '{null}' else f'\"{{{place}}}\"'"]
+        else:
+            body = [f"if {place} == '\"\"': {place} = 'null'"] * (key != "connection_id")
+        if not self._full:
+            body.append(f"{key} = '' if {place} == 'null' else f'\"{key}\":{{{place}}},'")
+        return body
 
     def _other_time(self, text: str) -> str:
         """A time that is not RFC 3339 in UTC: mostly what Go prints of one that is in UTC."""
         digits = text[20:-10]
         if text[10] == " " and text[19] == "." and text.endswith(" +0000 UTC") and digits.isdigit() and text.isascii():
-            return f"{self._seconds[f'{text[:10]}T{text[11:19]}']}.{digits}{_ZEROS[len(digits)]}"
+            return f"{self._seconds[f'{text[:10]}T{text[11:19]}']}.{digits}{_ZEROS[21 + len(digits)]}"
         found = canonical(text)
         if found is None:
             raise Odd
@@ -232,12 +224,14 @@ class ShapeMaker:
     def _record(self, place: dict[str, str]) -> tuple[str, str]:
         """The names of the segments that a line's runs give, and the record's text with places for them and for what
         is new in each."""
-        text = [f'{{{{"schema":{SCHEMA},"id":"{{id}}","time":"{{time}}",']
+        text = [f'{{{{"schema":{SCHEMA},"id":"{{{place["id"]}}}","time":"{{time}}",']
         split = _split_keys(place)
         for number, keys in enumerate(split):
-            text.append(f"{{{keys[0]}}}{{s{number}}}" if number else "{s0}")
+            if number:
+                text.append(f'"{keys[0]}":{{{place[keys[0]]}}},' if self._full else f"{{{keys[0]}}}")
+            text.append(f"{{s{number}}}")
         if "trace" in place:
-            trace = f',"trace":"{{{place["trace"]}[6:38]}}","span":"{{{place["span"]}[5:21]}}"}}}}'
+            trace = f',"trace":"{{{place["trace"]}}}","span":"{{{place["span"]}}}"}}}}'
         elif self._form.human:
             trace = no_trace(full=self._full).replace("}", "}}")
         else:
@@ -259,7 +253,8 @@ class ShapeMaker:
         """The function of a line's runs to the record's segments."""
         key_of = {name: key for key, name in names.items()}
         runs = [part for part in parts if part.key is None]
-        space: dict[str, Any] = {"between": self._form.between}
+        form = self._form
+        space: dict[str, Any] = {"between": form.between, "Odd": Odd}
         for part in runs:
             for place in part.places:
                 space[f"memo{place}"] = self._memo(keys[place], key_of.get(keys[place]))
@@ -267,10 +262,16 @@ class ShapeMaker:
         space["kinds"] = self._kinds.get(kind_names) or self._kinds.setdefault(
             kind_names, Memo(self._cache, lambda fields: self._kind(kind_names, fields), _characters)
         )
-        body = [
-            f"{', '.join(f'p{place}' for place in part.places)}, = {part.name}.split(between, {len(part.places)})"
-            for part in runs
-        ]
+        body = []
+        for part in runs:
+            if part is parts[-1] and form.end:
+                body += [f"if {part.name}[-{len(form.end)}:] != '{form.end}': raise Odd"]
+                body += [f"{part.name} = {part.name}[:-{len(form.end)}]"]
+            if part is not parts[0]:
+                space[f"lead_{part.name}"] = form.lead(keys[part.places[0]])
+                body.append(f"{part.name} = lead_{part.name} + {part.name}")
+            places = ", ".join(f"p{place}" for place in part.places)
+            body.append(f"{places}, = {part.name}.split(between, {len(part.places)})")
         fields = ", ".join(f"p{at[key]}" if key in at else "None" for key in _KIND)
         body.append(f"kind, slug = kinds[{fields}, connected]")
         split = _split_keys({part.key: part.name for part in parts if part.key is not None})
