@@ -144,6 +144,20 @@ def test_what_is_remembered_of_fields_is_bounded(monkeypatch: pytest.MonkeyPatch
     assert all(len(field) < 1024 for field in memos["WorkspaceName"])
 
 
+def test_runs_that_come_once_take_no_room() -> None:
+    """Of what the fields between the ids say together, only what comes again is remembered."""
+    recogniser = trained([json_line(_JSON)], compact=True)
+    (shape,) = recogniser._renderer._makers["json"]._shapes.values()
+    remembered = len(shape.runs)
+    for times in (1, 2):
+        for number in range(100):
+            raw = json_line([_JSON[0], f'"Type":"app-{number}"', *_JSON[2:]])
+            recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))  # now the type is no news
+            found = [recogniser.render(raw, OFFSET) for _ in range(times)]
+            assert found == [careful(raw, compact=True)] * times
+        assert len(shape.runs) == remembered + 100 * (times - 1)
+
+
 def test_a_field_that_nobody_knows_is_rendered_into_extra() -> None:
     """A newer coderd costs no speed: its lines are rendered too, with what is unknown under its own name."""
     line = next(
@@ -214,6 +228,30 @@ def human_line(fields: list[str], stamp: str = "2025-07-03 06:57:16.144") -> byt
             human_line([*_TRACED, *_HUMAN[:3], 'DisconnectReason="x', "ID=1", 'b=c"', *_HUMAN[4:]]),
             human_line([*_TRACED, *_HUMAN[:3], "DisconnectReason=x", "ID=any thing", "b=c", *_HUMAN[4:]]),
             id="fields inside of a text",
+        ),
+        pytest.param(
+            human_line(_HUMAN),
+            human_line([_HUMAN[0], 'Type="ssh', "ConnectionID=<nil>", 'DisconnectReason=" ssh"', *_HUMAN[2:]]),
+            id="what the next field begins with inside of a text",
+        ),
+        pytest.param(human_line(_HUMAN), human_line(_HUMAN[:-1]), id="no last field"),
+        pytest.param(human_line(_HUMAN), human_line([*_HUMAN[:2], *_HUMAN[3:]]), id="no field that is new in each"),
+        pytest.param(json_line(_JSON), json_line(_JSON)[:-1], id="one brace less"),
+        pytest.param(json_line(_JSON), json_line([*_JSON, '"Type":"ssh"']), id="a field twice"),
+        pytest.param(
+            json_line(_JSON),
+            json_line([f'"ID":"{_ID[:8]}\n{_ID[9:]}"', *_JSON[1:]]),
+            id="line feed in the place of a dash",
+        ),
+        pytest.param(
+            json_line(_JSON),
+            json_line([*_JSON[:5], '"Time":"2025-07-03T06:57:1\n.1Z"', _JSON[6]]),
+            id="line feed in a time",
+        ),
+        pytest.param(
+            human_line(_HUMAN),
+            human_line([f"ID={_ID[:8]}\n{_ID[9:]}", *_HUMAN[1:]]),
+            id="line feed in an id",
         ),
         pytest.param(human_line(_HUMAN), human_line(_HUMAN, "2025-07-03 06:57:16.١٤٤"), id="digits of another script"),
         pytest.param(
