@@ -40,7 +40,7 @@ def test_readme_names_every_command_and_no_other() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_their_options_in_examples_exist(page: Path) -> None:
-    for line in "".join(blocks(page.read_text(), "sh")).splitlines():
+    for line in "".join(blocks(page.read_text(), "sh")).replace("\\\n", " ").splitlines():
         for part in line.split("|"):
             words = shlex.split(part, comments=True)
             if words[:1] != ["connlog"]:
