@@ -66,6 +66,7 @@ coverage: $(STAMP) ## the tests, and which branches they leave out
 bench: $(STAMP) ## lines a second and memory, beside references
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.index
+	$(BIN)/python -m bench.cost
 
 .PHONY: fuzz
 fuzz: $(STAMP) ## look for inputs that break the parser, SECONDS long (240)

@@ -19,7 +19,8 @@ from shipper.service.gathering import Gathering
 from shipper.service.pulse import Pulse
 from shipper.timestamp import from_ns
 
-HOT_POLL_SECONDS = 0.2
+HOT_POLL_SECONDS = 0.4
+"""While something grows it is looked at so often: each look that finds an event is three writes to the disk."""
 RETRY_SECONDS = 1.0
 TELL_SECONDS, TELL_IDLE_SECONDS = 0.5, 5.0
 """How often it is told how far every file is: while something grows, and while nothing does."""
