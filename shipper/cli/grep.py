@@ -17,7 +17,7 @@ from shipper.cli.output import Csv, write_json
 from shipper.cli.talk import coloured, say, visible, visible_lines
 from shipper.errors import UsageError
 from shipper.index import IndexReader
-from shipper.index.search import Found, Wanted, compile_wanted, find_lines, line_of, places
+from shipper.index.search import Found, Wanted, compile_wanted, count_lines, find_lines, line_of, places
 from shipper.query.filter import Filter, Pattern
 from shipper.record import Record
 
@@ -99,14 +99,12 @@ def command(
         for note in notes:
             say(note)
         before_, after_ = max(before, around), max(after, around)
-        everything = find_lines(
-            reader, numbers, in_fields, wanted, invert=invert, all_=not count and bool(before_ or after_)
-        )
-        found = _limited(everything, limit)
         if count:
-            total = sum(1 for one in found if one.hit)
+            total = count_lines(reader, numbers, in_fields, wanted, invert=invert, limit=limit)
             click.echo(total)
         else:
+            everything = find_lines(reader, numbers, in_fields, wanted, invert=invert, all_=bool(before_ or after_))
+            found = _limited(everything, limit)
             form = _Form(output, names, view)
             total = _print(_Printer(reader, wanted, form, only, invert), found, before_, after_)
         question.say_missing(missing)

@@ -1,8 +1,8 @@
 """Blocks: whole records and their original lines, packed together, so that each comes back as it was.
 
-A block is three zstandard frames behind a head: the originals with a line end behind each, their lengths as
-32-bit numbers, and the encoded records as a msgpack array. So a pattern is looked for in all originals at
-once, and a row is read without them. Records of one time resemble each other: together they take a third of what
+A block is a head, the originals and the encoded records, a msgpack array. The originals are apart, as templates
+and columns; those that have no common shape are two zstandard frames, one with a line end behind each, and one of their
+lengths as 32-bit numbers. So a pattern is looked for in all originals at once, and a row is read without them. Records of one time resemble each other: together they take a third of what
 they take one by one.
 """
 
@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 import msgspec
 import zstandard
 
+from shipper.index.apart import Apart, ApartPacker
 from shipper.record import Record, decode_record
 
 BLOCK_EVENTS_MAX = 256
@@ -56,8 +57,9 @@ PRIMER = f"{_HUMAN}\n{_JSON}\n{_FULL}".encode()
 
 
 _HEAD = struct.Struct(">BIII")
-_FORM = 2
-"""The first byte of a block in two frames; one of the older kind, which is a single frame, begins with zstandard's mark."""
+_WHOLE, _APART = 2, 3
+"""The first byte of a block: its originals are whole lines, or apart; one of the oldest kind, which is a single frame,
+begins with zstandard's mark. The rest of the head: how many events, and two lengths of what the originals take."""
 
 
 class Block:
@@ -66,7 +68,10 @@ class Block:
     def __init__(self, codec: BlockCodec, data: bytes) -> None:
         self._codec, self._data = codec, data
         self._originals: list[bytes] | None = None
-        if data[:1] == bytes((_FORM,)):
+        self._form = data[0] if data[:1] in (b"\x02", b"\x03") else 0
+        self._length = self._split = 0
+        self._apart: Apart | None = None
+        if self._form:
             try:
                 _, events, self._length, self._split = _HEAD.unpack_from(data)
             except struct.error as error:
@@ -84,16 +89,28 @@ class Block:
     @property
     def original_bytes(self) -> int:
         """What its originals take, packed; 0 where they are packed together with the records."""
-        return self._length + self._split if self._data[:1] == bytes((_FORM,)) else 0
+        return self._length + self._split
+
+    def apart(self) -> Apart | None:
+        """Its originals apart, where they are kept so."""
+        if self._apart is None and self._form == _APART:
+            begin = _HEAD.size + self._length
+            self._apart = Apart(self._data[begin : begin + self._split], self._codec.inflate)
+        return self._apart
 
     def text(self) -> bytes:
         """All originals, a line end behind each."""
-        if self._originals is not None:
-            return b"".join(original + b"\n" for original in self._originals)
+        if self._originals is not None or self._form == _APART:
+            return b"".join(original + b"\n" for original in self.originals())
         return self._codec.inflate(self._data[_HEAD.size : _HEAD.size + self._split])
 
     def originals(self) -> list[bytes]:
         """The original entries of all its events."""
+        apart = self.apart()
+        if self._originals is None and apart is not None:
+            self._originals = apart.lines()
+            if len(self._originals) != self.events:
+                raise ValueError("it does not hold as many originals as it says")
         if self._originals is None:
             text = self.text()
             packed = self._codec.inflate(self._data[_HEAD.size + self._split :][: self._length])
@@ -133,16 +150,20 @@ class BlockCodec:
     def __init__(self, primer: bytes) -> None:
         known = zstandard.ZstdCompressionDict(primer, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
         self._compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=known, write_checksum=True)
+        self._apart = ApartPacker(self._compressor.compress)
         self._decompressor = zstandard.ZstdDecompressor(dict_data=known)
         self._unpack = msgspec.msgpack.Decoder(list[bytes])
 
     def pack(self, rests: Sequence[bytes], originals: Sequence[bytes]) -> bytes:
         """The block of encoded records and their originals."""
         compress = self._compressor.compress
+        packed = compress(msgspec.msgpack.encode(rests))
+        apart = self._apart.pack(originals)
+        if apart is not None:
+            return b"".join((_HEAD.pack(_APART, len(rests), 0, len(apart)), apart, packed))
         text = compress(b"\n".join((*originals, b"")))
         lengths = compress(struct.pack(f"<{len(originals)}I", *map(len, originals)))
-        head = _HEAD.pack(_FORM, len(rests), len(lengths), len(text))
-        return b"".join((head, text, lengths, compress(msgspec.msgpack.encode(rests))))
+        return b"".join((_HEAD.pack(_WHOLE, len(rests), len(lengths), len(text)), text, lengths, packed))
 
     def inflate(self, data: bytes) -> bytes:
         """One frame; raises ValueError where it is damaged."""

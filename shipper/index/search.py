@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import dropwhile, islice
 from typing import Protocol
 
 from msgspec import Struct
 
 from shipper.index.block import Block
+from shipper.index.literal import longest_literal
 from shipper.index.reader import IndexReader
 from shipper.text import decode
 
 PATTERN_MAX_CHARACTERS = 4096
+NUMBERS_TOGETHER = 65_536
+PIECES_CACHED_MAX = 4096
 SPANS_MAX = 1000
 """Hits in one line that are told; a line has at most a million characters."""
 
@@ -39,11 +45,16 @@ class Found(Struct, frozen=True):
 
 class Wanted(Struct, frozen=True):
     """A pattern ready to be looked for: ``regex`` as ``Pattern`` takes it, ``line`` for the line of one event,
-    ``lines`` for many of them in one text, None where that can't tell."""
+    ``lines`` for many of them in one text, None where that can't tell. ``anywhere``: what matches a piece of a line
+    matches the line, and ``shared`` tells whether one does, from memory where it can; ``literal`` is in every line that
+    matches, where that is known."""
 
     regex: str
     line: Spans
     lines: Spans | None
+    anywhere: bool = False
+    literal: bytes | None = None
+    shared: Callable[[bytes], bool] = bool
 
 
 def compile_wanted(pattern: str, *, fold: bool, fixed: bool) -> Wanted:
@@ -61,7 +72,9 @@ def compile_wanted(pattern: str, *, fold: bool, fixed: bool) -> Wanted:
     line: Spans = compile_regex(regex)  # type: ignore[assignment]  # re2 has both methods
     whole = "\\A" in text or "\\z" in text  # the ends of a text, of which many lines have only one
     lines: Spans | None = None if whole else compile_regex(f"(?m){regex}")  # type: ignore[assignment]  # the same
-    return Wanted(regex, line, lines)
+    anywhere = re.search(r"[\^$]|\\[bBAzQ]", text) is None
+    shared = lru_cache(PIECES_CACHED_MAX)(lambda piece: line.search(piece) is not None)
+    return Wanted(regex, line, lines, anywhere, None if fold else longest_literal(text), shared)
 
 
 def places(wanted: Wanted, text: str) -> list[tuple[int, int]]:
@@ -108,10 +121,59 @@ def line_of(reader: IndexReader, number: int) -> str:
     return decode(reader.original_of(number).removesuffix(b"\n").removesuffix(b"\r"))
 
 
+def count_lines(
+    reader: IndexReader, numbers: Iterator[int], in_fields: Iterator[int], wanted: Wanted, *, invert: bool, limit: int
+) -> int:
+    """How many of ``numbers`` are hits, at most ``limit`` (0: all); the arguments are those of ``find_lines``."""
+    total = at = 0
+    some: list[int] = []
+    field = next(in_fields, 0)
+    while not limit or total < limit:
+        if at == len(some):
+            at, some = 0, list(islice(numbers, NUMBERS_TOGETHER))
+            if not some:
+                return total
+        first, block = reader.block(some[at])
+        last = first + len(block)
+        here = some[at : (at := bisect_left(some, last, at))]
+        held: set[int] = set()
+        while field and field < last:
+            held.add(field)
+            field = next(in_fields, 0)
+        places = _places(wanted, block)
+        if places is None:
+            found = sum(one in held or wanted.line.search(line_of(reader, one)) is not None for one in here)
+        elif len(here) == len(block):
+            found = len(places | {one - first for one in held})
+        else:
+            found = sum(one - first in places or one in held for one in here)
+        total += len(here) - found if invert else found
+    return min(total, limit)
+
+
+def _places_apart(wanted: Wanted, block: Block) -> frozenset[int] | None:
+    """As ``_places``, from what lines share and from columns; None where that can't tell."""
+    apart = block.apart()
+    if apart is None or not apart.sheet.plain:
+        return None
+    found = apart.sharing(wanted.shared) if wanted.anywhere else set()
+    if len(found) < len(block):
+        if wanted.literal is None:
+            return None
+        maybe = apart.holding(wanted.literal) - found
+        lines = block.originals() if maybe else []
+        found.update(place for place in maybe if wanted.line.search(lines[place]) is not None)
+    return frozenset(found)
+
+
 def _places(wanted: Wanted, block: Block) -> frozenset[int] | None:
     """Which of a block's originals hold the pattern; None where each has to be looked at by itself."""
-    if wanted.lines is None:
-        return None
+    try:
+        apart = _places_apart(wanted, block)
+    except ValueError:
+        return None  # who reads the line tells of the damage
+    if apart is not None or wanted.lines is None:
+        return apart
     try:
         text = block.text()
     except ValueError:

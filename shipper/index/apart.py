@@ -1,0 +1,91 @@
+"""The lines apart: the originals of a block as templates and columns, each unpacked when it is first asked for."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+
+import msgspec
+import zstandard
+
+from shipper.index.template import Sheet, lines_with, put_together, take_apart
+
+LINES_MIN = 32
+"""Fewer lines are smaller as they are, packed with a dictionary that knows their kind."""
+COLUMN_BYTES_MAX = 1 << 30
+LEVEL = 1
+
+_COUNT = struct.Struct(">HI")
+_sheet_decoder = msgspec.msgpack.Decoder(Sheet)
+_sheet_encoder = msgspec.msgpack.Encoder()
+Frame = Callable[[bytes], bytes]
+
+
+class Apart:
+    """Lines as ``pack_apart`` packed them; ``inflate`` unpacks what the dictionary of the index is needed for. All raise
+    ValueError where what they need is damaged."""
+
+    def __init__(self, data: bytes, inflate: Frame) -> None:
+        try:
+            count, length = _COUNT.unpack_from(data)
+            lengths = struct.unpack_from(f">{count}I", data, _COUNT.size)
+            begin = _COUNT.size + 4 * count
+            self.sheet = _sheet_decoder.decode(inflate(data[begin : begin + length]))
+        except (struct.error, msgspec.MsgspecError) as error:
+            raise ValueError(str(error)) from error
+        self._frames: list[bytes] = []
+        begin += length
+        for one in lengths:
+            self._frames.append(data[begin : begin + one])
+            begin += one
+        self._columns: dict[int, bytes] = {}
+        self._inflate = zstandard.ZstdDecompressor().decompress
+        self._lines: list[bytes] | None = None
+
+    def lines(self) -> list[bytes]:
+        """All lines."""
+        if self._lines is None:
+            columns = [self._column(number)[1:-1] for number in range(len(self._frames))]
+            self._lines = put_together(self.sheet, columns)
+        return self._lines
+
+    def sharing(self, holds: Callable[[bytes], object]) -> set[int]:
+        """The places of lines that share a text which ``holds`` what is looked for."""
+        which = {number for number, template in enumerate(self.sheet.templates) if any(map(holds, template.shared))}
+        if len(which) == len(self.sheet.templates):
+            return set(range(len(self.sheet.order)))
+        return {place for place, number in enumerate(self.sheet.order) if number in which} if which else set()
+
+    def holding(self, literal: bytes) -> set[int]:
+        """The places of lines that may hold ``literal``, all that do among them."""
+        return lines_with(self.sheet, self._column, literal)
+
+    def _column(self, number: int) -> bytes:
+        """A column, a line end before and behind each value."""
+        known = self._columns.get(number)
+        if known is None:
+            try:
+                data = self._inflate(self._frames[number], max_output_size=COLUMN_BYTES_MAX)
+            except (IndexError, zstandard.ZstdError, MemoryError) as error:
+                raise ValueError(str(error)) from error
+            known = self._columns[number] = b"\n%b\n" % data
+        return known
+
+
+class ApartPacker:
+    """Packs lines apart; ``deflate`` is the packing with the dictionary of the index."""
+
+    def __init__(self, deflate: Frame) -> None:
+        self._deflate = deflate
+        self._compress = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress
+
+    def pack(self, lines: Sequence[bytes]) -> bytes | None:
+        """Lines for ``Apart``; None where they are better kept as they are."""
+        apart = take_apart(lines) if len(lines) >= LINES_MIN else None
+        if apart is None:
+            return None
+        sheet, columns = apart
+        head = self._deflate(_sheet_encoder.encode(sheet))
+        frames = [self._compress(column) for column in columns]
+        lengths = struct.pack(f">{len(frames)}I", *map(len, frames))
+        return b"".join((_COUNT.pack(len(frames), len(head)), lengths, head, *frames))

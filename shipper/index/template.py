@@ -1,0 +1,181 @@
+"""The template: lines of one shape are what they share, kept once, and what differs, kept column by column.
+
+A line is cut at quotes (JSON) or at two blanks (coderd's human form); lines with the same cuts, numbers aside, have one
+template. So most of a line is packed once for many, and a pattern is looked for in what they share, and in the few
+columns that can hold it, instead of in every line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+
+import msgspec
+
+TEMPLATES_MAX = 64
+"""Of one block; lines of more shapes than that are kept as they are."""
+SOUGHT_CACHED_MAX = 4096
+"""Pairs of pieces for which is remembered what a literal can look like between them; blocks have the same ones."""
+_LABEL_BYTES = 16
+_NUMBERS = b"0123456789.-"
+_DIGITS = b"0123456789abcdef-\n"
+_QUOTE, _BLANKS = b'"', b"  "
+
+
+class Template(msgspec.Struct, frozen=True, array_like=True):
+    """``shared`` has one more piece than ``columns`` has numbers: a line is a piece, a value of the first column, the
+    next piece and so on. ``count`` lines are of it. No value holds the bytes ``between``."""
+
+    shared: list[bytes]
+    columns: list[int]
+    count: int
+    between: bytes
+
+
+class Sheet(msgspec.Struct, frozen=True, array_like=True):
+    """Lines without what differs: their templates, and which each line has. ``plain``: all is ASCII, and no carriage
+    return among it; ``digits``: 1 for each column of hexadecimal digits and hyphens only, else 0."""
+
+    templates: list[Template]
+    order: bytes
+    plain: bool
+    digits: bytes
+
+
+def take_apart(lines: Sequence[bytes]) -> tuple[Sheet, list[bytes]] | None:
+    """The sheet of lines, and its columns, values with line ends between them: the values of the first template, then those
+    of the next. None where they have line ends of their own, or too many shapes."""
+    shapes: dict[object, list[int]] = {}
+    pieces: list[list[bytes]] = []
+    for place, line in enumerate(lines):
+        shape: object
+        if line[:1] == b"{":
+            cut = line.split(_QUOTE)
+            shape = len(cut), b"".join(cut[::2]).translate(None, _NUMBERS)
+        else:
+            cut = line.split(_BLANKS)
+            shape = len(cut)
+        pieces.append(cut)
+        shapes.setdefault(shape, []).append(place)
+    whole = b"".join(lines)
+    if len(shapes) > TEMPLATES_MAX or b"\n" in whole:
+        return None
+    templates: list[Template] = []
+    order = bytearray(len(lines))
+    labels: dict[bytes, int] = {}
+    columns: list[list[bytes]] = []
+    for number, (shape, places) in enumerate(shapes.items()):
+        for place in places:
+            order[place] = number
+        between = _BLANKS if isinstance(shape, int) else _QUOTE
+        templates.append(_template([pieces[place] for place in places], between, labels, columns))
+    made = [b"\n".join(column) for column in columns]
+    digits = bytes(not column.translate(None, _DIGITS) for column in made)
+    return Sheet(templates, bytes(order), whole.isascii() and b"\r" not in whole, digits), made
+
+
+def _template(
+    rows: Sequence[Sequence[bytes]], between: bytes, labels: dict[bytes, int], columns: list[list[bytes]]
+) -> Template:
+    shared: list[bytes] = []
+    used: list[int] = []
+    held: list[bytes] = []
+    count = len(rows)
+    for number, column in enumerate(zip(*rows, strict=True)):
+        if number:
+            held.append(between)
+        if column.count(column[0]) == count:
+            held.append(column[0])
+            continue
+        start = _common_start(min(column), max(column))
+        held.append(start)
+        text = b"".join(held)
+        held = []
+        shared.append(text)
+        # Columns of several templates that stand behind the same text hold the same kind of values.
+        label = text[-_LABEL_BYTES:]
+        place = labels.setdefault(label, len(labels))
+        if place == len(columns):
+            columns.append([])
+        columns[place] += [value[len(start) :] for value in column] if start else column
+        used.append(place)
+    shared.append(b"".join(held))
+    return Template(shared, used, count, between)
+
+
+def put_together(sheet: Sheet, columns: Sequence[bytes]) -> list[bytes]:
+    """The lines again; raises ValueError where sheet and columns do not fit."""
+    values = [column.split(b"\n") for column in columns]
+    begins = [0] * len(columns)
+    made: list[Iterator[bytes]] = []
+    for template in sheet.templates:
+        used = []
+        for number in template.columns:
+            begin = begins[number]
+            begins[number] = begin + template.count
+            used.append(values[number][begin : begin + template.count])
+        if any(len(column) != template.count for column in used):
+            raise ValueError("a column is shorter than its templates say")
+        form = b"%b".join(piece.replace(b"%", b"%%") for piece in template.shared)
+        rows = zip(*used, strict=True) if used else iter([()] * template.count)
+        made.append(iter([form % row for row in rows]))
+    try:
+        return [next(made[number]) for number in sheet.order]
+    except (StopIteration, IndexError) as error:
+        raise ValueError("its lines are not as many as its templates say") from error
+
+
+def lines_with(sheet: Sheet, column: Callable[[int], bytes], literal: bytes) -> set[int]:
+    """The places of the lines that may hold ``literal``; all that do are among them. ``column`` gives one by its number."""
+    begins: dict[int, int] = {}
+    found: set[int] = set()
+    for number, template in enumerate(sheet.templates):
+        here: set[int] | None = set()
+        if any(literal in piece for piece in template.shared):
+            here = None
+        for place, which in enumerate(template.columns):
+            begin = begins.get(which, 0)
+            begins[which] = begin + template.count
+            if here is not None:
+                wanted = _sought(
+                    literal,
+                    template.shared[place],
+                    template.shared[place + 1],
+                    template.between,
+                    sheet.digits[which],
+                )
+                text = column(which) if wanted else b""
+                if any(one in text for one in wanted):
+                    rows = text[1:-1].split(b"\n")[begin : begin + template.count]
+                    here.update(
+                        row for row, value in enumerate(rows) if any(one in b"\n%b\n" % value for one in wanted)
+                    )
+        if here is None or here:
+            places = [place for place, one in enumerate(sheet.order) if one == number]
+            found.update(places if here is None else (places[row] for row in here if row < len(places)))
+    return found
+
+
+@lru_cache(SOUGHT_CACHED_MAX)
+def _sought(literal: bytes, before: bytes, behind: bytes, between: bytes, digits: int) -> tuple[bytes, ...]:
+    """What a column holds, a line end before and behind each value, where ``literal`` begins in it or in the piece
+    before it and reaches into it."""
+    sought = []
+    for start in range(len(literal)):
+        if not before.endswith(literal[:start]):
+            continue
+        rest, edge = literal[start:], b"\n" if start else b""
+        sought.append(edge + rest)
+        # A value that ends within it: what is behind has to go on with the rest.
+        for inside in range(0 if start else 1, len(rest)):
+            left = rest[inside:]
+            if behind.startswith(left) or left.startswith(behind):
+                sought.append(b"%b%b\n" % (edge, rest[:inside]))
+    return tuple(one for one in sought if between not in one and not (digits and one.translate(None, _DIGITS)))
+
+
+def _common_start(one: bytes, other: bytes) -> bytes:
+    for place, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return one[:place]
+    return min(one, other, key=len)

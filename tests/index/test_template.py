@@ -1,0 +1,117 @@
+"""Lines taken apart come back as they were, and no line that holds a text is missed."""
+
+from __future__ import annotations
+
+import re2
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from shipper.index.apart import Apart
+from shipper.index.block import PRIMER, Block, BlockCodec
+from shipper.index.literal import longest_literal
+from shipper.index.search import compile_wanted
+from shipper.index.template import lines_with, put_together, take_apart
+
+_value = st.text('ab0-%: ="', max_size=4)
+_json = st.tuples(_value, _value, st.sampled_from(["null", "1", '"x"', "-22"])).map(
+    lambda parts: f'{{"ab":"{parts[0]}","b":"{parts[1]}","0a":{parts[2]}}}'.encode()
+)
+_human = st.tuples(_value, _value).map(lambda parts: f"ab [b]  a=0  b={parts[0]}  ab={parts[1]}".encode())
+_lines = st.lists(
+    _json | _human | st.binary(max_size=6).map(lambda raw: raw.replace(b"\n", b"")), min_size=1, max_size=40
+)
+_literal = st.text('ab0-%: ="{}[],', min_size=1, max_size=8).map(str.encode)
+
+
+@given(_lines)
+@example([b""])
+@example([b"{%b%%", b"{%s", b"  ", b"%"])
+def test_lines_come_back_as_they_were(lines: list[bytes]) -> None:
+    apart = take_apart(lines)
+    assert apart is not None
+    sheet, columns = apart
+    assert put_together(sheet, columns) == lines
+    assert sheet.plain == all(line.isascii() and b"\r" not in line for line in lines)
+
+
+@given(_lines, st.data())
+def test_every_line_that_holds_a_text_is_found(lines: list[bytes], data: st.DataObject) -> None:
+    apart = take_apart(lines)
+    assert apart is not None
+    sheet, columns = apart
+    line = data.draw(st.sampled_from(lines))
+    begin = data.draw(st.integers(0, max(0, len(line) - 1)))
+    literal = data.draw(_literal | st.just(line[begin : begin + data.draw(st.integers(1, 30))] or b"a"))
+    found = lines_with(sheet, lambda number: b"\n%b\n" % columns[number], literal)
+    assert found >= {place for place, one in enumerate(lines) if literal in one}
+
+
+@given(_lines.map(lambda lines: lines * 32), st.lists(st.binary(max_size=9), min_size=1, max_size=40))
+def test_a_block_gives_its_originals_back(lines: list[bytes], odd: list[bytes]) -> None:
+    codec = BlockCodec(PRIMER)
+    for originals in (lines, odd, [*lines, *odd]):
+        rests = [b"{}"] * len(originals)
+        block = Block(codec, codec.pack(rests, originals))
+        assert block.originals() == originals
+        assert block.text() == b"".join(one + b"\n" for one in originals)
+        assert block.rests() == rests
+
+
+_piece = st.sampled_from(
+    [
+        "a",
+        "ab",
+        "b0",
+        "-",
+        '"',
+        "=",
+        r"\.",
+        ".",
+        "[ab]",
+        "[^a]",
+        "[]a]",
+        r"\d",
+        "a*",
+        "b?",
+        "0+",
+        "a{2}",
+        "(ab|0)",
+        "^",
+        "$",
+        r"\b",
+        " ",
+    ]
+)
+
+
+@given(st.lists(_piece, min_size=1, max_size=6).map("".join), _lines, st.booleans())
+def test_what_a_pattern_finds_in_lines_apart_is_what_it_finds_in_each(
+    pattern: str, lines: list[bytes], fold: bool
+) -> None:
+    from shipper.index.search import _places
+
+    lines = [line for line in lines if line.isascii() and b"\r" not in line] * 32
+    if not lines:
+        return
+    codec = BlockCodec(PRIMER)
+    block = Block(codec, codec.pack([b"{}"] * len(lines), lines))
+    assert isinstance(block.apart(), Apart)
+    wanted = compile_wanted(pattern, fold=fold, fixed=False)
+    expected = {place for place, line in enumerate(lines) if wanted.line.search(line) is not None}
+    found = _places(wanted, block)
+    assert found is None or found == expected
+
+
+@given(st.lists(_piece, min_size=1, max_size=6).map("".join), _lines)
+def test_the_literal_of_a_pattern_is_in_all_that_it_matches(pattern: str, lines: list[bytes]) -> None:
+    literal = longest_literal(pattern)
+    for line in lines:
+        found = re2.search(pattern, line)
+        assert literal is None or found is None or literal in found.group()
+
+
+def test_a_plain_text_is_its_own_literal() -> None:
+    assert longest_literal(re2.escape('"request_id":"0cd3-x y')) == b'"request_id":"0cd3-x y'
+    assert longest_literal("slog.go:3[89]") == b"slog"
+    assert longest_literal("ab") is None
+    assert longest_literal("(abc|d)") is None
