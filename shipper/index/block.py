@@ -19,7 +19,7 @@ import zstandard
 from shipper.index.apart import Apart, ApartPacker
 from shipper.record import Record, decode_record
 
-BLOCK_EVENTS_MAX = 256
+BLOCK_EVENTS_MAX = 512
 BLOCK_BYTES_MAX = 4 << 20
 """Most bytes of records and originals in one block, but for a single event that alone has more."""
 FRAME_BYTES_MAX = 1 << 30

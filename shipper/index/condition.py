@@ -18,6 +18,7 @@ from shipper.directory.lookup import Directory, Match
 from shipper.index.ending import read_ending
 from shipper.index.expression import CONNECTIONS, EVENTS, Expression
 from shipper.index.identifier import pack_id, request_number
+from shipper.index.literal import longest_literal
 from shipper.index.person import bounded, meaning
 from shipper.index.schema import COLUMNS, ONGOING, POINT, STATE_NAMES
 from shipper.index.shortcut import Keyed, Probe, find
@@ -137,7 +138,8 @@ class Compiler(Expression):
     def pattern(self, term: Pattern) -> str:
         search = compile_regex(term.regex).search
         rows = self._database.execute(WORDS_ALL)
-        parts = self._words([(word, uses) for word, uses, text in rows if search(text)])
+        literal = (longest_literal(term.regex) or b"").decode()
+        parts = self._words([(word, uses) for word, uses, text in rows if literal in text and search(text)])
         named = [row for row in self._directory.shown() if search(row[3])]
         return self._any([*parts, *self._people(self._directory.of_values(named))])
 

@@ -195,4 +195,5 @@ def _places(wanted: Wanted, block: Block) -> frozenset[int] | None:
         if stop >= end or start < begin:
             return None  # it reaches into the next line
         found.add(line)
+    found.discard(len(block))  # behind the last line end is no line
     return frozenset(found)

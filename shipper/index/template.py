@@ -7,7 +7,7 @@ columns that can hold it, instead of in every line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -127,33 +127,52 @@ def put_together(sheet: Sheet, columns: Sequence[bytes]) -> list[bytes]:
 
 def lines_with(sheet: Sheet, column: Callable[[int], bytes], literal: bytes) -> set[int]:
     """The places of the lines that may hold ``literal``; all that do are among them. ``column`` gives one by its number."""
-    begins: dict[int, int] = {}
     found: set[int] = set()
+    held: dict[tuple[int, tuple[bytes, ...]], bool] = {}
     for number, template in enumerate(sheet.templates):
-        here: set[int] | None = set()
-        if any(literal in piece for piece in template.shared):
-            here = None
-        for place, which in enumerate(template.columns):
-            begin = begins.get(which, 0)
-            begins[which] = begin + template.count
-            if here is not None:
-                wanted = _sought(
-                    literal,
-                    template.shared[place],
-                    template.shared[place + 1],
-                    template.between,
-                    sheet.digits[which],
-                )
+        whole = b"\n".join(template.shared)
+        everywhere = literal in whole
+        rows: set[int] = set()
+        for place in () if everywhere else _crossed(template, whole, literal):
+            which = template.columns[place]
+            pieces = template.shared[place], template.shared[place + 1]
+            wanted = _sought(literal, *pieces, template.between, sheet.digits[which])
+            known = held.get((which, wanted))
+            if known is None:
                 text = column(which) if wanted else b""
-                if any(one in text for one in wanted):
-                    rows = text[1:-1].split(b"\n")[begin : begin + template.count]
-                    here.update(
-                        row for row, value in enumerate(rows) if any(one in b"\n%b\n" % value for one in wanted)
-                    )
-        if here is None or here:
+                known = held[which, wanted] = any(one in text for one in wanted)
+            if known:
+                values = _values(sheet, number, place, column(which))
+                rows.update(row for row, value in enumerate(values) if any(one in b"\n%b\n" % value for one in wanted))
+        if everywhere or rows:
             places = [place for place, one in enumerate(sheet.order) if one == number]
-            found.update(places if here is None else (places[row] for row in here if row < len(places)))
+            found.update(places if everywhere else (places[row] for row in rows if row < len(places)))
     return found
+
+
+def _values(sheet: Sheet, number: int, place: int, text: bytes) -> list[bytes]:
+    """The values at ``place`` in the lines of template ``number``; ``text`` is the column that has them."""
+    template = sheet.templates[number]
+    which = template.columns[place]
+    begin = sum(one.count * one.columns.count(which) for one in sheet.templates[:number])
+    begin += template.count * template.columns[:place].count(which)
+    return text[1:-1].split(b"\n")[begin : begin + template.count]
+
+
+def _crossed(template: Template, whole: bytes, literal: bytes) -> Iterable[int]:
+    """The places of columns that ``literal`` may reach into; ``whole``: what lines share, with line ends for columns."""
+    # Values hold nothing of what lines are cut at: either all of the literal up to its last cut is in the piece before
+    # a value, or what follows it is in the piece behind, or a piece between two values is in the literal.
+    head, cut, tail = literal.rpartition(template.between)
+    if not cut or cut + tail in whole or any(piece in literal for piece in template.shared[1:]):
+        return range(len(template.columns))
+    head += cut
+    crossed = []
+    at = whole.find(head)
+    while at >= 0:
+        crossed.append(whole.count(b"\n", 0, at + len(head)))
+        at = whole.find(head, at + 1)
+    return [place for place in crossed if place < len(template.columns)]
 
 
 @lru_cache(SOUGHT_CACHED_MAX)
