@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import zstandard
 
-from shipper.index.template import Sheet, lines_with, put_together, take_apart
+from shipper.index.template import Sheet, first_value, lines_with, put_together, take_apart
 
 LINES_MIN = 32
 """Fewer lines are smaller as they are, packed with a dictionary that knows their kind."""
@@ -39,6 +39,7 @@ class Apart:
             self._frames.append(data[begin : begin + one])
             begin += one
         self._columns: dict[int, bytes] = {}
+        self._values: dict[int, list[bytes]] = {}
         self._inflate = zstandard.ZstdDecompressor().decompress
         self._lines: list[bytes] | None = None
 
@@ -49,9 +50,31 @@ class Apart:
             self._lines = put_together(self.sheet, columns)
         return self._lines
 
-    def sharing(self, holds: Callable[[bytes], object]) -> set[int]:
-        """The places of lines that share a text which ``holds`` what is looked for."""
-        which = {number for number, template in enumerate(self.sheet.templates) if any(map(holds, template.shared))}
+    def line(self, place: int) -> bytes:
+        """The line at ``place`` (from 0)."""
+        try:
+            if self._lines is not None:
+                return self._lines[place]
+            number = self.sheet.order[place]
+            row = self.sheet.order.count(number, 0, place)
+            template = self.sheet.templates[number]
+            parts = [template.shared[0]]
+            for at, which in enumerate(template.columns):
+                values = self._values.get(which)
+                if values is None:
+                    values = self._values[which] = self._column(which)[1:-1].split(b"\n")
+                parts += (values[first_value(self.sheet, number, at) + row], template.shared[at + 1])
+        except IndexError as error:
+            raise ValueError("its lines are not as many as its templates say") from error
+        return b"".join(parts)
+
+    def sharing(self, holds: Callable[[bytes], object], literal: bytes | None) -> set[int]:
+        """The places of lines that share a text which ``holds`` what is looked for; ``literal`` is in all that do."""
+        which = {
+            number
+            for number, template in enumerate(self.sheet.templates)
+            if (literal is None or literal in b"\n".join(template.shared)) and any(map(holds, template.shared))
+        }
         if len(which) == len(self.sheet.templates):
             return set(range(len(self.sheet.order)))
         return {place for place, number in enumerate(self.sheet.order) if number in which} if which else set()

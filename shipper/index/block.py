@@ -139,7 +139,8 @@ class Block:
     def original(self, place: int) -> bytes:
         """The original entry at ``place`` (from 0)."""
         try:
-            return self.originals()[place]
+            apart = self.apart() if self._originals is None else None
+            return self.originals()[place] if apart is None else apart.line(place)
         except IndexError as error:
             raise ValueError(str(error)) from error
 

@@ -19,6 +19,8 @@ from shipper.text import decode
 PATTERN_MAX_CHARACTERS = 4096
 NUMBERS_TOGETHER = 65_536
 PIECES_CACHED_MAX = 4096
+LINES_SHARE = 16
+"""Of a block's lines; more than one of so many are not put together one by one."""
 SPANS_MAX = 1000
 """Hits in one line that are told; a line has at most a million characters."""
 
@@ -156,13 +158,14 @@ def _places_apart(wanted: Wanted, block: Block) -> frozenset[int] | None:
     apart = block.apart()
     if apart is None or not apart.sheet.plain:
         return None
-    found = apart.sharing(wanted.shared) if wanted.anywhere else set()
+    found = apart.sharing(wanted.shared, wanted.literal) if wanted.anywhere else set()
     if len(found) < len(block):
         if wanted.literal is None:
             return None
         maybe = apart.holding(wanted.literal) - found
-        lines = block.originals() if maybe else []
-        found.update(place for place in maybe if wanted.line.search(lines[place]) is not None)
+        if len(maybe) * LINES_SHARE > len(block):
+            apart.lines()  # all at once: that is less than so many one by one
+        found.update(place for place in maybe if wanted.line.search(apart.line(place)) is not None)
     return frozenset(found)
 
 

@@ -142,7 +142,8 @@ def lines_with(sheet: Sheet, column: Callable[[int], bytes], literal: bytes) -> 
                 text = column(which) if wanted else b""
                 known = held[which, wanted] = any(one in text for one in wanted)
             if known:
-                values = _values(sheet, number, place, column(which))
+                begin = first_value(sheet, number, place)
+                values = column(which)[1:-1].split(b"\n")[begin : begin + template.count]
                 rows.update(row for row, value in enumerate(values) if any(one in b"\n%b\n" % value for one in wanted))
         if everywhere or rows:
             places = [place for place, one in enumerate(sheet.order) if one == number]
@@ -150,13 +151,12 @@ def lines_with(sheet: Sheet, column: Callable[[int], bytes], literal: bytes) -> 
     return found
 
 
-def _values(sheet: Sheet, number: int, place: int, text: bytes) -> list[bytes]:
-    """The values at ``place`` in the lines of template ``number``; ``text`` is the column that has them."""
+def first_value(sheet: Sheet, number: int, place: int) -> int:
+    """Where in its column the values at ``place`` of the lines of template ``number`` begin."""
     template = sheet.templates[number]
     which = template.columns[place]
-    begin = sum(one.count * one.columns.count(which) for one in sheet.templates[:number])
-    begin += template.count * template.columns[:place].count(which)
-    return text[1:-1].split(b"\n")[begin : begin + template.count]
+    before = sum(one.count * one.columns.count(which) for one in sheet.templates[:number] if which in one.columns)
+    return before + template.count * template.columns[:place].count(which)
 
 
 def _crossed(template: Template, whole: bytes, literal: bytes) -> Iterable[int]:
@@ -164,7 +164,7 @@ def _crossed(template: Template, whole: bytes, literal: bytes) -> Iterable[int]:
     # Values hold nothing of what lines are cut at: either all of the literal up to its last cut is in the piece before
     # a value, or what follows it is in the piece behind, or a piece between two values is in the literal.
     head, cut, tail = literal.rpartition(template.between)
-    if not cut or cut + tail in whole or any(piece in literal for piece in template.shared[1:]):
+    if not cut or cut + tail in whole or any(map(literal.__contains__, template.shared[1:])):
         return range(len(template.columns))
     head += cut
     crossed = []

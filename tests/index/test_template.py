@@ -115,3 +115,11 @@ def test_a_plain_text_is_its_own_literal() -> None:
     assert longest_literal("slog.go:3[89]") == b"slog"
     assert longest_literal("ab") is None
     assert longest_literal("(abc|d)") is None
+
+
+@given(_lines.map(lambda lines: lines * 32))
+def test_each_line_comes_back_by_itself(lines: list[bytes]) -> None:
+    codec = BlockCodec(PRIMER)
+    block = Block(codec, codec.pack([b"{}"] * len(lines), lines))
+    assert [block.original(place) for place in range(len(lines))] == lines
+    assert block.originals() == lines
