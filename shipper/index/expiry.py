@@ -57,7 +57,7 @@ def shrink(
                 blocks = database.execute(sql.FIRST_BLOCKS, (min(share, EXPIRE_BLOCKS_MAX),)).fetchall()
                 for first, last in blocks:
                     deleted += _drop_block(database, pairing, first, last, now_ns)
-            elif deleted:
+                # Each time, so that no more blocks go than texts that are left alone would make room for.
                 oldest = database.execute(sql.OLDEST_BLOCK).fetchone()[0]
                 _drop_unused(database, now_ns if oldest is None else oldest)
         if share <= 0:
