@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 
@@ -63,11 +64,13 @@ class Missing:
         inodes: Inodes = {}
         given_up: list[tuple[Position, bool]] = []
         for position in missing:
+            one = at_path.get(position.path)
+            if one is None and position.path == position.stream and _is_unnamed(position):
+                continue  # if a pattern names it again, it goes on where it was left
             first_look = position.key not in self._since
             since = self._since.setdefault(position.key, now)
             siblings = siblings_of(position.path, position.stream, listed)
             watch = watch_of(position)
-            one = at_path.get(position.path)
             same_inode = (
                 one is not None
                 and one.inode_key == (position.device, position.inode)
@@ -101,6 +104,9 @@ class Missing:
             self._since.pop(position.key, None)
             self._sought.pop(position.key, None)
             if successors.has(position):
+                if same_inode:
+                    # Its copy holds it all; what came between the copy and the truncation nobody knows.
+                    changes.gaps.append(loss.truncated(position, position.offset, position.size, self._host))
                 self._known.remove(position.key)
                 changes.forget.append(position.key)
                 continue
@@ -113,3 +119,12 @@ class Missing:
             gone = msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns())
             self._known.add(gone)
             changes.positions.append(gone)
+
+
+def _is_unnamed(position: Position) -> bool:
+    """Whether the file is where it was, so that it is not missing: no pattern names it any more."""
+    try:
+        status = os.stat(position.path)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == (position.device, position.inode)

@@ -167,6 +167,8 @@ class Tail:
         if self.content is None or not self.content.growing:
             return
         if self.untouched:
+            if size < self.head_at:
+                raise Truncated  # in the hole that it began with
             if self._glimpse and not self.content.pread(self.head_at, len(self._glimpse)).startswith(self._glimpse):
                 raise Truncated
             if self._glimpse:

@@ -164,8 +164,9 @@ class Tailer:
                 continue
             try:
                 if tail.blank:
+                    left = self._begun(tail, now)
                     again = True
-                    if self._begun(tail, now):
+                    if left:
                         continue
                 tail.verify()
             except Truncated:

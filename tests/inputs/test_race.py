@@ -130,3 +130,30 @@ def test_finds_the_file_again_that_a_link_named(tmp_path: Path, make_bench: type
         assert not bench.gaps
     finally:
         bench.tailer.finish()
+
+
+def test_a_log_that_no_pattern_names_any_more_is_left_alone_and_not_missed(bench: Bench) -> None:
+    named = bench.pattern
+    bench.write(2)
+    bench.turn()
+    bench.stop()
+    bench.write(2)
+    bench.pattern = str(bench.folder / "*.txt")
+    bench.start()
+    bench.turn(6)
+    bench.stop()
+    assert bench.events == [0, 1]
+    assert not bench.gaps
+    bench.pattern = named
+    bench.start()
+    bench.turn()
+    assert bench.whole()
+
+
+def test_a_truncation_inside_the_hole_that_a_file_began_with_is_noticed(bench: Bench) -> None:
+    bench.log.write_bytes(bytes(5000))
+    bench.turn(2)
+    bench.log.open("wb").close()
+    bench.write(300)
+    bench.turn(3)
+    assert bench.whole()
