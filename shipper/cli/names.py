@@ -69,7 +69,8 @@ def ls_command(
     """
     reader = question.open_index(index, config)
     try:
-        found = list(reader.guarded(_entries(reader, (kind,) if kind else KINDS, history)))
+        entries = _entries(reader, (kind,) if kind else KINDS, history, (part or "").lower())
+        found = list(reader.guarded(entries))
     finally:
         reader.close()
     if part is not None:
@@ -175,7 +176,7 @@ def _give_to_the_service(path: Path, fresh: bool) -> None:
                 os.chown(one, folder.st_uid, folder.st_gid)
 
 
-def _entries(reader: IndexReader, kinds: Sequence[str], history: bool) -> Iterator[Named]:
+def _entries(reader: IndexReader, kinds: Sequence[str], history: bool, part: str) -> Iterator[Named]:
     from shipper.index.names import logged_workspaces
 
     database = reader.view()
@@ -183,12 +184,12 @@ def _entries(reader: IndexReader, kinds: Sequence[str], history: bool) -> Iterat
     for kind in kinds:
         listed: set[str] = set()
         entries: list[Named] = []
-        for id_ in directory.ids(kind):
+        for id_ in directory.ids(kind, part):
             listed.add(id_)
             entries += _of(directory, kind, id_, history)
         if kind == WORKSPACE:
             for id_, name, _, used_ns in logged_workspaces(database):
-                if id_ not in listed:
+                if id_ not in listed and not directory.history(kind, id_):
                     entries.append(Named(kind, id_, name, None, None, from_ns(used_ns), from_ns(used_ns), "log", True))
         yield from sorted(entries, key=lambda one: ((one.name or "").lower(), one.id, one.first_seen))
 

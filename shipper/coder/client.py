@@ -17,7 +17,7 @@ from shipper.coder.answer import BuildInfo, User, UserRoles, read_answer
 from shipper.coder.failure import failure, number, reason
 from shipper.config.secret import find_secret
 from shipper.config.settings import Coder
-from shipper.errors import RemoteBusy, RemoteError, RemoteMissing, RemoteRefused, SecretError, UsageError
+from shipper.errors import RemoteBusy, RemoteError, RemoteRefused, SecretError, UsageError
 
 if TYPE_CHECKING:
     import requests
@@ -112,7 +112,10 @@ class CoderClient:
         """The roles of the user whose token it is, those in organizations too; the site's alone where Coder does not tell."""
         try:
             return self.get("users/me/roles", UserRoles)
-        except (RemoteMissing, RemoteRefused):
+        except RemoteBusy:
+            raise
+        except RemoteError:
+            # Closed, not there, or of another form: what is then not known is told as missing, never taken as open.
             return UserRoles([role.name for role in self.me().roles])
 
     def build_info(self) -> BuildInfo:

@@ -42,6 +42,9 @@ _BEGINNING = (
 )
 _ANY = "SELECT 1 FROM directory_values WHERE kind = ? LIMIT 1"
 _LIST = "SELECT DISTINCT id FROM directory_values WHERE kind = ? ORDER BY id"
+_LIST_WITH = (
+    "SELECT DISTINCT id FROM directory_values WHERE kind = ?1 AND (instr(fold, ?2) OR instr(id, ?2)) ORDER BY id"
+)
 
 History = dict[str, list[Span]]
 """The spans of each attribute."""
@@ -182,9 +185,12 @@ class Directory:
             return []
         return [row[0] for row in self._database.execute(_CHANGED, (kind, attribute))]
 
-    def ids(self, kind: str) -> list[str]:
-        """Every id of a kind."""
-        return [] if self.empty else [row[0] for row in self._database.execute(_LIST, (kind,))]
+    def ids(self, kind: str, part: str = "") -> list[str]:
+        """Every id of a kind; with ``part`` (lower case) those that hold it in a value or themselves."""
+        if self.empty:
+            return []
+        rows = self._database.execute(_LIST_WITH, (kind, part)) if part else self._database.execute(_LIST, (kind,))
+        return [row[0] for row in rows]
 
     def beginning(self, kind: str, attribute: str, begun: str, limit: int) -> list[str]:
         """Values that begin with ``begun`` (lower case), former ones too, in their order."""

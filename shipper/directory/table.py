@@ -20,7 +20,8 @@ from shipper.directory.sighting import ATTRIBUTES, ORGANIZATION, USER, WORKSPACE
 from shipper.errors import InputError
 from shipper.query.value import read_uuid
 
-TABLE_MAX_BYTES = 256 << 20
+TABLE_MAX_BYTES = 32 << 20
+"""Some 300,000 entries; what is read takes about ten times as much memory."""
 SOURCE = "file"
 _ALIASES = {
     "user_id": "id",

@@ -207,6 +207,16 @@ def test_each_role_opens_what_it_opens(roles: UserRoles, expected: list[str]) ->
         assert one.of == (("acme",) if one.scope == SOME else ())
 
 
+@pytest.mark.parametrize("broken", [fault.missing(), fault.forbidden(), fault.garbage(b'{"roles":[{"name":"x"}]}')])
+def test_where_roles_can_not_be_asked_for_those_of_the_site_count(
+    scene: Scene, coder: CoderServer, settings: Coder, keeper: NamesKeeper, broken: fault.Fault
+) -> None:
+    coder.fail(replace(broken, path="/api/v2/users/me/roles"))
+    done = run(settings, keeper)
+    assert done.roles == ["owner"]
+    assert done.notes == []
+
+
 def test_a_role_in_an_organization_is_looked_up_and_told(scene: Scene, settings: Coder, keeper: NamesKeeper) -> None:
     assert settings.token_file is not None
     settings.token_file.write_text(scene.world.token_of(scene.warden))
