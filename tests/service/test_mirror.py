@@ -40,6 +40,10 @@ def test_the_own_unit_is_told_by_the_cgroup(cgroups: str, unit: str | None) -> N
         ('identifiers = ["connlog"]', True),
         ('identifiers = ["coder"]', False),
         ('units = ["connlog"]\ndirectory = "/srv/other/journal"', False),
+        # Everything, by way of the folder of this machine's own journal.
+        ('units = ["*"]\ndirectory = "/var/log/journal"', True),
+        ('units = ["*.service"]\ndirectory = "/var/log/journal/0123456789abcdef0123456789abcdef"', True),
+        ('units = ["coder.service"]\ndirectory = "/var/log/journal"', False),
     ],
 )
 def test_what_names_the_own_unit_is_refused(followed: str, refused: bool) -> None:
@@ -63,3 +67,24 @@ def test_a_file_that_holds_the_own_log_is_refused(tmp_path: Path, service: Servi
     service.start()
     service.wait_for(lambda: service.indexed() == [0], "the event")
     assert service.end() == 0
+
+
+def test_the_log_of_its_own_container_is_refused_and_those_of_others_are_not(tmp_path: Path) -> None:
+    for pod in (
+        "coder_coder-0_11111111-2222-4333-8444-555555555555/coder",
+        "ops_connlog-x7k2_11111111-2222-4333-8444-555555555555/connlog",
+    ):
+        folder = tmp_path / "var/log/pods" / pod
+        folder.mkdir(parents=True)
+        (folder / "0.log").touch()
+    text = '[[input]]\ntype = "file"\npaths = ["{}/var/log/pods/{}/*/*.log"]\n{}'
+    everything = parse_config(text.format(tmp_path, "*", ""), tmp_path / "connlog.toml", {"HOME": "/root"})
+    (told,) = reflections(everything, None, None, "connlog-x7k2")
+    assert "is the log of connlog's own container" in told
+    advised = parse_config(
+        text.format(tmp_path, "*", f'exclude = ["{tmp_path}/var/log/pods/*_connlog-x7k2_*/connlog/*"]'),
+        tmp_path / "connlog.toml",
+        {"HOME": "/root"},
+    )
+    assert not list(reflections(advised, None, None, "connlog-x7k2"))
+    assert not list(reflections(everything, None, None, "coder-0"))
