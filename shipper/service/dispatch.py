@@ -1,6 +1,7 @@
 """The dispatch: the threads of an output with several requests under way, and a keeper that watches over them.
 
-It has the surface of ``Sending``: the crew and the backfill use either.
+It has the surface of ``Sending``: the crew and the backfill use either. A lane that fails for a reason nobody thought of
+begins anew from what is in the journal, after a while, and nothing else stops for it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 KEEPER_SECONDS = 0.25
 REQUESTS_MAX_COUNT = 4
 """Requests that one step of a lane may take: about acknowledgements, health, whether there are any, and events."""
+FAULT_FIRST_SECONDS, FAULT_LONGEST_SECONDS = 5.0, 300.0
+"""How long a lane rests after a fault of connlog's own: twice as long after each."""
 CUT_SECONDS = 5.0
 """How long after the time for draining a request may still take; then it is cut, and counted as possibly doubled."""
 log = logging.getLogger(__name__)
@@ -38,7 +41,6 @@ class Dispatch:
         self._stop = threading.Event()
         self._deadline = float("inf")
         self._pulses = [Pulse(f"{self.name}-{lane.number}") for lane in lanes]
-        self._failures: list[BaseException] = []
         self.pulse = Pulse(self.name)
 
     @property
@@ -100,8 +102,6 @@ class Dispatch:
                 self.pulse.beat()
             for lane in self._lanes:
                 lane.cut(now, always=now > self._deadline + CUT_SECONDS)
-            if self._failures:
-                raise self._failures[0]
             try:
                 self._output.tidy(now)
             except StateError as error:
@@ -111,20 +111,41 @@ class Dispatch:
                 if not threads[0].is_alive():
                     thread.join(KEEPER_SECONDS)
         self.pulse.end()
-        if self._failures:
-            raise self._failures[0]
 
     def close(self) -> None:
         """Nothing is open before ``run``."""
 
     def _run_lane(self, at: int) -> None:
         lane, pulse = self._lanes[at], self._pulses[at]
+        rest = FAULT_FIRST_SECONDS
         try:
-            self._lane_loop(lane, pulse)
-        except Exception as error:  # noqa: BLE001 - the boundary of a worker: the keeper raises it in its own thread
-            self._failures.append(error)
+            while True:
+                try:
+                    self._lane_loop(lane, pulse)
+                except Exception as error:
+                    # The boundary of a worker: whatever it was must not end what others do.
+                    log.exception("output %s: a fault of connlog, please report it", self.name)
+                    what = f"a fault of connlog ({type(error).__name__}); it begins anew after {rest:g} s; please report it"
+                    self._output.trouble(f"lane {at}", what)
+                    if self._begin_anew(lane, pulse, rest):
+                        rest = min(2 * rest, FAULT_LONGEST_SECONDS)
+                        continue
+                return
         finally:
             pulse.end()
+
+    def _begin_anew(self, lane: Lane, pulse: Pulse, rest: float) -> bool:
+        """Rest, and let a lane begin with what is in the journal; returns False where all is to end first."""
+        while True:
+            pulse.beat(rest)
+            if self._stop.wait(rest):
+                return False
+            try:
+                lane.begin_anew()
+            except StateError as error:
+                log.warning("output %s can't begin anew yet: %s", self.name, error)
+                continue
+            return True
 
     def _lane_loop(self, lane: Lane, pulse: Pulse) -> None:
         longest = REQUESTS_MAX_COUNT * self._output.settings.total_timeout_seconds
@@ -133,6 +154,7 @@ class Dispatch:
             pulse.beat(longest)
             now = time.monotonic()
             rest = lane.step(now)
+            self._output.trouble(f"lane {lane.number}", None)
             if self._stop.is_set() and (rest > 0 or time.monotonic() > self._deadline):
                 break
             if rest > 0:

@@ -67,6 +67,13 @@ class Lane:
             output.trouble(self._journal, str(error))
             return REST_MAX_SECONDS
 
+    def begin_anew(self) -> None:
+        """After a fault: forget what was under way; it is read from the journal again, and counted. Raises StateError."""
+        self._works.clear()
+        for line in self._lines.values():
+            line.close()
+        self._output.begin_anew()
+
     def finish(self) -> None:
         """Write down what is done, and give the connections back."""
         try:

@@ -379,5 +379,11 @@ class HecOutput:
             log.warning(
                 "output %s: the journal's batches have other numbers now; it begins again at its cursor", self.name
             )
+            self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Begin with what is in the journal; what is under way in other lanes does not count. Raises StateError."""
+        with self.lock:
             self.epoch += 1
+            self._in_flight.clear()
             self._open()
