@@ -51,7 +51,7 @@ class Dispatch:
     @property
     def errors_count(self) -> int:
         """Requests that did no good."""
-        return self._output.errors_count
+        return self._output.pool.errors_count
 
     @property
     def last_success_ns(self) -> int | None:

@@ -102,8 +102,8 @@ class Acks:
         """Whether the last request that an endpoint took is to be acknowledged; said once, and whenever it changes."""
         output = self._output
         if not yes:
-            output.believe(url)
-        before = output.offered(url, yes)
+            output.pool.believe(url)
+        before = output.pool.offered(url, yes)
         if before is yes:
             return
         if yes:
@@ -219,7 +219,7 @@ class Acks:
         if not done:
             return
         self._settling.update(map(key_of, done))
-        output.believe(channel.endpoint)
+        output.pool.believe(channel.endpoint)
         spans = tuple(span for one in done for span in one.spans)
         change = Change(confirmed=done, tallies={"sent": sum(span.until - span.first for span in spans)})
         self._works.append(Work(change, spans, self._epoch))
@@ -242,7 +242,7 @@ class Acks:
         poll_seconds = self._output.settings.ack_poll_seconds
         for name, channel in self._channels.items():
             due = now - self._asked.get(name, float("-inf")) >= poll_seconds
-            if due and self._waiting(name) and self._output.askable(channel.endpoint, now):
+            if due and self._waiting(name) and self._output.pool.askable(channel.endpoint, now):
                 return channel
         return None
 
@@ -255,7 +255,7 @@ class Acks:
             self._settling = set(filter(output.waiting.known, self._settling))
             self._tried = {key: at for key, at in self._tried.items() if output.waiting.known(key)}
             for name, channel in self._channels.items():
-                askable, elsewhere = output.askable(channel.endpoint, now), output.works
+                askable, elsewhere = output.pool.askable(channel.endpoint, now), output.pool.works
                 for one in self._waiting(name):
                     over = output.waiting.since(one) + output.settings.ack_timeout_seconds
                     asked = self._tried.get(key_of(one), float("-inf")) >= over
@@ -272,7 +272,9 @@ class Acks:
         for channel in {one.channel for one in expired}:
             known = self._channels.get(channel)
             if known is not None:
-                output.doubt(known.endpoint, f"{why}; one request at a time is tried there until one is acknowledged")
+                output.pool.doubt(
+                    known.endpoint, f"{why}; one request at a time is tried there until one is acknowledged"
+                )
                 self.retire(known.endpoint)
 
     def _void(self, receipts: Sequence[Receipt], why: str, epoch: int) -> None:

@@ -19,7 +19,8 @@ from shipper.outputs.hec.answer import Answer, Verdict, judge, judge_health
 from shipper.outputs.hec.client import EVENT_PATH, HEALTH_PATH, Line
 from shipper.outputs.hec.endpoint import Endpoint
 from shipper.outputs.hec.outcome import Outcome, outcome
-from shipper.outputs.hec.output import REST_MAX_SECONDS, HecOutput, Work
+from shipper.outputs.hec.output import HecOutput, Work
+from shipper.outputs.hec.pool import REST_MAX_SECONDS
 from shipper.outputs.hec.sealed import AnySlice
 from shipper.outputs.hec.slice import Slice
 from shipper.record import Gap, Source, decode_record
@@ -57,12 +58,12 @@ class Lane:
             if claimed is None:
                 output.exchange(self.number, self._works, take=False)
                 output.trouble(self._journal, None)
-                return min(output.rest(now), self._acks.rest(now))
+                return min(output.pool.rest(now), self._acks.rest(now))
             endpoint, token = claimed
             try:
                 return self._use(endpoint, token, now)
             finally:
-                output.release(endpoint)
+                output.pool.release(endpoint)
         except StateError as error:
             output.trouble(self._journal, str(error))
             return REST_MAX_SECONDS
@@ -104,7 +105,7 @@ class Lane:
         if channel is not None and output.settings.ack == "required":
             problem = self._acks.missing(channel, token, self._line(endpoint.url))
             if problem is not None:
-                output.failed(endpoint, problem, time.monotonic())
+                output.pool.failed(endpoint, problem, time.monotonic())
                 output.exchange(self.number, self._works, take=False)
                 return 0.0
         piece, wait = output.exchange(self.number, self._works, take=True)
@@ -112,7 +113,7 @@ class Lane:
         if piece is None:
             if not endpoint.well and endpoint.reason is not None and not endpoint.held:
                 # Nothing to send, and its health is good.
-                output.fine(endpoint, now, slow=False)
+                output.pool.fine(endpoint, now, slow=False)
             return max(min(wait, self._acks.rest(now)), 0.001)
         epoch = output.epoch
         endpoint.count()
@@ -132,6 +133,8 @@ class Lane:
         self._output.latency.add(time.monotonic() - begun)
         if isinstance(response, Answer):
             return response
+        if response.status in (401, 403):
+            self._output.token.refused()
         return judge(response.status, response.body, response.headers, len(piece), piece.size)
 
     def _settle(self, endpoint: Endpoint, channel: Channel | None, piece: AnySlice, answer: Answer, epoch: int) -> None:
@@ -168,16 +171,16 @@ class Lane:
         output, now = self._output, time.monotonic()
         output.refusals = 0 if found.taken is not None else output.refusals + (found.guilty is not None)
         if answer.verdict in (Verdict.HELD, Verdict.REFUSED, Verdict.UNSURE):
-            output.failed(endpoint, answer, now)
+            output.pool.failed(endpoint, answer, now)
         elif found.taken is None and answer.verdict is Verdict.TAKEN:
             problem = Answer(Verdict.HELD, answer.status, answer.code, 'no acknowledgement, and ack = "required"')
             self._acks.unsound(endpoint.url)
-            output.failed(endpoint, problem, now)
+            output.pool.failed(endpoint, problem, now)
         elif output.refusals > REFUSALS_MAX_COUNT:
             reason = f"{output.refusals} events in a row were refused, the last with {answer.shown}"
-            output.failed(endpoint, answer, now, reason)
+            output.pool.failed(endpoint, answer, now, reason)
         else:
-            output.fine(endpoint, now, slow=answer.slow)
+            output.pool.fine(endpoint, now, slow=answer.slow)
             if answer.verdict is Verdict.TAKEN and self._wants_ack:
                 self._acks.offered(endpoint.url, answer.ack is not None)
 
@@ -207,7 +210,7 @@ class Lane:
             return True
         if answer.status and endpoint.sick():
             return True
-        self._output.failed(endpoint, answer, time.monotonic())
+        self._output.pool.failed(endpoint, answer, time.monotonic())
         return False
 
     def _line(self, url: str) -> Line:

@@ -19,11 +19,11 @@ from msgspec import Struct
 from shipper.config import SplunkHecOutput
 from shipper.errors import SecretError, StateError
 from shipper.journal import Change, Channel, Journal, Receipt, Span
-from shipper.outputs.hec.answer import Answer
-from shipper.outputs.hec.endpoint import Endpoint, pick
+from shipper.outputs.hec.endpoint import Endpoint
 from shipper.outputs.hec.envelope import Renderer
 from shipper.outputs.hec.names import Namer
 from shipper.outputs.hec.parcels import NamedParcels
+from shipper.outputs.hec.pool import Pool
 from shipper.outputs.hec.progress import Progress
 from shipper.outputs.hec.routing import Routing
 from shipper.outputs.hec.sealed import AnySlice
@@ -36,9 +36,6 @@ from shipper.outputs.hec.waiting import Waiting
 from shipper.outputs.hec.wrapping import wrapping_name
 
 IDLE_SECONDS = 5.0
-REST_MAX_SECONDS = 1.0
-"""How long a lane rests at most while something stands in its way."""
-REST_MIN_SECONDS = 0.2
 TIDY_SECONDS = 60.0
 BODY_MIN_BYTES = 16 << 10
 """A limit that was found out is never below this: an event that is larger still is sent alone."""
@@ -78,7 +75,6 @@ class HecOutput:
         self._retention_seconds = retention_seconds
         self.lock = threading.RLock()
         self.token = Token(settings.token_file)
-        self.endpoints = [Endpoint(url, settings.backoff_max_seconds, jitter) for url in settings.endpoints]
         routing = Routing(settings.route, settings.sourcetype, settings.index)
         self._renderer = Renderer(routing, settings.sourcetype, settings.index)
         self._limits = Limits(
@@ -86,16 +82,15 @@ class HecOutput:
         )
         self._last_token = ""
         self.latency = Latency()
-        self._offers: dict[str, bool] = {}
         self.refusals = 0
         """Events refused one after another, with none taken between."""
-        self.errors_count = 0
         self.last_success_ns: int | None = None
         self.flush = False
         """Nothing waits any more to share a request: the output is to end."""
         self.more = False
         """Whether the last slice was a full one, so that there may be another."""
         self._troubles = Troubles(self.name)
+        self.pool = Pool(settings.endpoints, settings.backoff_max_seconds, jitter, self._troubles, self.lock)
         self._tallies: dict[str, int] = {}
         self._in_flight: dict[int, int] = {}
         self._tidied = float("-inf")
@@ -151,7 +146,7 @@ class HecOutput:
     # ---- for the lanes -------------------------------------------------------------------------
 
     def claim(self, now: float) -> tuple[Endpoint, str] | None:
-        """An endpoint for the next request, and the token; ``release`` gives it back. None where nothing may be sent
+        """An endpoint for the next request, and the token; the pool's ``release`` gives it back. None where nothing may be sent
         now: ``rest`` says for how long."""
         with self.lock:
             try:
@@ -163,24 +158,11 @@ class HecOutput:
             if token != self._last_token:
                 # What was refused for the old one may be taken with this one.
                 self._last_token = token
-                for one in self.endpoints:
-                    one.hurry()
+                self.pool.hurry()
             if len(self.waiting) >= self.settings.ack_pending_max_count:
                 return None
-            endpoint = pick([one for one in self.endpoints if one.doubt is None or not self.waiting.at(one.url)], now)
-            if endpoint is not None:
-                endpoint.begin()
+            endpoint = self.pool.claim(now, self.waiting.at)
             return None if endpoint is None else (endpoint, token)
-
-    def release(self, endpoint: Endpoint) -> None:
-        """The request is back."""
-        with self.lock:
-            endpoint.end()
-
-    def rest(self, now: float) -> float:
-        """How long a lane may rest that could not claim an endpoint."""
-        with self.lock:
-            return min(REST_MAX_SECONDS, *(max(REST_MIN_SECONDS, one.wait_seconds(now)) for one in self.endpoints))
 
     def exchange(self, lane: int, works: list[Work], *, take: bool) -> tuple[AnySlice | None, float]:
         """Write down what a lane did, which leaves ``works``, and take the next slice, or None and for how long there
@@ -235,60 +217,6 @@ class HecOutput:
                     limit,
                 )
 
-    def failed(self, endpoint: Endpoint, answer: Answer, now: float, reason: str | None = None) -> None:
-        """A request to an endpoint did no good."""
-        with self.lock:
-            self.errors_count += 1
-            news = endpoint.failed(answer, now, reason)
-            self._troubles.tell(endpoint.url, f"{endpoint.url}: {endpoint.reason}", now, news=news)
-            if answer.status in (401, 403):
-                self.token.refused()
-
-    def fine(self, endpoint: Endpoint, now: float, *, slow: bool) -> None:
-        """An endpoint took events."""
-        with self.lock:
-            if endpoint.fine(now, slow=slow):
-                self._back(endpoint)
-
-    def doubt(self, url: str, why: str) -> None:
-        """What an endpoint took was not acknowledged: one request at a time is tried there until one is."""
-        with self.lock:
-            for endpoint in self.endpoints:
-                if endpoint.url == url:
-                    news = endpoint.doubt is None
-                    endpoint.doubted(why)
-                    self._troubles.tell(url, f"{url}: {why}", time.monotonic(), news=news)
-
-    def believe(self, url: str) -> None:
-        """What an endpoint took was acknowledged, or it offers no acknowledgement."""
-        with self.lock:
-            for endpoint in self.endpoints:
-                if endpoint.url == url and endpoint.believed(time.monotonic()):
-                    self._back(endpoint)
-
-    def offered(self, url: str, yes: bool) -> bool | None:
-        """Whether an endpoint offers acknowledgement now; returns whether it did before, None where nobody knows."""
-        with self.lock:
-            before = self._offers.get(url)
-            self._offers[url] = yes
-            return before
-
-    @property
-    def ack(self) -> str:
-        """Whether what is taken is acknowledged: unknown, acknowledged, or unacknowledged where one endpoint offers none."""
-        if not self._offers:
-            return "unknown"
-        return "acknowledged" if all(self._offers.values()) else "unacknowledged"
-
-    def askable(self, url: str, now: float) -> bool:
-        """Whether an endpoint can be asked for acknowledgements."""
-        return any(one.url == url and one.askable(now) for one in self.endpoints)
-
-    @property
-    def works(self) -> bool:
-        """Whether any endpoint takes events."""
-        return any(one.well for one in self.endpoints)
-
     def trouble(self, kind: str, what: str | None) -> None:
         """Something beside the endpoints stands in the way, or no longer does."""
         with self.lock:
@@ -308,20 +236,17 @@ class HecOutput:
         with self.lock:
             if self._troubles.first is not None:
                 return self._troubles.first
-            if self.works:
-                return None
-            return "; ".join(f"{one.url}: {one.reason}" for one in self.endpoints[:3])
+            return self.pool.reason
 
     def state(self) -> HecState:
         """All that is to be shown."""
         with self.lock:
             tallies = self._tallies
-            held = any(one.held for one in self.endpoints) and not self.works
             return HecState(
-                endpoints=[one.state() for one in self.endpoints],
-                ack=self.ack,
+                endpoints=self.pool.states(),
+                ack=self.pool.ack,
                 ack_pending=len(self.waiting),
-                held=self.last_error if held or self._troubles.first is not None else None,
+                held=self.last_error if self.pool.held or self._troubles.first is not None else None,
                 sent=tallies.get("sent", 0),
                 retried=tallies.get("retried", 0),
                 quarantined=tallies.get("quarantined", 0),
@@ -332,11 +257,6 @@ class HecOutput:
             )
 
     # ---- under the lock ------------------------------------------------------------------------
-
-    def _back(self, endpoint: Endpoint) -> None:
-        """An endpoint is well again: it shares in what comes, and does not catch up with what it missed."""
-        endpoint.turns = max(one.turns for one in self.endpoints)
-        self._troubles.over(endpoint.url, f"{endpoint.url} is well again")
 
     def _save(self, work: Work) -> None:
         """Write a lane's work down, with the cursor as far as it goes then."""
