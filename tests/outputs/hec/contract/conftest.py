@@ -86,6 +86,10 @@ class Shipper:
         self._signal(signal.SIGTERM)
         assert self._wait() == 0, self.said()
 
+    def reload(self) -> None:
+        """Has it read its configuration again."""
+        self._signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """Ends it as a crash does."""
         self._signal(signal.SIGKILL)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.hec import fault
+from tests.hec.ack import AckRules
 from tests.hec.server import HecServer
+from tests.hec.token import Token
 from tests.outputs.hec.contract.conftest import event_id, ids
 
 if TYPE_CHECKING:
@@ -91,6 +93,47 @@ def test_after_a_clean_stop_nothing_is_doubled(shipper: Shipper, server: HecServ
     shipper.wait_settled()
     shipper.stop()
     assert server.store.counts() == ids(range(1000))
+
+
+@pytest.mark.parametrize("ack", ["off", "required"])
+def test_a_reload_while_requests_are_under_way_loses_and_doubles_nothing(shipper: Shipper, ack: str) -> None:
+    """The output is swapped for one with other settings, again and again, in the middle of a backlog."""
+    with HecServer(Token(use_ack=ack == "required")) as server:
+        server.script.always(fault.slow_answer(0.05))
+        shipper.configure(server, ack=ack, batch_events=20)
+        shipper.start()
+        for events in (21, 22, 23, 24):
+            before = len(server.store)
+            shipper.write(400)
+            assert server.wait(lambda before=before: len(server.store) > before)  # type: ignore[misc]
+            shipper.configure(server, ack=ack, batch_events=events)
+            shipper.wait_for(lambda: "reloads_count" in shipper.status(), "the first status")
+            told = shipper.status()["reloads_count"]
+            shipper.reload()
+            shipper.wait_for(lambda told=told: shipper.status()["reloads_count"] > told, "the reload")  # type: ignore[misc]
+        shipper.wait_settled()
+        shipper.stop()
+        assert server.store.counts() == ids(range(1600))
+        assert shipper.tally("possible_duplicates") == 0
+
+
+@pytest.mark.parametrize("false_polls", [0, 2])
+def test_a_kill_at_any_time_of_the_acknowledging_loses_nothing_and_counts(shipper: Shipper, false_polls: int) -> None:
+    """Before the answer, between answer and acknowledgement, and while it is asked for."""
+    with HecServer(Token(use_ack=True), ack=AckRules(false_polls=false_polls)) as server:
+        server.script.always(fault.slow_answer(0.02))
+        shipper.configure(server, ack="required", batch_events=10)
+        for _ in range(5):
+            shipper.write(200)
+            before = len(server.store)
+            shipper.start()
+            assert server.wait(lambda before=before: len(server.store) >= before + 40)  # type: ignore[misc]
+            shipper.kill()
+        shipper.start()
+        shipper.wait_settled()
+        shipper.stop()
+        assert server.store.counts().keys() == ids(range(1000)).keys()
+        assert server.store.duplicates() <= shipper.tally("possible_duplicates")
 
 
 def test_the_envelope_says_exactly_what_the_record_says(shipper: Shipper, server: HecServer) -> None:
