@@ -6,6 +6,7 @@ failure goes on where it stopped. With ``dry_run`` it only looks.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ MACRO_SHIPPED = "(index=*)"
 SOURCETYPE = "coder:connection_log"
 GAP_SOURCETYPE = "connlog:gap"
 _TRUE = {"1", "true", "t", "yes"}
+_match_own = re.compile(r'\(?index="[a-z0-9_-]+"(?: OR index="[a-z0-9_-]+")*\)?').fullmatch
+_match_index = re.compile(r'index="([a-z0-9_-]+)"')
 _INSTALL_BY_HAND = (
     "write it with 'connlog splunk app -o FILE' and install it in the web interface (Apps, Manage Apps, Install app from "
     "file), or give --addon with a path on Splunk's own machine or a URL that Splunk can fetch"
@@ -225,18 +228,24 @@ class Setup:
             self._splunk.install(str(package))
 
     def _macro(self) -> Step:
-        definition = " OR ".join(f'index="{index}"' for index in self._indexes)
-        if len(self._indexes) > 1:
-            definition = f"({definition})"
         held = self._splunk.macro(APP, MACRO)
+        # What an earlier run has set is added to: events of before are still where they were.
+        before = _match_index.findall(held) if held is not None and _match_own(held) else []
+        indexes = tuple(dict.fromkeys((*before, *self._indexes)))
+        definition = " OR ".join(f'index="{index}"' for index in indexes)
+        if len(indexes) > 1:
+            definition = f"({definition})"
         if held is None:
             state = WOULD if self._dry_run else BY_HAND
             return Step("macro", state, f"set {MACRO} to {definition}, once the add-on is installed")
         if held == definition:
             return Step("macro", THERE, f"{MACRO} is {definition}")
-        if held != MACRO_SHIPPED:
+        if held != MACRO_SHIPPED and not before:
             return Step("macro", THERE, f"{MACRO} was set to {held} by somebody and is left so")
-        return self._do("macro", f"set {MACRO} to {definition}", lambda: self._splunk.set_macro(APP, MACRO, definition))
+        was = f" from {held}" if before else ""
+        return self._do(
+            "macro", f"set {MACRO}{was} to {definition}", lambda: self._splunk.set_macro(APP, MACRO, definition)
+        )
 
     # ---- doing ---------------------------------------------------------------------------------
 

@@ -186,6 +186,15 @@ def test_the_add_on_is_updated_and_a_newer_one_is_left(world: World, run: Run) -
     assert world.apps[APP]["version"] == "99.0.0"
 
 
+def test_the_macro_of_an_earlier_run_is_added_to(world: World, run: Run) -> None:
+    """Searches find what was sent to the index of before, and to those that were added; a third run changes nothing."""
+    assert run("--index", "one") == 0
+    assert run("--index", "two") == 0
+    assert world.macros[APP, "connlog_index"]["definition"] == '(index="one" OR index="two")'
+    assert run("--index", "two") == 0
+    assert run.steps["macro"] == "there"
+
+
 def test_the_add_on_is_taken_from_a_place_that_splunk_can_reach(world: World, run: Run) -> None:
     package = run.folder / "x.tgz"
     package.write_bytes(pack())
