@@ -101,7 +101,7 @@ def sync_command(recent: bool, index: Path | None, config: Path | None) -> int:
     from shipper.directory.sync import sync
 
     settings = coder_settings(config)
-    with CoderClient(settings) as client, _keeper(question.find_index(index, config)) as keeper:
+    with CoderClient(settings, tell=say) as client, _keeper(question.find_index(index, config)) as keeper:
         every_ns = settings.refresh_all_seconds * 1_000_000_000 if recent else None
         done = sync(client, keeper, time.time_ns(), whole_every_ns=every_ns)
     roles = f", {' and '.join(done.roles)}" if done.roles else ", without a site role"

@@ -57,7 +57,7 @@ def command(since: str, until: str | None, backfill: bool, details: bool, output
     if since_ns is None or since_ns > until_ns:
         raise UsageError("--since: is after --until, or less than a minute ago, when Coder may not have written it yet")
     path = whole.state.dir / "index.db"
-    with CoderClient(settings) as client:
+    with CoderClient(settings, tell=say) as client:
         run = Reconciler(client, path, ApiEvents(socket.gethostname(), client.url))
         missing = run.run(since_ns, until_ns)
         added = None

@@ -32,6 +32,8 @@ RETRY_MIN_SECONDS, RETRY_MAX_SECONDS = 0.25, 120.0
 for longer is not asked again, and the failure says for how long."""
 WINDOW_SECONDS = 60.0
 """The longest wait for a new window of the rate limit: Coder's windows are this long."""
+TOLD_SECONDS = 3.0
+"""Waits that are shorter are not worth a word."""
 CONNECT_SECONDS = 10.0
 _CHUNK_BYTES = 1 << 16
 _T = TypeVar("_T")
@@ -41,7 +43,7 @@ class CoderClient:
     """Coder at ``settings.url``. For one thread; another may set ``stop``, which ends its waits, and call ``cut``.
 
     Failures that may pass are tried again up to ``attempts`` times in all. ``beat`` is called before each step with
-    the seconds it may take.
+    the seconds it may take, ``tell`` before each long wait with a sentence for who waits too.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class CoderClient:
         attempts: int = ATTEMPTS_MAX_COUNT,
         stop: threading.Event | None = None,
         beat: Callable[[float], None] | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         if not settings.url:
             raise UsageError("no Coder is named: set coder.url in the configuration, or $CODER_URL")
@@ -58,6 +61,7 @@ class CoderClient:
         self._attempts = attempts
         self._stop = stop or threading.Event()
         self._beat = beat
+        self._tell = tell
         self._session: requests.Session | None = None
         self._wire: Wire | None = None
         self._lock = threading.Lock()
@@ -151,6 +155,8 @@ class CoderClient:
         if seconds > 0:
             if self._beat is not None:
                 self._beat(RETRY_MAX_SECONDS)
+            if self._tell is not None and seconds >= TOLD_SECONDS:
+                self._tell(f"Coder wants to be left alone, or fails; waiting {seconds:.0f} s")
             self._stop.wait(min(seconds, RETRY_MAX_SECONDS))
 
     def _read_token(self) -> str:

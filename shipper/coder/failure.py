@@ -22,7 +22,9 @@ def failure(status: int, what: str, raw: bytes, headers: Mapping[str, str]) -> C
     if status == 403:
         return RemoteRefused(f"{what}: 403, the token may not do this{said}; docs/directory.md lists the roles")
     if status in (404, 410):
-        return RemoteMissing(f"{what}: {status}, not there, or hidden from the token{said}")
+        return RemoteMissing(
+            f"{what}: {status}, not there, or hidden from the token{said}; check coder.url and the token's roles"
+        )
     if status == 429 or status >= 500 or status == 408:
         wish = retry_seconds(headers.get("Retry-After"))
         when = (

@@ -77,9 +77,10 @@ def test_retry_after_is_obeyed_and_a_stop_ends_the_wait(coder: CoderServer, sett
     coder.fail(fault.limited(retry_after="60"), times=2)
     stop = threading.Event()
     outcome: list[object] = []
+    told: list[str] = []
 
     def ask() -> None:
-        with CoderClient(settings, stop=stop) as client:
+        with CoderClient(settings, stop=stop, tell=told.append) as client:
             try:
                 outcome.append(client.me())
             except RemoteBusy as error:
@@ -96,6 +97,7 @@ def test_retry_after_is_obeyed_and_a_stop_ends_the_wait(coder: CoderServer, sett
     stop.set()
     thread.join(10)
     assert outcome == [60.0]
+    assert told == ["Coder wants to be left alone, or fails; waiting 60 s"]
 
 
 def test_who_wants_to_be_left_alone_for_long_is_not_asked_again(coder: CoderServer, settings: Coder) -> None:
