@@ -16,7 +16,8 @@ from shipper.index.upkeep import check
 from shipper.query import Filter, parse_query
 from shipper.record import Record
 from tests.index.first_version import write_first_version
-from tests.index.test_oracle import NOW, records
+from tests.index.question import NOW
+from tests.index.test_oracle import records
 
 QUESTIONS = (
     "",

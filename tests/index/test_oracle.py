@@ -37,21 +37,16 @@ from shipper.query.filter import (
 )
 from shipper.query.kind import kinds
 from shipper.record import Gap, Record, Source
+from tests.index.question import HOUR, NOW, texts, uuid
+from tests.index.question import queries as questions
 
-NOW = 1_767_225_600_000_000_000
-HOUR = 3_600_000_000_000
 ZERO = "0001-01-01T00:00:00.000000000Z"
 WEB = ("workspace_app", "port_forwarding", "tunnel")
 
 
-def uuid(number: int) -> str:
-    return f"{number:08x}-0000-4000-8000-{number:012x}"
+# ---- records -------------------------------------------------------------------------------------
 
-
-# ---- records and questions -----------------------------------------------------------------------
-
-_texts = st.sampled_from(["Dev", "dev", "test-1", "a,b", "İx", "x\x00y", "=1+1", "main", "K8s", "dev main"])
-_maybe = st.none() | _texts
+_maybe = st.none() | texts
 _times = st.one_of(
     st.integers(-5, 5).map(lambda hours: timestamp.from_ns(NOW + hours * HOUR)),
     st.sampled_from([ZERO, "9999-12-31T23:59:59.999999999Z", "1999-01-01T00:00:00.000000001Z"]),
@@ -89,30 +84,11 @@ def records(count: int = 12) -> st.SearchStrategy[list[Record]]:
         request_id=st.sampled_from([None, uuid(9), "req-1"]),
         source=st.builds(Source, path=st.just("/log"), offset=st.integers(0, 9), meta=st.just({"unit": "coder"})),
         extra=st.dictionaries(
-            st.sampled_from(["A", "B"]), _texts | st.integers() | st.lists(_texts, max_size=2), max_size=2
+            st.sampled_from(["A", "B"]), texts | st.integers() | st.lists(texts, max_size=2), max_size=2
         ),
         names=_names,
     )
     return st.lists(one, max_size=count).map(lambda made: [replace(r, id=uuid(100 + n)) for n, r in enumerate(made)])
-
-
-_elements = st.sampled_from(
-    [
-        "type:ssh", "type:vscode", "type:workspace_app", "type:goland,tunnel", "type:cursor", "method:ssh", "app:code-server",
-        "workspace:dev", f"workspace:{uuid(3)}", "agent:main,gpu", "slug:dev", 'slug:"a,b"', "reason:de", "reason:1,x",
-        f"workspace_id:{uuid(4)}", f"connection_id:{uuid(0xABCDEF01)}", f"username:{uuid(6)}", "username:dev", "user_email:main",
-        "workspace_owner:dev", f"workspace_owner:{uuid(2)}", "workspace_owner_email:x", f"organization:{uuid(1)}", "organization:dev",
-        "ip:10.0.0.0/8", "ip:10.0.0.1", "ip:::/0", "ip:fd7a:115c:a1e0::/48,192.168.0.0/16", "ip:0.0.0.0/0",
-        "code:404", "code:>=200", "code:<0,404", "duration:>30m", "duration:<=1h", "duration:>=0s",
-        "connected_after:2h", "connected_before:2h", "connected_after:0001-01-01", 'connected_before:"9999-12-31T23:59:59.999999999Z"',
-        "status:ongoing", "status:completed", "state:ongoing", "state:completed", "state:unknown,point",
-        "dev", '"dev main"', "main", "İ", "1+1", "cursor", "10.0", uuid(9), uuid(101), uuid(102)[:8], "abcdef01", "req-1",
-        "0123456789abcdef0123456789abcdef", "00000003", "/^[Dd]ev$/", "/(?i)k8S/", "/./",
-    ]
-)  # fmt: skip
-_queries = st.lists(st.tuples(st.booleans(), _elements), max_size=3).map(
-    lambda parts: " ".join(("-" if negated else "") + element for negated, element in parts)
-)
 
 
 # ---- the brute force -----------------------------------------------------------------------------
@@ -187,7 +163,7 @@ def connection_row(members: list[Record], bounds: Sequence[int], all_records: Se
     return merged
 
 
-def texts(row: Row) -> Iterator[str]:
+def texts_of(row: Row) -> Iterator[str]:
     for key, value in row.items():
         if isinstance(value, str) and key not in ("connection_id", "client_session_id", "state", "request_id"):
             yield value
@@ -213,10 +189,13 @@ def holds(term: Term, row: Row, whole: Row, time: int) -> bool:
             requests = [record.request_id or "" for record in events]
             request = len(digits) == 32 and any(one.replace("-", "") == digits for one in requests)
             return (
-                started or request or digits == row["client_session_id"] or any(text in t.lower() for t in texts(row))
+                started
+                or request
+                or digits == row["client_session_id"]
+                or any(text in t.lower() for t in texts_of(row))
             )
         case Pattern(regex=regex):
-            return any(re.search(regex, text) for text in texts(row))
+            return any(re.search(regex, text) for text in texts_of(row))
         case Text(key="app", values=values):
             return row["app"] is not None and row["app"].lower().replace("-", "_") in values
         case Text(key=key, values=values):
@@ -306,7 +285,7 @@ def ask(reader: IndexReader, query: str, events: bool, limit: int = 0) -> list[A
 
 @given(
     made=records(),
-    queries=st.lists(_queries, min_size=4, max_size=8),
+    queries=st.lists(questions, min_size=4, max_size=8),
     cut=st.integers(1, 12),
     with_gap=st.booleans(),
     limit_hours=st.sampled_from([None, 1, 3]),

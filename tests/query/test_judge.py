@@ -14,7 +14,9 @@ from shipper.errors import QueryError
 from shipper.query import parse_query
 from shipper.query.judge import judge
 from shipper.record import Record
-from tests.index.test_oracle import NOW, _queries, ask, fill, parse_query_or_none, records
+from tests.index.question import NOW
+from tests.index.question import queries as questions
+from tests.index.test_oracle import ask, fill, parse_query_or_none, records
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     return (folder / f"{number}.db" for number in itertools.count())
 
 
-@given(made=records(), queries=st.lists(_queries, min_size=4, max_size=8))
+@given(made=records(), queries=st.lists(questions, min_size=4, max_size=8))
 def test_it_says_what_the_index_says(paths: Iterator[Path], made: list[Record], queries: list[str]) -> None:
     reader = fill(next(paths), [made])
     for query in queries:
