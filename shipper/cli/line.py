@@ -12,15 +12,17 @@ from collections.abc import Sequence
 import click
 
 from shipper.cli.column import Column
-from shipper.cli.table import BAD_CODE, fitting
+from shipper.cli.table import BAD_CODE, fitting, spread
 from shipper.cli.talk import coloured
-from shipper.cli.width import padded, width
+from shipper.cli.width import cut, padded, width
 from shipper.record import Record
 
 _WIDTHS = {
     "STATUS": 12, "TYPE": 16, "WORKSPACE": 16, "AGENT": 8, "USER": 16, "IP": 15, "CODE": 4, "DETAIL": 10, "AGO": 4,
 }  # fmt: skip
 """Columns of a terminal that a column gets; the last one gets what is left."""
+_ROOMY = {"WORKSPACE": 24, "USER": 36, "IP": 39, "DETAIL": 40, "AGENT": 12}
+"""What they get on a wide one."""
 _TIME = 19
 _ID = 36
 
@@ -37,7 +39,10 @@ class Lines:
             shown = fitting(widths, self._room)
             columns = [column for column in columns if column.title in shown]
         self._columns = columns
-        self._widths = [widths[column.title] for column in columns]
+        least = {column.title: widths[column.title] for column in columns}
+        if self._room is not None:
+            least = spread(least, {title: _ROOMY.get(title, room) for title, room in least.items()}, self._room)
+        self._widths = list(least.values())
 
     def write(self, record: Record) -> None:
         """Write one event to stdout, red where its code says that it failed, dim where it is an end."""
@@ -54,15 +59,6 @@ class Lines:
         *before, last = cells
         line = "".join(f"{padded(cut(cell, room), room)}  " for cell, room in zip(before, self._widths, strict=False))
         return line + cut(last, max(self._widths[-1], self._room - width(line)))
-
-
-def cut(text: str, room: int) -> str:
-    """The text, or its beginning and an ellipsis where it takes more than ``room`` columns."""
-    if width(text) <= room:
-        return text
-    while text and width(text) >= room:
-        text = text[:-1]
-    return f"{text}…"
 
 
 def _width_of(title: str) -> int:

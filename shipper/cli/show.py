@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ from shipper.attribution import Attribution
 from shipper.cli import question
 from shipper.cli.column import View, lasted, read_zone, usual
 from shipper.cli.output import write_json, write_originals
-from shipper.cli.table import plain_lines, visible, visible_lines
+from shipper.cli.table import fitted_lines, plain_lines, visible, visible_lines
 from shipper.cli.talk import say
 from shipper.errors import UsageError
 from shipper.index import Connection, IndexReader
@@ -162,7 +164,12 @@ def _print(told: Told, view: View) -> None:
         click.echo(f"  … and {len(one.event_ids) - len(told.events)} more")
     if told.around:
         click.echo("\nThe same workspace or user within an hour")
-        for line in plain_lines(told.around, usual(False, view)):
+        columns = usual(False, view)
+        lines = plain_lines(told.around, columns)
+        if sys.stdout.isatty():
+            cells = {title: [read(row) for row in told.around] for title, read in columns}
+            lines = iter(fitted_lines(cells, shutil.get_terminal_size().columns - 2)[0])
+        for line in lines:
             click.echo(f"  {line}")
     click.echo("\nOriginal lines")
     for line in told.originals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from shipper.cli import question
 from shipper.cli.column import View, duration, read_zone
 from shipper.cli.output import safe_cell, write_json
 from shipper.cli.talk import say, visible
-from shipper.cli.width import padded, width
+from shipper.cli.width import cut, padded, width
 from shipper.errors import UsageError
 from shipper.index import Missing
 from shipper.index.count import FIELDS, Asked, Durations, Group, count_groups
@@ -22,6 +23,9 @@ from shipper.timestamp import from_ns
 
 TOP = 20
 BAR_WIDTH = 40
+BAR_WIDTH_MIN = 8
+TEXT_WIDTH_MIN = 12
+"""What is left of a field on a narrow terminal."""
 FORMATS = ("table", "ndjson", "json", "csv")
 EMPTY_MAX = 1000
 """Intervals without anything that a histogram shows."""
@@ -187,10 +191,13 @@ def _write_table(groups: Sequence[Group], asked: Asked, view: View, titles: Sequ
     lines = [head, *([_shown(cell, view) for cell in _cells(group, asked)] for group in groups)]
     numbers = range(len(asked.by) + bool(asked.interval_ns), len(titles))
     widths = [max(map(width, cells)) for cells in zip(*lines, strict=True)]
-    bars = ["", *(bar(group.count, most) for group in groups)]
+    drawn_max = BAR_WIDTH
+    if sys.stdout.isatty():
+        drawn_max = _fit(widths, [place for place in range(len(titles)) if place not in numbers])
+    bars = ["", *(bar(group.count, most, drawn_max) for group in groups)]
     for cells, drawn in zip(lines, bars, strict=True):
         line = "  ".join(
-            padded(cell, wide, right=place in numbers)
+            padded(cut(cell, wide), wide, right=place in numbers)
             for place, (cell, wide) in enumerate(zip(cells, widths, strict=True))
         )
         click.echo(f"{line}  {drawn}".rstrip())
@@ -210,9 +217,20 @@ def _with_empty(groups: Sequence[Group], asked: Asked) -> Iterator[Group]:
         yield group
 
 
-def bar(count: int, most: int) -> str:
-    """A bar of at most ``BAR_WIDTH`` characters, to an eighth of one; what is not nothing is to be seen."""
-    eighths = max(1, round(count * BAR_WIDTH * 8 / most)) if count else 0
+def _fit(widths: list[int], texts: Sequence[int]) -> int:
+    """Make the columns of texts as narrow as the terminal asks for; gives how long bars may be."""
+    room = shutil.get_terminal_size().columns
+    over = sum(widths) + 2 * len(widths) + BAR_WIDTH_MIN - room
+    for place in sorted(texts, key=lambda place: -widths[place]):
+        less = max(0, min(widths[place] - TEXT_WIDTH_MIN, over))
+        widths[place] -= less
+        over -= less
+    return max(BAR_WIDTH_MIN, min(BAR_WIDTH, room - sum(widths) - 2 * len(widths)))
+
+
+def bar(count: int, most: int, length: int = BAR_WIDTH) -> str:
+    """A bar of at most ``length`` characters, to an eighth of one; what is not nothing is to be seen."""
+    eighths = max(1, round(count * length * 8 / most)) if count else 0
     return "█" * (eighths // 8) + (_BARS[eighths % 8] if eighths % 8 else "")
 
 

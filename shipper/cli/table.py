@@ -6,18 +6,28 @@ On a terminal the table fits its width, with colour unless NO_COLOR is set; into
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import click
 
 from shipper.cli.column import Column, Row
 from shipper.cli.pager import show
-from shipper.cli.talk import say, visible, visible_lines
-from shipper.cli.width import padded, width
+from shipper.cli.talk import coloured, say, visible, visible_lines
+from shipper.cli.width import cut, padded, width
 from shipper.index import Connection, Rows
 
-__all__ = ["fitting", "lines_of", "plain_lines", "visible", "visible_lines", "widths_of", "write_table"]
+__all__ = [
+    "fitted_lines",
+    "fitting",
+    "lines_of",
+    "plain_lines",
+    "spread",
+    "visible",
+    "visible_lines",
+    "widths_of",
+    "write_table",
+]
 
 PLAIN_ROWS_TOGETHER = 1000
 """Rows that are measured before the first is written; longer answers are aligned piece by piece."""
@@ -36,7 +46,7 @@ def write_table(rows: Rows, columns: Sequence[Column], *, paged: bool = False, a
     """Write the table to stdout; ``paged``: through a pager where it is longer than the terminal; ``asked``: these
     columns were asked for, so that on a terminal the empty ones stay too."""
     if sys.stdout.isatty() and len(rows) <= FITTED_ROWS_MAX:
-        _write_rich(rows, columns, paged, asked)
+        _write_fitted(rows, columns, paged, asked)
     else:
         for line in plain_lines(rows, columns):
             click.echo(line)
@@ -66,38 +76,52 @@ def lines_of(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[s
         yield "  ".join(map(padded, cells, widths)).rstrip()
 
 
-def _write_rich(rows: Rows, columns: Sequence[Column], paged: bool, asked: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False, emoji=False, markup=False)
+def _write_fitted(rows: Rows, columns: Sequence[Column], paged: bool, asked: bool) -> None:
     held = list(rows)  # each is read once
+    rows.release()
     cells = {title: [read(row) for row in held] for title, read in columns}
-    needed = {title: _needed(title, texts) for title, texts in cells.items()}
-    if not asked:
-        needed = {title: least for title, least in needed.items() if title not in _GIVEN_UP or any(cells[title])}
-    shown = fitting(needed, console.width)
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for title in shown:
-        table.add_column(title, no_wrap=True, overflow="ellipsis", min_width=needed[title])
-    for at, row in enumerate(held):
+    lines, left_out = fitted_lines(cells, _terminal_columns(), asked=asked)
+    colour = coloured()
+    text = [click.style(lines[0], bold=True) if colour else lines[0]]
+    for row, line in zip(held, lines[1:], strict=True):
         bad = row.code is not None and row.code >= BAD_CODE
         open_ = isinstance(row, Connection) and row.state == "ongoing"
-        style = "red" if bad else "green" if open_ else ""
-        table.add_row(*(Text(cells[title][at]) for title in shown), style=style)
-    rows.release()
-    with console.capture() as captured:
-        console.print(table)
-    show(captured.get(), wanted=paged)
-    left_out = [title for title in needed if title not in shown]
+        text.append(click.style(line, fg="red" if bad else "green") if colour and (bad or open_) else line)
+    show("".join(f"{line}\n" for line in text), wanted=paged)
     if left_out:
         say(f"no room for {', '.join(left_out)}: a wider terminal, --columns or --output shows them")
 
 
-def _needed(title: str, texts: Sequence[str]) -> int:
-    """The least width of a column in which it still says something."""
-    return min(max(map(width, (title, *texts))), _SHRINKS_TO.get(title, PLAIN_WIDTH_MAX))
+def fitted_lines(cells: Mapping[str, Sequence[str]], room: int, *, asked: bool = False) -> tuple[list[str], list[str]]:
+    """A table as lines that take ``room`` columns at most, the titles first, and the titles of what was left out;
+    ``asked``: columns without any content stay too."""
+    titles = [title for title in cells if asked or title not in _GIVEN_UP or any(cells[title])]
+    full = {title: max(map(width, (title, *cells[title]))) for title in titles}
+    needed = {title: min(full[title], _SHRINKS_TO.get(title, PLAIN_WIDTH_MAX)) for title in titles}
+    shown = fitting(needed, room)
+    widths = list(spread({title: needed[title] for title in shown}, full, room).values())
+    rows = zip(*((title, *cells[title]) for title in shown), strict=True)
+    lines = ["  ".join(padded(cut(cell, wide), wide) for cell, wide in zip(row, widths, strict=True)) for row in rows]
+    return [cut(line.rstrip(), room) for line in lines], [title for title in titles if title not in shown]
+
+
+def spread(least: Mapping[str, int], full: Mapping[str, int], room: int) -> dict[str, int]:
+    """The widths of columns: their least, and of what is left of ``room`` as much as each can use, the narrowest
+    first."""
+    widths = dict(least)
+    left = room - sum(widths.values()) - 2 * (len(widths) - 1)
+    waiting = sorted(widths, key=lambda title: full[title] - widths[title])
+    for place, title in enumerate(waiting):
+        more = max(0, min(full[title] - widths[title], left // (len(waiting) - place)))
+        widths[title] += more
+        left -= more
+    return widths
+
+
+def _terminal_columns() -> int:
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
 
 
 def fitting(needed: dict[str, int], room: int) -> list[str]:

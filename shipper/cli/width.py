@@ -22,3 +22,12 @@ def padded(text: str, columns: int, *, right: bool = False) -> str:
     """The text with blanks behind it, or before it, up to so many columns; never cut."""
     blanks = " " * (columns - width(text))
     return blanks + text if right else text + blanks
+
+
+def cut(text: str, room: int) -> str:
+    """The text, or its beginning and an ellipsis where it takes more than ``room`` columns."""
+    if width(text) <= room:
+        return text
+    while text and width(text) >= room:
+        text = text[:-1]
+    return f"{text}…"
