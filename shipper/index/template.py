@@ -13,7 +13,8 @@ from functools import lru_cache
 import msgspec
 
 TEMPLATES_MAX = 64
-"""Of one block; lines of more shapes than that are kept as they are."""
+PIECES_MAX = 1024
+"""Of one line, and columns of one block. Lines of more shapes or pieces than that are kept as they are."""
 SOUGHT_CACHED_MAX = 4096
 """Pairs of pieces for which is remembered what a literal can look like between them; blocks have the same ones."""
 _LABEL_BYTES = 16
@@ -44,7 +45,7 @@ class Sheet(msgspec.Struct, frozen=True, array_like=True):
 
 def take_apart(lines: Sequence[bytes]) -> tuple[Sheet, list[bytes]] | None:
     """The sheet of lines, and its columns, values with line ends between them: the values of the first template, then those
-    of the next. None where they have line ends of their own, or too many shapes."""
+    of the next. None where they have line ends of their own, or too many shapes or pieces."""
     shapes: dict[object, list[int]] = {}
     pieces: list[list[bytes]] = []
     for place, line in enumerate(lines):
@@ -55,6 +56,8 @@ def take_apart(lines: Sequence[bytes]) -> tuple[Sheet, list[bytes]] | None:
         else:
             cut = line.split(_BLANKS)
             shape = len(cut)
+        if len(cut) > PIECES_MAX:
+            return None
         pieces.append(cut)
         shapes.setdefault(shape, []).append(place)
     whole = b"".join(lines)
@@ -69,6 +72,8 @@ def take_apart(lines: Sequence[bytes]) -> tuple[Sheet, list[bytes]] | None:
             order[place] = number
         between = _BLANKS if isinstance(shape, int) else _QUOTE
         templates.append(_template([pieces[place] for place in places], between, labels, columns))
+        if len(columns) > PIECES_MAX:
+            return None
     made = [b"\n".join(column) for column in columns]
     digits = bytes(not column.translate(None, _DIGITS) for column in made)
     return Sheet(templates, bytes(order), whole.isascii() and b"\r" not in whole, digits), made

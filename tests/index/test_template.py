@@ -123,3 +123,18 @@ def test_each_line_comes_back_by_itself(lines: list[bytes]) -> None:
     block = Block(codec, codec.pack([b"{}"] * len(lines), lines))
     assert [block.original(place) for place in range(len(lines))] == lines
     assert block.originals() == lines
+
+
+def test_lines_of_very_many_pieces_or_shapes_are_kept_as_they_are() -> None:
+    codec = BlockCodec(PRIMER)
+    many = [b'{"%d' % n + b'"%d' % n * 70_000 for n in range(40)]
+    some = [
+        b"  ".join(b"%d.%d.%d" % (n, part, shape) for part in range(900 + shape))
+        for n in range(40)
+        for shape in range(3)
+    ]
+    shapes = [b'{"' * n for n in range(200)]
+    for lines in (many, some, shapes):
+        block = Block(codec, codec.pack([b"{}"] * len(lines), lines))
+        assert block.originals() == lines
+        assert (block.apart() is None) == (lines is not some)
