@@ -1,11 +1,14 @@
-"""Many ids are packed at once as they are one by one."""
+"""Many ids are packed at once as they are one by one, and addresses as they are read elsewhere."""
 
 from __future__ import annotations
+
+import ipaddress
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shipper.index.identifier import pack_id, pack_ids, request_number, request_numbers, unpack_id
+from shipper.index.word import pack_address
 
 _uuids = st.uuids().map(str)
 _odd = st.one_of(
@@ -30,3 +33,21 @@ def test_many_are_packed_as_one_by_one(texts: list[str | None]) -> None:
 @given(_uuids)
 def test_a_uuid_comes_back_in_its_canonical_form(text: str) -> None:
     assert unpack_id(pack_id(text)) == unpack_id(pack_id(text.upper())) == text
+
+
+@given(
+    st.ip_addresses().map(str)
+    | st.ip_addresses(v=6).map(lambda address: address.exploded)
+    | st.text("0123456789abf.:%x ", max_size=20)
+)
+@example("::ffff:1.2.3.4")
+@example("fe80::1%eth0")
+@example("01.2.3.4")
+@example("1.2.3")
+@example("1.2.3.4\0")
+def test_an_address_is_packed_as_the_standard_library_reads_it(text: str) -> None:
+    try:
+        expected = ipaddress.ip_address(text).packed
+    except ValueError:
+        expected = None
+    assert pack_address(text) == expected
