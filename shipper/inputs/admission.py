@@ -16,11 +16,12 @@ from shipper.inputs.content import Content, PlainContent, compression, open_cont
 from shipper.inputs.discovery import Found
 from shipper.inputs.identity import Known
 from shipper.inputs.judged import Judged
+from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.original import find_original
 from shipper.inputs.roster import Roster
 from shipper.inputs.sibling import base_name
 from shipper.inputs.succession import is_reused
-from shipper.inputs.tail import MakeExtractor, Tail
+from shipper.inputs.tail import Tail
 from shipper.journal import Position
 
 WHOLE_MAX_BYTES = 64 << 20

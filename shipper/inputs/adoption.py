@@ -16,6 +16,7 @@ from shipper.config import FileInput
 from shipper.errors import InputError
 from shipper.inputs.content import Content
 from shipper.inputs.identity import Known
+from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.roster import Roster
 from shipper.inputs.search import (
     TRIES_MAX_COUNT,
@@ -26,7 +27,7 @@ from shipper.inputs.search import (
     open_as_listed,
     siblings_of,
 )
-from shipper.inputs.tail import MakeExtractor, Tail
+from shipper.inputs.tail import Tail
 
 UNSETTLED_MAX_SECONDS = 30.0
 """How long newer files wait for a look that counts, where files are renamed all the time."""

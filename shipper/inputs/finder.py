@@ -15,11 +15,12 @@ from shipper.inputs.discovery import Found, discover, is_there
 from shipper.inputs.identity import Known
 from shipper.inputs.judged import Judged
 from shipper.inputs.late import Latecomers
+from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.missing import Missing
 from shipper.inputs.original import find_original
 from shipper.inputs.roster import Roster
 from shipper.inputs.search import Sibling, find_steadily
-from shipper.inputs.tail import MakeExtractor, Tail
+from shipper.inputs.tail import Tail
 from shipper.journal import Position
 
 CLOCK_STEP_NS = 100_000_000

@@ -10,37 +10,16 @@ import os
 import time
 import uuid
 from contextlib import suppress
-from typing import Protocol
 
 from shipper.config import FileInput
 from shipper.errors import InputError
 from shipper.extraction import Yield
 from shipper.framing.chain import hand_over
 from shipper.inputs.content import Content, PlainContent
+from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.marks import Marks
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
-
-
-class Extractor(Protocol):
-    """What turns the bytes of one stream into records; see ``shipper.extraction``."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def line(self) -> int: ...
-    @property
-    def carry(self) -> bytes: ...
-    @property
-    def waiting(self) -> bool: ...
-    def feed(self, data: bytes) -> Yield: ...
-    def flush(self, final: bool = False) -> Yield: ...
-
-
-class MakeExtractor(Protocol):
-    """Builds an extractor for one file from what a position holds."""
-
-    def __call__(self, path: str, watch: FileInput, offset: int, line: int, carry: bytes) -> Extractor: ...
 
 
 class Truncated(Exception):

@@ -17,14 +17,14 @@ import msgspec
 
 from shipper.config import FileInput
 from shipper.errors import InputError
-from shipper.extraction import Yield
 from shipper.inputs import loss
 from shipper.inputs.content import Moved, UnpackedContent
 from shipper.inputs.finder import Finder
+from shipper.inputs.harvest import Harvest
 from shipper.inputs.input import FileState, Turn
-from shipper.inputs.tail import MakeExtractor, Tail, Truncated
-from shipper.journal import Batch, Piece, Position
-from shipper.record import Gap
+from shipper.inputs.maker import MakeExtractor
+from shipper.inputs.tail import Tail, Truncated
+from shipper.journal import Batch, Position
 from shipper.timestamp import from_ns
 
 READ_MAX_BYTES = 1 << 20
@@ -73,12 +73,8 @@ class Tailer:
         self._awake: dict[str, None] = {}
         """Streams that every turn comes by, in its order: something may be read of them at any moment."""
         self._grown_at = float("-inf")
-        self._pieces: dict[str, Piece] = {}
-        self._positions: dict[str, Position] = {}
-        self._forget: dict[str, None] = {}
-        self._gaps: list[Gap] = []
+        self._harvest = Harvest()
         self._fresh = fresh
-        self._began = False
         self._looked = False
         """Whether the turn before only looked, and found what was to be kept first."""
 
@@ -130,7 +126,7 @@ class Tailer:
         for tail in self._roster:
             tail.dirty = True  # when it was last seen is told too
             if tail.waiting and not tail.flushed:
-                self._keep(tail, tail.flush())
+                self._harvest.keep(tail.stream, tail.flush())
         batch = self._batch()
         for tail in self._roster:
             tail.close()
@@ -142,13 +138,12 @@ class Tailer:
         began = time.monotonic()
         changes = self._finder.scan(now, self._turn_seconds)
         if not self._finder.partial:
-            self._began, self._fresh = self._began or self._fresh, False
+            self._harvest.began, self._fresh = self._harvest.began or self._fresh, False
         for position in changes.positions:
-            self._positions[position.key] = position
-            self._forget.pop(position.key, None)
+            self._harvest.put(position)
         for key in changes.forget:
-            self._drop_position(key)
-        self._gaps.extend(changes.gaps)
+            self._harvest.drop(key)
+        self._harvest.tell(*changes.gaps)
         if self._finder.partial:
             self._next_scan = now
             return
@@ -273,7 +268,7 @@ class Tailer:
         if got is not None:
             self._finder.troubles.pop(tail.path, None)
             self._roster.grown(tail)
-            self._keep(tail, got)
+            self._harvest.keep(tail.stream, got)
             return tail.lag_bytes == 0 and not isinstance(tail.content, UnpackedContent)
         if tail.away_since is not None and (
             # By the scan files were looked for that were made and rotated away after this one.
@@ -282,7 +277,7 @@ class Tailer:
         ):
             self._retire(tail)
         elif tail.waiting and not tail.flushed and now - tail.grown_at >= IDLE_FLUSH_SECONDS:
-            self._keep(tail, tail.flush())
+            self._harvest.keep(tail.stream, tail.flush())
         return True
 
     def _patience(self, tail: Tail) -> float:
@@ -297,15 +292,15 @@ class Tailer:
         position = tail.position()
         copy = self._finder.replace(tail, position, now)
         if copy is None:
-            self._keep(tail, tail.flush(final=True))
+            self._harvest.keep(tail.stream, tail.flush(final=True))
             if not tail.untouched:
-                self._positions[tail.key] = msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns())
+                self._harvest.put(msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns()))
             else:
-                self._drop_position(tail.key)
+                self._harvest.drop(tail.key)
         else:
             if not copy.untouched:
-                self._positions[position.key] = copy.position()
-        self._gaps.append(loss.truncated(position, tail.fed, copy.size if copy is not None else 0, self._host))
+                self._harvest.put(copy.position())
+        self._harvest.tell(loss.truncated(position, tail.fed, copy.size if copy is not None else 0, self._host))
 
     def _failed(self, tail: Tail, message: str, now: float) -> None:
         """A file that can't be read is let go of after a while, and met again by its content when it can."""
@@ -315,10 +310,10 @@ class Tailer:
         position = tail.position()
         if tail.content is not None and not tail.content.growing:
             # A compressed file that has been broken for this long stays so: what it held is lost.
-            self._gaps.append(loss.unreadable(position, self._host, message))
+            self._harvest.tell(loss.unreadable(position, self._host, message))
             position = msgspec.structs.replace(position, lost=True)
             if position.head_length:
-                self._positions[tail.key] = position
+                self._harvest.put(position)
         self._roster.remove(tail)
         self._finder.let_go(position)
 
@@ -329,41 +324,21 @@ class Tailer:
                 with suppress(InputError):
                     later.take_over(tail)
         if tail.waiting:
-            self._keep(tail, tail.flush(final=True))
+            self._harvest.keep(tail.stream, tail.flush(final=True))
         position = tail.position(done=True)
         self._roster.remove(tail)
         if not position.head_length:
-            self._drop_position(tail.key)
+            self._harvest.drop(tail.key)
         else:
             # Also when it was deleted: a compressed copy may take its place.
             tail.dirty = False
-            self._positions[tail.key] = position
+            self._harvest.put(position)
             self._finder.let_go(position)
-
-    # ---- what the turn gives -------------------------------------------------------------------
-
-    def _keep(self, tail: Tail, got: Yield) -> None:
-        piece = self._pieces.get(tail.stream)
-        if piece is None:
-            piece = self._pieces[tail.stream] = Piece(tail.stream)
-        piece.add(got)
-
-    def _drop_position(self, key: str) -> None:
-        self._positions.pop(key, None)
-        self._forget[key] = None
 
     def _batch(self) -> Batch:
         for tail in self._roster:
             if tail.dirty:
                 tail.dirty = False
                 if tail.head:
-                    self._positions[tail.key] = tail.position()
-        batch = Batch(
-            tuple(self._pieces.values()),
-            tuple(self._positions.values()),
-            tuple(self._forget),
-            tuple(self._gaps),
-            self._began,
-        )
-        self._pieces, self._positions, self._forget, self._gaps, self._began = {}, {}, {}, [], False
-        return batch
+                    self._harvest.put(tail.position())
+        return self._harvest.take()

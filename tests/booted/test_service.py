@@ -78,12 +78,12 @@ def test_an_invalid_configuration_fails_the_reload_and_all_goes_on(booted: Boote
     assert machine.run("systemctl", "reload", UNIT, check=False).returncode != 0
     assert "log.levle" in booted.said()
     # One that only the daemon can judge is refused by it.
-    machine.write(CONFIG, FILE_INPUT + '[state]\njournal_max = "20MiB"\n')
+    machine.write(CONFIG, FILE_INPUT + '[state]\ndir = "/var/lib/connlog/other"\n')
     assert machine.run("systemctl", "reload", UNIT, check=False).returncode != 0
     machine.wait_for(
         lambda: "the last reload was refused" in machine.show(UNIT, "StatusText")["StatusText"], ("the refusal", UNIT)
     )
-    assert "state.journal_max_bytes has changed" in booted.said()
+    assert "state.dir has changed" in booted.said()
     assert "RELOAD REFUSED" in booted.connlog("status")
     booted.await_more()
     machine.write(CONFIG, FILE_INPUT)
@@ -186,7 +186,7 @@ def test_the_log_has_priorities_and_is_json_on_request(booted: Booted) -> None:
     assert {entry["SYSLOG_IDENTIFIER"] for entry in entries if entry["_COMM"] == "connlog"} == {"connlog"}
     machine.write(CONFIG, FILE_INPUT + '[log]\nformat = "json"\n')
     machine.run("systemctl", "reload", UNIT)
-    machine.wait_for(lambda: '"message": "reloaded: input files"' in booted.said(), ("a line of JSON", UNIT))
+    machine.wait_for(lambda: '"message": "reloaded: input files, log"' in booted.said(), ("a line of JSON", UNIT))
     booted.await_indexed(booted.stop_coder())
 
 
