@@ -6,17 +6,18 @@ came from logs are taken out, databases are told by size and owner only.
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import os
 import platform
 import tarfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import distributions
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,7 +27,7 @@ from shipper.doctor.account import shown
 from shipper.doctor.case import Case
 from shipper.doctor.finding import Finding
 from shipper.doctor.page import page
-from shipper.doctor.redaction import of_metrics, of_own_log, without_secrets
+from shipper.doctor.redaction import of_metrics, of_own_log, of_settings, without_secrets
 from shipper.doctor.secret import places
 from shipper.doctor.unit import ask
 from shipper.errors import ConnlogError, SecretError, StateError
@@ -123,7 +124,7 @@ def _configuration(case: Case) -> str:
     if path is None:
         return "# built-in defaults: there is no file\n"
     with path.open("rb") as file:
-        return file.read(CONFIG_MAX_BYTES).decode("utf-8", "replace")
+        return of_settings(file.read(CONFIG_MAX_BYTES).decode("utf-8", "replace"))
 
 
 def _status(case: Case) -> str:
@@ -141,16 +142,25 @@ def _status(case: Case) -> str:
 def _metrics(case: Case) -> str:
     if case.status is None or case.status.metrics is None or not case.alive:
         return "no daemon answers\n"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(case.status.metrics, timeout=METRICS_SECONDS) as answer:
-        text: str = answer.read(MEMBER_MAX_BYTES).decode("utf-8", "replace")
+    # The status is the daemon's to write, and root may ask: an address of it is followed by http alone, and no further.
+    place = urlsplit(case.status.metrics)
+    if place.scheme != "http" or not place.hostname:
+        return "no address of http\n"
+    asked = http.client.HTTPConnection(place.hostname, place.port or 80, timeout=METRICS_SECONDS)
+    try:
+        asked.request("GET", "/metrics")
+        text = asked.getresponse().read(MEMBER_MAX_BYTES).decode("utf-8", "replace")
+    except http.client.HTTPException as error:
+        return f"no answer of a daemon: {type(error).__name__}\n"
+    finally:
+        asked.close()
     return of_metrics(text)
 
 
 def _unit(case: Case) -> str:
     shown_ = [] if case.unit is None else [f"{key}={value}" for key, value in sorted(case.unit.facts.items())]
     said = ask("systemctl", "cat", UNIT)
-    return "\n".join([*shown_, "", said.out if not said.code else said.err.strip(), ""])
+    return of_settings("\n".join([*shown_, "", said.out if not said.code else said.err.strip(), ""]))
 
 
 def _own_log() -> str:

@@ -9,11 +9,14 @@ BLANK = "(blanked)"
 SECRET_LEAST_CHARACTERS = 6
 """A shorter secret would blank half of the text."""
 _assigned = re.compile(
-    # A key that smells of a secret, unless it names the file of one.
-    r"""(?ix) ( ^ [\s#]* ["']? [\w.-]* (?: token | secret | passw(?:or)?d | passphrase | credential | auth | api_?key )
-              (?! [\w.-]* (?: _file | _timeout | _wait ) ) [\w.-]* ["']? \s* [=:] \s* ) ( \S .* ) $""",
-    re.MULTILINE,
+    # A key that smells of a secret, unless it names the file of one, with a value of one line or of several.
+    r"""(?imx) ( (?: ^ | [\s,{;"'] ) [\w.-]*? (?<! \bload )
+               (?: token | secret | passw(?:or)?d | passphrase | credential | auth | authorization | api_?key )
+               (?! [\w.-]* (?: _file | _timeout | _wait ) ) [\w.-]* ["']? \s* [=:] \s* )
+        (?: \"{3} [\s\S]*? (?: \"{3} | \Z ) | \'{3} [\s\S]*? (?: \'{3} | \Z ) | \[ [^\]]* (?: \] | \Z ) | \S .* $ )"""
 )
+_environment = re.compile(r"^((?:\s*#)?\s*(?:Pass)?Environment\s*=).*$", re.MULTILINE)
+_continued = re.compile(r"\\\n\s*")
 _shaped = re.compile(
     r"""(?x)
       \b [0-9a-fA-F]{8} - (?: [0-9a-fA-F]{4} - ){3} [0-9a-fA-F]{12} \b   # a HEC token, or an id of an event
@@ -32,12 +35,17 @@ _name_label = re.compile(r'(connlog_drift_total\{.*?name=")(?:[^"\\]|\\.)*(")')
 
 
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with everything blanked that is one of ``secrets``, has the shape of a token or an id, or is given to a key
-    that smells of one."""
+    """The text with everything blanked that is one of ``secrets``, or has the shape of a token or an id."""
     for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= SECRET_LEAST_CHARACTERS:
             text = text.replace(secret, BLANK)
-    return _assigned.sub(lambda match: match[1] + BLANK, _shaped.sub(BLANK, text))
+    return _shaped.sub(BLANK, text)
+
+
+def of_settings(text: str) -> str:
+    """A configuration, or a unit's file, with everything blanked that is given to a key that smells of a secret."""
+    joined = _continued.sub(" ", text)
+    return _assigned.sub(lambda match: match[1] + BLANK, _environment.sub(rf"\1{BLANK}", joined))
 
 
 def of_own_log(text: str) -> str:

@@ -22,7 +22,8 @@ _HEAD = f"""\
 <!-- Made by `make docs` from shipper/web/catalogue.py; `make docs-check` compares. -->
 
 The daemon answers on the address that `listen` in `[metrics]` names ([configuration](configuration.md)), and says at
-its start where that is. A port that is in use is a warning: the daemon runs on without metrics.
+its start where that is. A port that is in use is tried again every 5 seconds; meanwhile the daemon
+runs on without metrics, and its log and `connlog status` say so.
 
 | path | answer |
 |---|---|

@@ -11,16 +11,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.cli.main import main
 from shipper.doctor import collector, tls
+from shipper.doctor.bundle import write_bundle
 from shipper.doctor.case import open_case
 from shipper.doctor.examination import CHECKS, examine
 from shipper.doctor.finding import Finding
-from shipper.doctor.redaction import BLANK, of_metrics, of_own_log, without_secrets
+from shipper.doctor.redaction import BLANK, of_metrics, of_own_log, of_settings, without_secrets
 from tests.coder.scene import Scene
 from tests.coder.server import CoderServer
 from tests.doctor.conftest import Systemd, case_of, told, write
@@ -293,6 +295,45 @@ def test_a_known_secret_never_stays(secret: str, before: str, after: str) -> Non
 @given(st.uuids().map(str), st.sampled_from(["{}", "Splunk {}", "url = 'https://x/{}'", "# old: {}", 'a = "{}"']))
 def test_what_looks_like_a_token_never_stays(token: str, form: str) -> None:
     assert token not in without_secrets(form.format(token))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'token = "{SECRET}"',
+        f"# hec_token: {SECRET}",
+        f'auth_password = """\n{SECRET}\nand more\n"""',
+        f'tokens = [\n  "{SECRET}",\n]',
+        f'headers = {{ Authorization = "Splunk {SECRET}" }}',
+        f"Environment=CODER_SESSION_TOKEN={SECRET} A=b",
+        f'Environment=A=b \\\n  "X={SECRET}"',
+        f"SetCredential=hec-token:{SECRET}",
+        f"SetCredential=hec-token: \\\n   {SECRET}",
+    ],
+)
+def test_what_a_key_that_smells_of_a_secret_has_is_blanked(text: str) -> None:
+    assert SECRET not in of_settings(f"[x]\n{text}\nname = 1\n")
+    assert of_settings(f"[x]\n{text}\nname = 1\n").endswith("name = 1\n")
+
+
+def test_where_a_secret_is_stays() -> None:
+    for text in ('token_file = "hec-token"', "LoadCredential=hec-token:connlog.hec-token", 'paths = ["/a/*.log"]'):
+        assert of_settings(text) == text
+
+
+def test_an_address_in_the_status_that_is_no_daemons_is_not_followed(service: Service, tmp_path: Path) -> None:
+    """Root may ask the doctor, and the status belongs to the service's user."""
+    (tmp_path / "shadow").write_text("root:MARKED")
+    service.start()
+    service.wait_for(lambda: bool(service.status()), "the status")
+    case = open_case(service.config)
+    assert case.status is not None
+    forged = msgspec.structs.replace(
+        case, status=msgspec.structs.replace(case.status, metrics=f"file://{tmp_path}/shadow"), alive=True
+    )
+    write_bundle(tmp_path / "doctor.tar.gz", forged, [])
+    assert parts(tmp_path / "doctor.tar.gz")["metrics.txt"] == "no address of http\n"
+    assert service.end() == 0
 
 
 def test_names_that_come_from_logs_leave_the_own_log_and_the_metrics() -> None:
