@@ -261,6 +261,7 @@ CHANGES: dict[type, dict[str, str]] = {
         "ca_file": "CA",
         "timeout": '"7s"',
         "refresh": '"17m"',
+        "refresh_all": '"23h"',
     },
     Log: {"level": '"debug"', "format": '"json"'},
 }

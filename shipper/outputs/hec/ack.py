@@ -133,7 +133,12 @@ class Acks:
         if not self._output.waiting:
             return float("inf")
         poll_seconds = self._output.settings.ack_poll_seconds
-        asked = [self._asked.get(name, now) for name in self._channels if self._waiting(name)]
+        pool = self._output.pool
+        asked = [
+            self._asked.get(name, now)
+            for name, channel in self._channels.items()
+            if pool.askable(channel.endpoint, now) and self._waiting(name)
+        ]
         return min([poll_seconds, *(max(LEAST_SECONDS, at + poll_seconds - now) for at in asked)])
 
     def step(self, now: float, line: Callable[[str], Line]) -> None:

@@ -119,6 +119,32 @@ def test_an_endpoint_that_never_acknowledges_gets_one_request_at_a_time_and_the_
         rig.close()
 
 
+def test_a_server_that_is_away_while_something_waits_costs_no_work(tmp_path: Path) -> None:
+    """There is nobody to ask: a lane rests between two looks."""
+    with HecServer(ACKING, ack=AckRules(never=True)) as server:
+        rig = Rig(tmp_path, server.url)
+        rig.append(1)
+        running = rig.start(in_flight=1, ack_timeout_seconds=60.0, ack_poll_seconds=0.1)
+        assert server.wait(lambda: polls(server) >= 2)
+        server.down()
+        rig.append(2)
+        assert wait(lambda: rig.state().endpoints[0].state == "waiting")
+        (lane,) = running._lanes
+        steps, step = [0], lane.step
+
+        def counted(now: float) -> float:
+            steps[0] += 1
+            return step(now)
+
+        lane.step = counted  # type: ignore[method-assign]
+        assert not wait(lambda: steps[0] > 60, 2.0)
+        server.set_ack(AckRules())
+        server.up()
+        assert rig.delivered()
+        assert rig.state().possible_duplicates == 0
+        rig.close()
+
+
 def test_endpoints_that_differ_are_told_once_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with HecServer(ACKING) as one, HecServer() as two:
         rig = Rig(tmp_path, one.url, two.url)
