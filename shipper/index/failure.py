@@ -27,6 +27,8 @@ def translated(path: Path) -> Iterator[None]:
             raise StateBusy(f"{path}: another process holds the index; try again") from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise damaged(path, str(error)) from error
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+            raise StateError(f"{path}: {error}; the disk may be full or failing: 'df' and 'dmesg' tell") from error
         raise StateError(f"{path}: {error}") from error
 
 

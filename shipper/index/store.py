@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from shipper.directory.schema import migrate as migrate_directory
-from shipper.errors import StateError, StateNewer
+from shipper.errors import StateError, StateFull, StateNewer
 from shipper.index.block import PRIMER
 from shipper.index.failure import translated
 from shipper.index.schema import MIGRATIONS
@@ -21,6 +21,13 @@ FILE_MODE = 0o640
 BUSY_TIMEOUT_SECONDS = 5.0
 WRITER_CACHE_KIB = 32_768
 READER_CACHE_KIB = 65_536
+_NO_ROOM = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+)
+"""What SQLite says where -shm can't be made or grow."""
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -82,18 +89,35 @@ def open_reader(path: Path) -> sqlite3.Connection:
         raise StateError(f"{path}: is no file; name the index itself, which is index.db in the state folder")
     refuse_newer(path)
     address = path.absolute().as_uri() + "?mode=ro"
+    wal = path.with_name(path.name + "-wal")
+    # A reader of a WAL database has to make -shm, which it can't in a folder it may not write;
+    # without a -wal nobody writes, and the file can be read as it lies.
+    if not os.access(path.parent, os.W_OK) and not wal.exists():
+        return _open_reader(path, address + "&immutable=1")
+    try:
+        return _open_reader(path, address)
+    except StateFull:
+        # Nor can it on a disk that is full. A -wal without anything in it is that of a writer that could not write either.
+        if wal.exists() and wal.stat().st_size:
+            raise
+        return _open_reader(path, address + "&immutable=1")
+
+
+def _open_reader(path: Path, address: str) -> sqlite3.Connection:
     with translated(path):
-        wal = path.with_name(path.name + "-wal")
-        # A reader of a WAL database has to make -shm, which it can't in a folder it may not write;
-        # without a -wal nobody writes, and the file can be read as it lies.
-        if not os.access(path.parent, os.W_OK) and not wal.exists():
-            address += "&immutable=1"
         database = sqlite3.connect(
             address, uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
             database.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
             _check_ready(database, path)
+        except sqlite3.OperationalError as error:
+            database.close()
+            if getattr(error, "sqlite_errorcode", 0) in _NO_ROOM:
+                raise StateFull(
+                    f"{path}: no room on the disk to read the index beside its writer; make room"
+                ) from error
+            raise
         except BaseException:
             database.close()
             raise

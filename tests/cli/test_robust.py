@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -210,3 +211,28 @@ def test_what_is_no_file_is_told_at_once(
         path.mkdir()
     assert main([args[0], "--index", str(path), *args[1:]]) == 4
     assert "is no file; name the index itself" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to mount a small disk")
+def test_on_a_full_disk_questions_are_answered_and_nothing_breaks(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+    try:
+        index = disk / "index.db"
+        index.write_bytes(path.read_bytes())
+        with suppress(OSError), (disk / "fill").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        for args, said in ((["index", "compact"], "disk"), (["index", "rebuild"], "no room on the disk")):
+            assert main([*args, "--index", str(index)]) == 4
+            assert said in capsys.readouterr().err
+        for args in (*COMMANDS, ["index", "check"]):
+            assert main([*args, "--index", str(index)]) == 0, capsys.readouterr().err
+        (disk / "fill").unlink()
+        assert main(["index", "compact", "--index", str(index)]) == 0
+        assert main(["index", "check", "--index", str(index)]) == 0
+    finally:
+        subprocess.run(["umount", disk], check=True)
