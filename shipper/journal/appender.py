@@ -44,7 +44,7 @@ class Appender:
         self._max_bytes = max_bytes
         self._quarantine_max_bytes = quarantine_max_bytes
         self._codec = Codec()
-        # Filled by the first batch: who only delivers needs none of them, and they are many.
+        # Filled by the first batch with events: who only delivers needs none of them, and they are many.
         self._recent = RecentIds(recent_ids_max_count)
         self._page_size = int(db.execute(sql.PAGE_SIZE).fetchone()[0])
         self._written: list[tuple[int | None, int, bytes]] = []
@@ -79,7 +79,7 @@ class Appender:
                 f"{self._path}: the journal has reached state.journal_max ({self._max_bytes} bytes); "
                 "reading pauses until an output catches up: see 'connlog status'"
             )
-        sifted = sift(batch, self.recent())
+        sifted = sift(batch, self.recent() if any(piece.encoded for piece in batch.pieces) else self._recent)
         seq = self.last_seq + 1 if sifted.for_outputs else None
         if seq is not None:
             self._write_batch(seq, now_ns, sifted)

@@ -15,6 +15,7 @@ from shipper import __version__
 from shipper.config import Config
 from shipper.errors import ConfigError, ConnlogError, StateError, StateFull
 from shipper.journal import Journal
+from shipper.service.allocator import settle_allocator
 from shipper.service.crew import Crew
 from shipper.service.diary import open_diary, settle_diary
 from shipper.service.facts import gather
@@ -280,6 +281,7 @@ def run_daemon(config: Config, stop: Stop, load: Callable[[], Config] | None = N
 
     On a full disk it waits for room: nothing is lost meanwhile that the log's own files keep.
     """
+    settle_allocator()
     herald = Herald()
     try:
         while not stop.asked:

@@ -16,8 +16,10 @@ from shipper.record import Encoded, decode_record
 
 AROUND_BYTES = 128
 """More than what stands in an envelope beside prefix and record."""
-_ID, _TIME, _AFTER_TIME = 18, 64, 94
-_LOG_TIME, _SOURCE, _OFFSET = ',"log":{"time":"', ',"source":{"host":', ',"offset":'
+_AFTER_TIME = 94
+_LOG_TIME, _SOURCE, _OFFSET, _CURSOR = ',"log":{"time":"', ',"source":{"host":', ',"offset":', ',"cursor":'
+_LOG_BRACE, _SOURCE_BRACE = _LOG_TIME.index("{"), _SOURCE.index("{")
+_AFTER_LOG_BRACE = _LOG_BRACE + 1
 _EVENT = '"},"event":'
 _FIRST_YEAR = "1971"
 
@@ -35,36 +37,36 @@ class HecWrapping:
 
     def wrap(self, encoded: Sequence[Encoded], max_bytes: int, max_count: int) -> Iterator[Wrapped]:
         """See ``Wrapping``."""
-        prefixes, plain_days = self._prefixes, self._plain_days
         parts: list[str] = []
         times: list[str] = []
         size = 0
-        last_second, last_where, second, prefix = "", "", "", ""
+        # Records of one time are mostly of one day and one source: what was found last is looked for first.
+        day, same_day, last_second, second = "", "", "", ""
+        last_where, prefix = "", ""
         for one in encoded:
             line, time = one.json, one.time
-            log = line.find(_LOG_TIME, _AFTER_TIME)
-            source = line.find(_SOURCE, log)
-            where = line[source : line.find(_OFFSET, source)]
-            if where != last_where:
-                last_where, prefix = where, prefixes.get(where, "")
             text = time[:19]
             if text != last_second:
                 last_second, second = text, self._second(text)
-            day = line[log + 16 : log + 26]
-            if (
-                prefix
-                and second
-                and log > 0
-                and (text.startswith(day) or text[:10] + day in plain_days)
-                and line.startswith(time, _TIME)
-                and line.startswith(one.id, _ID)
-            ):
+                if not day or not text.startswith(day):
+                    day = text[:10]
+                    same_day = _LOG_TIME + day
+            # To look for one character costs next to nothing: mostly the first brace is that of ``log``, the next that
+            # of ``source``.
+            log = line.find("{", _AFTER_TIME) - _LOG_BRACE
+            if not line.startswith(same_day, log):
+                log = self._other_day(line, day)
+            # The first one behind the log's time, so it is none that stands in the fields of a line.
+            source = line.find("{", log + _AFTER_LOG_BRACE) - _SOURCE_BRACE
+            if log < 0 or not last_where or not line.startswith(last_where, source):
+                source = line.find(_SOURCE, log) if log >= 0 else -1
+                last_where, prefix = self._where(line, source) if source >= 0 else ("", "")
+            if prefix and second:
                 added: tuple[str, ...] = (second, time[20:29], prefix, one.id, _EVENT, line, "}\n")
                 length = len(line) + len(prefix) + AROUND_BYTES
             else:
-                body, time = self._carefully(one, where)
+                body, time = self._carefully(one)
                 added, length = (body, "\n"), len(body)
-                # A line without host has no place to go by: nothing of the line before it may be left.
                 last_where = prefix = ""
             if times and (size + length > max_bytes or len(times) >= max_count):
                 yield _wrapped(parts, times)
@@ -74,6 +76,21 @@ class HecWrapping:
             size += length
         if times:
             yield _wrapped(parts, times)
+
+    def _where(self, line: str, source: int) -> tuple[str, str]:
+        """How host, input and path stand in a line, and the prefix that belongs to them, empty where it isn't known."""
+        end = line.find(_OFFSET, source)
+        if end < 0:
+            end = line.find(_CURSOR, source)
+        where = line[source : end + len(_OFFSET)]
+        return where, self._prefixes.get(where, "")
+
+    def _other_day(self, line: str, day: str) -> int:
+        """Where the log's time stands in a record of ``day`` that has another one there; -1 where that takes a closer
+        look."""
+        log = line.find(_LOG_TIME, _AFTER_TIME)
+        at = log + len(_LOG_TIME)
+        return log if log >= 0 and day + line[at : at + 10] in self._plain_days else -1
 
     def _second(self, text: str) -> str:
         """How an envelope begins whose event is of this second; empty where that takes a closer look."""
@@ -85,7 +102,7 @@ class HecWrapping:
             self._seconds[text] = found
         return found
 
-    def _carefully(self, one: Encoded, where: str) -> tuple[str, str]:
+    def _carefully(self, one: Encoded) -> tuple[str, str]:
         """Envelope and sent time by decoding the record; what was found is remembered for the next that look like it."""
         line = one.json.encode()
         record = decode_record(line)
@@ -94,9 +111,9 @@ class HecWrapping:
             self._prefixes.clear()
         if record.log.time is not None and record.time[:10] <= record.log.time[:10]:
             self._plain_days.add(record.time[:10] + record.log.time[:10])
-        if where.encode() == place_of(record):
-            self._prefixes[where] = prefix_of(record, *self._place).decode()
-        body, _, time = self._renderer.carefully(line, where.encode())
+        place = place_of(record).decode() + (_OFFSET if record.source.offset is not None else _CURSOR)
+        self._prefixes[place] = prefix_of(record, *self._place).decode()
+        body, _, time = self._renderer.carefully(line, b"")
         return body.decode(), time.decode()
 
 
@@ -106,4 +123,5 @@ def wrapping_name(sourcetype: str, index: str) -> str:
 
 
 def _wrapped(parts: list[str], times: list[str]) -> Wrapped:
-    return Wrapped("".join(parts)[:-1].encode(), times)
+    parts[-1] = parts[-1][:-1]
+    return Wrapped("".join(parts).encode(), times)
