@@ -19,7 +19,7 @@ from shipper.outputs.hec.routing import Routing
 from shipper.outputs.hec.sealed import SealedSlice, sheets_of
 from shipper.outputs.hec.slice import Slice
 from shipper.outputs.hec.wrapping import HecWrapping
-from shipper.record import CompactRecord, Encoded, encoded
+from shipper.record import CompactLog, CompactRecord, CompactSource, Encoded, encoded
 from tests.hec.server import HecServer
 from tests.outputs.hec.conftest import Rig, name, record, wait
 from tests.outputs.hec.test_envelope import NOW, made_records
@@ -68,6 +68,34 @@ def test_a_sealed_slice_does_what_any_slice_does(count: int, data: st.DataObject
     _, _, low, high, number, ids, times = one.handed().row("hec", 5)
     assert other.handed().row("hec", 5)[:6] == ("hec", 5, low, high, number, ids)
     assert sent_times(other.handed().times) == sent_times(times)
+
+
+def test_every_kind_of_source_has_its_own_place() -> None:
+    """Files have an offset, journals a cursor, some neither; one after the other they must not take each other's."""
+    sources = [
+        CompactSource("a", "file", "/one", 5),
+        CompactSource("a", "file", "/one.1", 5),
+        CompactSource("a", "journald", None, None, "s=1"),
+        CompactSource("b", "journald", None, None, "s=1", {"unit": "x"}),
+        CompactSource("a", "journald", "/one", None, "s=1"),
+        CompactSource("a", "stdin"),
+        CompactSource(None, "file", "/one", 5),
+        CompactSource("a", "file", "/one", 5, None, {"source": {"host": "evil", "path": "/evil", "offset": 1}}),
+    ]
+    found = [encoded(record(n, source=source)) for n, source in enumerate([*sources, *sources, *reversed(sources)])]
+    assert sealed_slice(HecWrapping(*PLACE), found).body() == rendered(found).body()
+
+
+def test_a_log_of_another_day_decides_on_the_time_of_each_event() -> None:
+    days = ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"]
+    logs = [f"{day}T03:04:05.123456789Z" for day in days]
+    found = [
+        encoded(
+            record(n, time=f"{day}T03:04:06.000000000Z", log=CompactLog(time=log), extra={"log": {"time": logs[0]}})
+        )
+        for n, (day, log) in enumerate((day, log) for _ in range(2) for day in days for log in [*logs, None])
+    ]
+    assert sealed_slice(HecWrapping(*PLACE), found).opened() == rendered(found)
 
 
 def test_what_was_kept_for_other_settings_is_rendered_anew(rig: Rig, server: HecServer) -> None:
