@@ -13,7 +13,6 @@ from shipper.errors import ConfigError, ConnlogError, QueryError, StateNewer
 from shipper.journal import Journal, Wrapping
 from shipper.journal.seal import SEGMENT_MAX_BYTES, SEGMENT_MAX_COUNT
 from shipper.outputs.delivery import Delivery, Target
-from shipper.outputs.local_index import LocalIndex
 from shipper.query import parse_query
 from shipper.service.dispatch import Dispatch
 from shipper.service.sending import Sending
@@ -54,6 +53,9 @@ def _looks(output: SplunkHecOutput, config: Config) -> bool:
 
 
 def _open_index(output: IndexOutput, journal: Journal, folder: Path) -> Delivery:
+    # Imported here: who only sends needs no index.
+    from shipper.outputs.local_index import LocalIndex
+
     def open_target() -> Target:
         return LocalIndex(folder / "index.db", output)
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -20,11 +21,13 @@ from shipper import timestamp
 from shipper.directory.lookup import Directory
 from shipper.directory.sighting import ORGANIZATION, USER, WORKSPACE
 from shipper.errors import ConnlogError, StateError
-from shipper.index.evidence import Witness, is_reported
 from shipper.index.failure import translated
 from shipper.index.store import open_reader
 from shipper.journal import Parcel
 from shipper.record import decode_record
+
+if TYPE_CHECKING:
+    from shipper.index.evidence import Witness
 
 CACHED_MAX_COUNT = 65_536
 """Ids of each role whose names are remembered as bytes; when full they are forgotten."""
@@ -224,6 +227,8 @@ class Namer:
     def _attributed(self, line: bytes) -> dict[str, str | None]:
         assert self._witness is not None
         record = decode_record(line)
+        from shipper.index.evidence import is_reported
+
         found = self._witness.of(record) if is_reported(record) else None
         return {} if found is None else self._witness.names(found, timestamp.to_ns(record.time))
 
@@ -244,6 +249,9 @@ class Namer:
             self._failures = 0
             self._directory, self._close = Directory(database), database.close
             if self._attribution:
+                # Imported here: only who attributes needs it, and what it brings.
+                from shipper.index.evidence import Witness
+
                 self._witness = Witness(self._path)
         with translated(self._path):
             self._directory.refresh()
