@@ -137,13 +137,17 @@ def _fill(path: Path, fresh: Path, paths: tuple[str, ...], tz: str) -> int:
 
 def _carry_over(path: Path, writer: IndexWriter) -> tuple[int, int]:
     """Take over what the present index still gives; gives its cursor, and how many events these were."""
-    from shipper.index import IndexReader
+    from shipper.index import IndexReader, IndexWriter
+    from shipper.index.schema import MIGRATIONS
     from shipper.index.upkeep import read_all, together
+    from shipper.vintage import vintage_of
 
     if not path.exists():
         return 0, 0
     added = lost = 0
     try:
+        if 0 < vintage_of(path) < len(MIGRATIONS):
+            IndexWriter(path).close()  # of an older connlog; nobody else would bring it up to date
         reader = IndexReader(path, named=False)
         try:
             cursor = reader.cursor

@@ -91,7 +91,7 @@ class IndexOutput(Struct, frozen=True):
             "size_max",
             Size(16 << 20, 1 << 50, endless=True),
             "How large the index may grow. Beyond that the events that were stored first go before their time, loudly, "
-            "and their room is given back to the disk. Looked at once a minute, so leave the disk some more.",
+            "and their room is given back to the disk. Looked at once a minute; what was written last may take 64 MiB more.",
         ),
     ] = None
     ongoing_max_seconds: Annotated[

@@ -10,6 +10,7 @@ from hypothesis import given
 from msgspec.structs import replace
 
 from shipper import timestamp
+from shipper.cli.main import main
 from shipper.index import Connection, IndexReader, IndexWriter, store
 from shipper.index.schema import MIGRATIONS
 from shipper.index.upkeep import check
@@ -112,3 +113,15 @@ def test_a_migration_that_is_cut_off_leaves_the_old_index(tmp_path: Path, monkey
     database.close()
     IndexWriter(path).close()
     assert check(path) == []
+
+
+def test_a_rebuild_takes_over_an_index_of_the_first_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "index.db"
+    made = [
+        Record(1, f"{n:08x}-0000-4000-8000-000000000000", timestamp.from_ns(NOW), "connected", "ssh") for n in range(5)
+    ]
+    write_first_version(path, made, [b"line"] * 5, NOW)
+    assert main(["index", "rebuild", "--index", str(path)]) == 0
+    assert "5 events" in capsys.readouterr().out
+    assert main(["search", "--index", str(path), "--limit", "0", "--output", "ndjson"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
