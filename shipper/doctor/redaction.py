@@ -10,9 +10,9 @@ SECRET_LEAST_CHARACTERS = 6
 """A shorter secret would blank half of the text."""
 _assigned = re.compile(
     # A key that smells of a secret, unless it names the file of one, with a value of one line or of several.
-    r"""(?imx) ( (?: ^ | [\s,{;"'] ) [\w.-]*? (?<! \bload )
+    r"""(?imx) ( (?: ^ | [\s,{;"'] ) [\w.-]{0,80}? (?<! \bload )
                (?: token | secret | passw(?:or)?d | passphrase | credential | auth | authorization | api_?key )
-               (?! [\w.-]* (?: _file | _timeout | _wait ) ) [\w.-]* ["']? \s* [=:] \s* )
+               (?! [\w.-]{0,80} (?: _file | _timeout | _wait ) ) [\w.-]{0,80} ["']? \s{0,80} [=:] \s{0,80} )
         (?: \"{3} [\s\S]*? (?: \"{3} | \Z ) | \'{3} [\s\S]*? (?: \'{3} | \Z ) | \[ [^\]]* (?: \] | \Z ) | \S .* $ )"""
 )
 _environment = re.compile(r"^((?:\s*#)?\s*(?:Pass)?Environment\s*=).*$", re.MULTILINE)
@@ -25,7 +25,7 @@ _shaped = re.compile(
     | -----BEGIN\ [A-Z ]*PRIVATE\ KEY----- (?: .*? -----END\ [A-Z ]*PRIVATE\ KEY----- | .* )
     | (?i: \b (?: Bearer | Basic | Splunk ) \ + ) [\w.~+/=-]{8,}
     | (?<= :// ) [^\s/@"']{1,256} @                                     # user:password of an address
-    | \b [0-9a-fA-F]{32,} \b | (?<! [/\w.-] ) (?= [\w+=-]* \d ) (?= [\w+=-]* [A-Za-z] ) [\w+=-]{32,} (?! [/\w.-] )
+    | \b [0-9a-fA-F]{32,} \b | (?<! [/\w.+=-] ) (?= [\w+=-]* \d ) (?= [\w+=-]* [A-Za-z] ) [\w+=-]{32,} (?! [/\w.-] )
     """,
     re.DOTALL,
 )
