@@ -38,6 +38,11 @@ def examine(case: Case) -> Iterator[Finding]:
 
 
 def _files() -> Iterator[Finding]:
+    if installation.is_packaged():
+        for path in installation.hiding():
+            advice = "remove it, then systemctl daemon-reload; changes of your own belong into a drop-in: systemctl edit connlog"
+            yield warning(CHECK, str(path), "is taken instead of what Debian's package has", advice)
+        return
     try:
         program = installation.own_program()
     except ServiceError:

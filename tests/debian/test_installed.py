@@ -104,6 +104,14 @@ def test_an_upgrade_and_a_removal_lose_nothing_and_a_purge_leaves_nothing(booted
     machine = booted.machine
     follow(booted)
     assert "by Debian's package" in machine.run("connlog", "service", "status").stdout
+    assert machine.run("connlog", "doctor", check=False).returncode == 0
+    hides = f"/etc/systemd/system/{UNIT}"
+    machine.sh(f"cp /lib/systemd/system/{UNIT} {hides}")
+    for words in (("service", "status"), ("doctor",)):
+        said = machine.run("connlog", *words, check=False)
+        assert hides in said.stdout + said.stderr
+        assert "is taken instead of what" in said.stdout + said.stderr
+    machine.sh(f"rm {hides}; systemctl daemon-reload")
     before = machine.show(UNIT, "MainPID")
     install(machine, NEWER)
     after = machine.show(UNIT, "MainPID", "ActiveState", "UnitFileState")
@@ -125,8 +133,8 @@ def test_an_upgrade_and_a_removal_lose_nothing_and_a_purge_leaves_nothing(booted
     booted.await_indexed(booted.stop_coder())
 
     machine.write(TOKEN, "token", 0o600)
-    said = machine.run("apt-get", "purge", "--yes", "connlog")
-    assert f"{TOKEN} was left" in said.stdout + said.stderr
+    purged = machine.run("apt-get", "purge", "--yes", "connlog")
+    assert f"{TOKEN} was left" in purged.stdout + purged.stderr
     for path in (STATE, CONFIG, "/etc/connlog", PROGRAM, "/usr/lib/connlog"):
         assert gone(machine, path), path
     places = "/etc/systemd /var/lib/systemd/deb-systemd-helper-enabled"
