@@ -119,7 +119,7 @@ def test_an_upgrade_and_a_removal_lose_nothing_and_a_purge_leaves_nothing(booted
     assert after["MainPID"] != before["MainPID"]
     assert machine.read(CONFIG) == FILE_INPUT
     booted.await_more()
-    assert "dev" in booted.connlog("search", "type:ssh", "--limit", "1")
+    assert "main" in booted.connlog("search", "type:ssh", "--limit", "1")
 
     machine.run("apt-get", "remove", "--yes", "connlog")
     assert machine.show(UNIT, "ActiveState")["ActiveState"] == "inactive"
