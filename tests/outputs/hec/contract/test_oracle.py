@@ -21,6 +21,7 @@ from shipper.journal import Batch, Journal, Piece
 from shipper.outputs.hec.client import Line
 from shipper.outputs.hec.lane import Lane
 from shipper.outputs.hec.output import HecOutput
+from shipper.outputs.hec.wrapping import HecWrapping
 from shipper.record import CompactLog, CompactRecord, CompactSource, decode_record, encoded
 from tests.hec import fault
 from tests.hec.ack import AckRules
@@ -66,7 +67,7 @@ class Deliveries(RuleBasedStateMachine):
     @initialize(
         ack=st.sampled_from(["off", "auto", "required"]),
         uses_ack=st.booleans(),
-        events=st.integers(1, 7),
+        events=st.integers(1, 7) | st.just(100),
         false_polls=st.integers(0, 2),
     )
     def begin(self, ack: str, uses_ack: bool, events: int, false_polls: int) -> None:
@@ -111,6 +112,8 @@ class Deliveries(RuleBasedStateMachine):
         place = CompactSource("h", "file", "/f", 0)
         time = "2026-09-01T10:00:00.000000001Z"
         records = [encoded(CompactRecord(1, _id(n), time, "connected", log=log, source=place)) for n in numbers]
+        # Some batches are kept as they are sent.
+        self.journal.write_for(HecWrapping("coder:connection_log", "main") if count % 2 else None, originals=True)
         self.journal.append(Batch((Piece("/f", records, [b"line"] * count, [], count),)))
 
     @rule(steps=st.integers(1, 12))
