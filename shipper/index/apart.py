@@ -68,16 +68,14 @@ class Apart:
             raise ValueError("its lines are not as many as its templates say") from error
         return b"".join(parts)
 
-    def sharing(self, holds: Callable[[bytes], object], literal: bytes | None) -> set[int]:
-        """The places of lines that share a text which ``holds`` what is looked for; ``literal`` is in all that do."""
-        which = {
-            number
-            for number, template in enumerate(self.sheet.templates)
-            if (literal is None or literal in b"\n".join(template.shared)) and any(map(holds, template.shared))
-        }
-        if len(which) == len(self.sheet.templates):
-            return set(range(len(self.sheet.order)))
-        return {place for place, number in enumerate(self.sheet.order) if number in which} if which else set()
+    def sharing(self, holds: Callable[[bytes], object]) -> set[int]:
+        """The places of lines that share a text which ``holds`` what is looked for; it is asked once for each template,
+        with all of that, line ends between."""
+        templates, order = self.sheet.templates, self.sheet.order
+        which = {number for number, one in enumerate(templates) if holds(b"\n".join(one.shared))}
+        if len(which) == len(templates):
+            return set(range(len(order)))
+        return {place for place, number in enumerate(order) if number in which} if which else set()
 
     def holding(self, literal: bytes) -> set[int]:
         """The places of lines that may hold ``literal``, all that do among them."""

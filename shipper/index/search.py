@@ -18,7 +18,7 @@ from shipper.text import decode
 
 PATTERN_MAX_CHARACTERS = 4096
 NUMBERS_TOGETHER = 65_536
-PIECES_CACHED_MAX = 4096
+TEMPLATES_CACHED_MAX = 4096
 LINES_SHARE = 16
 """Of a block's lines; more than one of so many are not put together one by one."""
 SPANS_MAX = 1000
@@ -48,7 +48,7 @@ class Found(Struct, frozen=True):
 class Wanted(Struct, frozen=True):
     """A pattern ready to be looked for: ``regex`` as ``Pattern`` takes it, ``line`` for the line of one event,
     ``lines`` for many of them in one text, None where that can't tell. ``anywhere``: what matches a piece of a line
-    matches the line, and ``shared`` tells whether one does, from memory where it can; ``literal`` is in every line that
+    matches the line, and ``shared`` tells whether one of a template's does; ``literal`` is in every line that
     matches, where that is known."""
 
     regex: str
@@ -75,8 +75,15 @@ def compile_wanted(pattern: str, *, fold: bool, fixed: bool) -> Wanted:
     whole = "\\A" in text or "\\z" in text  # the ends of a text, of which many lines have only one
     lines: Spans | None = None if whole else compile_regex(f"(?m){regex}")  # type: ignore[assignment]  # the same
     anywhere = re.search(r"[\^$]|\\[bBAzQ]", text) is None
-    shared = lru_cache(PIECES_CACHED_MAX)(lambda piece: line.search(piece) is not None)
-    return Wanted(regex, line, lines, anywhere, None if fold else longest_literal(text), shared)
+    literal = None if fold else longest_literal(text)
+
+    @lru_cache(TEMPLATES_CACHED_MAX)
+    def shared(whole: bytes) -> bool:
+        if literal is not None and literal not in whole:
+            return False
+        return any(line.search(piece) is not None for piece in whole.split(b"\n"))
+
+    return Wanted(regex, line, lines, anywhere, literal, shared)
 
 
 def places(wanted: Wanted, text: str) -> list[tuple[int, int]]:
@@ -158,7 +165,7 @@ def _places_apart(wanted: Wanted, block: Block) -> frozenset[int] | None:
     apart = block.apart()
     if apart is None or not apart.sheet.plain:
         return None
-    found = apart.sharing(wanted.shared, wanted.literal) if wanted.anywhere else set()
+    found = apart.sharing(wanted.shared) if wanted.anywhere else set()
     if len(found) < len(block):
         if wanted.literal is None:
             return None

@@ -7,7 +7,7 @@ columns that can hold it, instead of in every line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -19,6 +19,7 @@ SOUGHT_CACHED_MAX = 4096
 """Pairs of pieces for which is remembered what a literal can look like between them; blocks have the same ones."""
 _LABEL_BYTES = 16
 _NUMBERS = b"0123456789.-"
+_COUNTING = b"0123456789.-:T "
 _DIGITS = b"0123456789abcdef-\n"
 _QUOTE, _BLANKS = b'"', b"  "
 
@@ -92,7 +93,8 @@ def _template(
         if column.count(column[0]) == count:
             held.append(column[0])
             continue
-        start = _common_start(min(column), max(column))
+        # Not into a number: a time or a counter goes on, and the template would be another in each block.
+        start = _common_start(min(column), max(column)).rstrip(_COUNTING)
         held.append(start)
         text = b"".join(held)
         held = []
@@ -135,10 +137,9 @@ def lines_with(sheet: Sheet, column: Callable[[int], bytes], literal: bytes) -> 
     found: set[int] = set()
     held: dict[tuple[int, tuple[bytes, ...]], bool] = {}
     for number, template in enumerate(sheet.templates):
-        whole = b"\n".join(template.shared)
-        everywhere = literal in whole
+        everywhere, crossed = _reached(literal, b"\n".join(template.shared), template.between)
         rows: set[int] = set()
-        for place in () if everywhere else _crossed(template, whole, literal):
+        for place in crossed:
             which = template.columns[place]
             pieces = template.shared[place], template.shared[place + 1]
             wanted = _sought(literal, *pieces, template.between, sheet.digits[which])
@@ -164,20 +165,19 @@ def first_value(sheet: Sheet, number: int, place: int) -> int:
     return before + template.count * template.columns[:place].count(which)
 
 
-def _crossed(template: Template, whole: bytes, literal: bytes) -> Iterable[int]:
-    """The places of columns that ``literal`` may reach into; ``whole``: what lines share, with line ends for columns."""
+@lru_cache(SOUGHT_CACHED_MAX)
+def _reached(literal: bytes, whole: bytes, between: bytes) -> tuple[bool, tuple[int, ...]]:
+    """Whether ``literal`` is in what lines share, which is ``whole``, with line ends for columns; else the places of columns
+    that it may reach into."""
+    if literal in whole:
+        return True, ()
+    shared = whole.split(b"\n")
     # Values hold nothing of what lines are cut at: either all of the literal up to its last cut is in the piece before
     # a value, or what follows it is in the piece behind, or a piece between two values is in the literal.
-    head, cut, tail = literal.rpartition(template.between)
-    if not cut or cut + tail in whole or any(map(literal.__contains__, template.shared[1:])):
-        return range(len(template.columns))
-    head += cut
-    crossed = []
-    at = whole.find(head)
-    while at >= 0:
-        crossed.append(whole.count(b"\n", 0, at + len(head)))
-        at = whole.find(head, at + 1)
-    return [place for place in crossed if place < len(template.columns)]
+    head, cut, tail = literal.rpartition(between)
+    if not cut or cut + tail in whole or any(map(literal.__contains__, shared[1:])):
+        return False, tuple(range(len(shared) - 1))
+    return False, tuple(place for place, piece in enumerate(shared[:-1]) if head + cut in piece)
 
 
 @lru_cache(SOUGHT_CACHED_MAX)
