@@ -26,6 +26,7 @@ from shipper.index.sql import (
     GET_FACT,
     WORDS_ALL,
     WORDS_CONTAINING,
+    WORDS_HOLDING,
     WORDS_OF_COLUMN,
 )
 from shipper.query.filter import (
@@ -137,9 +138,9 @@ class Compiler(Expression):
 
     def pattern(self, term: Pattern) -> str:
         search = compile_regex(term.regex).search
-        rows = self._database.execute(WORDS_ALL)
-        literal = (longest_literal(term.regex) or b"").decode()
-        parts = self._words([(word, uses) for word, uses, text in rows if literal in text and search(text)])
+        literal = longest_literal(term.regex)
+        rows = self._database.execute(*((WORDS_ALL,) if literal is None else (WORDS_HOLDING, (literal.decode(),))))
+        parts = self._words([(word, uses) for word, uses, text in rows if search(text)])
         named = [row for row in self._directory.shown() if search(row[3])]
         return self._any([*parts, *self._people(self._directory.of_values(named))])
 

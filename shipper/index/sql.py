@@ -177,6 +177,7 @@ WORDS_EQUAL = (
     "UNION ALL SELECT id FROM words WHERE fold IN (SELECT value FROM json_each(?))"
 )
 WORDS_ALL = "SELECT id, uses, text FROM words"
+WORDS_HOLDING = "SELECT id, uses, text FROM words WHERE instr(text, ?)"
 WORDS_OF_COLUMN = "SELECT DISTINCT coalesce(fold, text) FROM words WHERE uses & ? LIMIT ?"
 
 
