@@ -18,7 +18,7 @@ from shipper.journal import Change, Channel, Receipt, Span
 from shipper.outputs.hec.answer import Answer, Verdict, judge_acks
 from shipper.outputs.hec.client import ACK_PATH, Line
 from shipper.outputs.hec.output import HecOutput, Work
-from shipper.outputs.hec.waiting import Key, key_of
+from shipper.outputs.hec.waiting import FIRST_ACK, Key, key_of
 
 ASK_MAX_COUNT = 1000
 """Ids in one question."""
@@ -56,7 +56,8 @@ class Acks:
         lanes = self._output.settings.in_flight
         mine = [one for one in self._output.channels if one.lane % lanes == self._lane]
         self._channels = {one.channel: one for one in mine}
-        self._current = {one.endpoint: one for one in mine if one.lane == self._lane}
+        fresh = [one for one in mine if one.channel not in self._output.doubted]
+        self._current = {one.endpoint: one for one in fresh if one.lane == self._lane}
         self._settling.clear()
         self._tried.clear()
         used = {one.channel for one in self._current.values()}
@@ -81,6 +82,13 @@ class Acks:
         gone = self._current.pop(url, None)
         if gone is not None and self._is_idle(gone.channel):
             self._close([gone.channel])
+
+    def doubt(self, channel: Channel, epoch: int) -> None:
+        """A request on a channel got no answer. A server that was started anew may have taken it, and then under the
+        first id of all: what waits under that one can't be told from it any more."""
+        self.retire(channel.endpoint)
+        first = [one for one in self._waiting(channel.channel) if one.ack == FIRST_ACK]
+        self._void(first, "a request without an answer may have got their id", epoch)
 
     def accepted(self, channel: Channel, ack: int, spans: tuple[Span, ...], change: Change, epoch: int) -> None:
         """A request was accepted under an id; completes the change that says so."""

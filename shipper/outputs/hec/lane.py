@@ -145,7 +145,7 @@ class Lane:
         if answer.verdict is Verdict.SPLIT:
             output.lower_limit(piece)
         if answer.verdict is Verdict.UNSURE and channel is not None:
-            self._acks.retire(endpoint.url)
+            self._acks.doubt(channel, epoch)
         again = sum(map(len, found.back)) if answer.verdict is not Verdict.GUILTY else 0
         tallies = {"requests": 1, "retried": again, "possible_duplicates": found.doubled}
         change = Change(tallies={name: value for name, value in tallies.items() if value})

@@ -32,7 +32,7 @@ from shipper.outputs.hec.state import HecState, Latency
 from shipper.outputs.hec.supply import Limits, Supply
 from shipper.outputs.hec.token import Token
 from shipper.outputs.hec.trouble import Troubles
-from shipper.outputs.hec.waiting import Waiting
+from shipper.outputs.hec.waiting import FIRST_ACK, Waiting, key_of
 from shipper.outputs.hec.wrapping import wrapping_name
 
 IDLE_SECONDS = 5.0
@@ -97,6 +97,8 @@ class HecOutput:
         journal.register(self.name)
         self._outbox = journal.outbox(self.name)
         self.channels: list[Channel] = []
+        self.doubted: frozenset[str] = frozenset()
+        """Channels on which a request of an earlier process may be under way; nothing more is sent there."""
         self.epoch = 0
         self._open()
 
@@ -119,6 +121,9 @@ class HecOutput:
         channels = {one.channel: one for one in found.channels if one.endpoint in known}
         self.channels = list(channels.values())
         receipts = [one for one in found.receipts if one.channel in channels]
+        # As after a request without an answer: its id may be one that another waits under.
+        self.doubted = frozenset(channels if found.flying else ())
+        receipts = [one for one in receipts if one.ack != FIRST_ACK or one.channel not in self.doubted]
         self.waiting = Waiting(receipts, self.channels)
         progress = Progress(found.cursor)
         for seq in dict.fromkeys(span.seq for one in receipts for span in one.spans):
@@ -137,7 +142,8 @@ class HecOutput:
             waiting=[span for one in receipts for span in one.spans],
             wrap="" if self.settings.route else wrapping_name(self.settings.sourcetype, self.settings.index),
         )
-        lost = [one for one in found.receipts if one.channel not in channels]
+        kept = set(map(key_of, receipts))
+        lost = [one for one in found.receipts if key_of(one) not in kept]
         closed = [one.channel for one in found.channels if one.endpoint not in known]
         if lost or closed:
             doubled = sum(span.until - span.first for one in lost for span in one.spans)

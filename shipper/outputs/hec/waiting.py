@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from shipper.journal import Channel, Receipt
 
 Key = tuple[str, int, int]
+FIRST_ACK = 0
+"""What a server gives for the first request on a channel, also after it was started anew."""
 
 
 def key_of(receipt: Receipt) -> Key:

@@ -197,6 +197,41 @@ def test_an_id_that_comes_again_after_a_restart_confirms_nothing_old(shipper: Sh
     assert acking.store.counts().keys() == ids(range(20)).keys()
 
 
+def loses_ten(shipper: Shipper, acking: HecServer, given: fault.Fault) -> None:
+    """Ten events wait under the id 0 of a server that loses them; of the next ten it gives the 0 to, nobody is told."""
+    acking.set_ack(AckRules(never=True))
+    shipper.configure(acking, ack="required", ack_timeout="60s", in_flight=1)
+    shipper.write(10)
+    shipper.start()
+    acking.wait_events(10)
+    shipper.wait_for(lambda: polls(acking) >= 4, "the ids known")
+    assert acking.restart(lose_unacknowledged=True) == 10
+    acking.script.add(given)
+    before = acking.store.total
+    shipper.write(10)
+    shipper.wait_for(lambda: acking.store.total >= before + 10, "the next ten")
+
+
+def test_an_id_that_was_given_in_a_lost_answer_confirms_nothing_old(shipper: Shipper, acking: HecServer) -> None:
+    loses_ten(shipper, acking, fault.reset_after(take=True))
+    acking.set_ack(AckRules())
+    shipper.wait_settled()
+    shipper.stop()
+    assert acking.store.counts().keys() == ids(range(20)).keys()
+    assert acking.store.duplicates() <= shipper.tally("possible_duplicates")
+
+
+def test_an_id_that_was_given_to_a_process_that_ended_confirms_nothing_old(shipper: Shipper, acking: HecServer) -> None:
+    loses_ten(shipper, acking, fault.Fault(wait_seconds=20))
+    shipper.kill()
+    acking.set_ack(AckRules())
+    shipper.start()
+    shipper.wait_settled()
+    shipper.stop()
+    assert acking.store.counts().keys() == ids(range(20)).keys()
+    assert acking.store.duplicates() <= shipper.tally("possible_duplicates")
+
+
 def test_a_bound_holds_how_many_requests_wait(shipper: Shipper, acking: HecServer) -> None:
     acking.set_ack(AckRules(never=True))
     shipper.configure(acking, ack="required", ack_timeout="60s", ack_pending_max=3, batch_events=5, in_flight=1)
