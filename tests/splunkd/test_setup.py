@@ -120,15 +120,17 @@ def test_what_is_there_is_changed_only_where_it_was_asked_for(form: str, world: 
     """A token keeps its secret and what it may write to besides; the index is enabled; names of settings are told."""
     world.form = FORMS[form]
     world.indexes |= {"coder": {"datatype": "event", "disabled": world.boolean("1")}, "other": {"datatype": "event"}}
-    held = world.make_token("connlog", index="main", indexes="other", disabled=world.boolean("1"), token="t-1")
+    held = world.make_token(
+        "connlog", index="main", indexes="other", disabled=world.boolean("1"), token="hush-this-one"
+    )
     world.make_token("another", token="t-2")
     assert run("--no-addon") == 0, run.err
-    assert (held["token"], held["index"], held["indexes"]) == ("t-1", "coder", "coder,other")
+    assert (held["token"], held["index"], held["indexes"]) == ("hush-this-one", "coder", "coder,other")
     assert held["disabled"] in ("0", "false")
     assert held["useACK"] == "0"
     assert world.indexes["coder"]["disabled"] in ("0", "false")
     assert "index from main to coder" in run.out
-    assert run.token_file.read_text() == "t-1\n"
+    assert run.token_file.read_text() == "hush-this-one\n"
     assert run("--no-addon", "--allow", "coder", "--ack") == 0, run.err
     assert (held["indexes"], held["useACK"]) == ("coder", world.boolean("1"))
     assert run("--no-addon", "--no-ack") == 0
@@ -137,7 +139,7 @@ def test_what_is_there_is_changed_only_where_it_was_asked_for(form: str, world: 
 
 
 def test_a_token_that_may_write_anywhere_is_narrowed_only_on_demand(world: World, run: Run) -> None:
-    held = world.make_token("connlog", index="coder", token="t-1")
+    held = world.make_token("connlog", index="coder", token="hush-this-one")
     assert run("--no-addon") == 0
     assert held["indexes"] == ""
     assert run("--no-addon", "--allow", "coder") == 0
@@ -154,8 +156,8 @@ def test_another_token_in_the_file_is_left_until_overwrite(world: World, run: Ru
 
 
 def test_a_wide_mode_of_the_token_file_is_narrowed(world: World, run: Run) -> None:
-    world.make_token("connlog", index="coder", token="t-1")
-    run.token_file.write_text("t-1\n")
+    world.make_token("connlog", index="coder", token="hush-this-one")
+    run.token_file.write_text("hush-this-one\n")
     run.token_file.chmod(0o644)
     assert run("--no-addon") == 0
     assert run.token_file.stat().st_mode & 0o777 == 0o600
