@@ -257,7 +257,9 @@ class ShapeMaker:
         space: dict[str, Any] = {"between": form.between, "Odd": Odd}
         for part in runs:
             for place in part.places:
-                space[f"memo{place}"] = self._memo(keys[place], key_of.get(keys[place]))
+                key = key_of.get(keys[place])
+                if key not in _KIND:  # those are looked up together
+                    space[f"memo{place}"] = self._memo(keys[place], key)
         kind_names = tuple(names.get(key) for key in _KIND)
         space["kinds"] = self._kinds.get(kind_names) or self._kinds.setdefault(
             kind_names, Memo(self._cache, lambda fields: self._kind(kind_names, fields), _characters)
