@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.daemon import Status
 from bench.machine import describe
 from bench.page import Page
 from bench.process import CONNLOG, BenchError, Child, environment
@@ -52,21 +53,6 @@ class Result(msgspec.Struct, frozen=True):
     splunk_cpu_seconds: float = 0.0
     """From start to ready with an output to Splunk beside the index."""
     splunk_resident_bytes: int = 0
-
-
-class _Source(msgspec.Struct):
-    entries: int = 0
-    stored: int = 0
-
-
-class _Output(msgspec.Struct):
-    pending: int
-
-
-class _Status(msgspec.Struct):
-    state: str
-    sources: dict[str, _Source]
-    outputs: list[_Output]
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -222,9 +208,9 @@ def _rates(before: Usage, after: Usage) -> tuple[float, float]:
     return (after.cpu_seconds - before.cpu_seconds) / passed, (after.wakes - before.wakes) / passed
 
 
-def _status(state: Path) -> _Status | None:
+def _status(state: Path) -> Status | None:
     try:
-        status = msgspec.json.decode((state / "status.json").read_bytes(), type=_Status)
+        status = msgspec.json.decode((state / "status.json").read_bytes(), type=Status)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
     return status if status.state == "reading" else None

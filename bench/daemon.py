@@ -26,21 +26,26 @@ listen = ""
 """
 
 
-class _Source(msgspec.Struct):
+class Source(msgspec.Struct):
+    """A source's counts of entries."""
+
+    entries: int = 0
     stored: int = 0
     duplicates: int = 0
 
 
-class _Output(msgspec.Struct):
+class Output(msgspec.Struct):
+    """An output's count of events that it has not taken."""
+
     pending: int
 
 
-class _Status(msgspec.Struct):
+class Status(msgspec.Struct):
     """The part of the daemon's status that says how far it is."""
 
     state: str
-    sources: dict[str, _Source]
-    outputs: list[_Output]
+    sources: dict[str, Source]
+    outputs: list[Output]
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -62,7 +67,7 @@ def write_config(path: Path, state: Path, log: Path, output: dict[str, object]) 
 def progress(state: Path) -> Progress:
     """What the daemon on ``state`` last said; it renames the file into its place."""
     try:
-        status = msgspec.json.decode((state / "status.json").read_bytes(), type=_Status)
+        status = msgspec.json.decode((state / "status.json").read_bytes(), type=Status)
     except FileNotFoundError:
         return Progress(0, 0)
     taken_in = sum(source.stored + source.duplicates for source in status.sources.values())
