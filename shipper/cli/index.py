@@ -210,6 +210,7 @@ def _from_journal(path: Path, writer: IndexWriter, cursor: int) -> int:
                     block.originals,
                     gaps=block.gaps if block.seq > cursor else (),
                     malformed=block.malformed if block.seq > cursor else (),
+                    settled=block.settled if block.seq > cursor else (),
                     stored_ns=block.stored_ns,
                 ).added
         finally:

@@ -30,6 +30,22 @@ def add_notices(
         database.execute(sql.ADD_NOTICE, (stored_ns, time_ns, *place, kind))
 
 
+def drop_notices(database: sqlite3.Connection, settled: Sequence[Malformed]) -> None:
+    """Take back one notice for each entry that has left the quarantine, within the writer's transaction."""
+    if not settled:
+        return
+    left: dict[tuple[object, ...], int] = {}
+    for one in settled:
+        time_ns = None if one.time is None else timestamp.to_ns(one.time)
+        key = (one.source.path, one.source.host, one.source.offset, one.line, time_ns)
+        left[key] = left.get(key, 0) + 1
+    for number, *place in database.execute(sql.NOTICES).fetchall():
+        count = left.get(tuple(place), 0)
+        if count:
+            left[tuple(place)] = count - 1
+            database.execute(sql.DROP_NOTICE, (number,))
+
+
 def settle_notices(database: sqlite3.Connection, records: Sequence[Record]) -> None:
     """Take back that a line could not be read where it is among ``records`` now, within the writer's transaction.
 

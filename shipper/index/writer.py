@@ -20,7 +20,7 @@ from shipper.index.ending import LIMIT_FACT
 from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
 from shipper.index.identifier import Packed, pack_ids, request_numbers
-from shipper.index.notice import add_notices, settle_notices
+from shipper.index.notice import add_notices, drop_notices, settle_notices
 from shipper.index.pairing import Found, Member, Pairing
 from shipper.index.presence import Presence, id_number, id_numbers
 from shipper.index.schema import KEY_BYTES
@@ -100,11 +100,13 @@ class IndexWriter:
         *,
         gaps: Sequence[Gap] = (),
         malformed: Sequence[Malformed] = (),
+        settled: Sequence[Malformed] = (),
         stored_ns: int,
     ) -> Added:
         """Take batch ``seq`` in one transaction that also moves the cursor; a batch taken before is left alone.
 
-        ``originals`` runs beside ``records``. After an error nothing of the batch is there, and the same
+        ``originals`` runs beside ``records``; ``settled`` are entries of which it is no longer told that they could not
+        be read. After an error nothing of the batch is there, and the same
         call may be made again.
         """
         if seq <= self._cursor:
@@ -114,6 +116,7 @@ class IndexWriter:
             self._add_events(new, stored_ns)
             settle_notices(self._database, records)
             add_notices(self._database, gaps, malformed, stored_ns)
+            drop_notices(self._database, settled)
             self._database.execute(sql.SET_FACT, ("cursor", seq))
         self._cursor = seq
         return Added(len(new.packed), len(records) - len(new.packed))

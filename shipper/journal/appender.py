@@ -73,8 +73,8 @@ class Appender:
 
     def write(self, batch: Batch, now_ns: int) -> Appended:
         """Write one batch, once in a transaction; copies of recent events are left out and counted. Raises StateFull,
-        but never for a batch that only tells of losses: at the limit, too, the journal starts and says what it lacks."""
-        if not batch.gaps_only and self._used_bytes() >= self._max_bytes:
+        but never for a batch of notices only: at the limit, too, the journal starts and says what it lacks."""
+        if not batch.notices_only and self._used_bytes() >= self._max_bytes:
             raise StateFull(
                 f"{self._path}: the journal has reached state.journal_max ({self._max_bytes} bytes); "
                 "reading pauses until an output catches up: see 'connlog status'"
@@ -120,7 +120,8 @@ class Appender:
         sealed = seal(sifted.encoded, self.wrapping) if self.wrapping is not None and times else None
         records = self._codec.pack_records(sifted.encoded) if sealed is None else sealed.packed
         originals = self._codec.pack_lines(sifted.originals if self.keeps_originals else ())
-        notices = self._codec.pack_notices(Notices(sifted.gaps, [entry for _, entry in sifted.malformed_entries]))
+        malformed = [entry for _, entry in sifted.malformed_entries]
+        notices = self._codec.pack_notices(Notices(sifted.gaps, malformed, sifted.settled))
         count = len(sifted.encoded)
         # What ``verify`` reads.
         form = (None, None, None) if sealed is None else (sealed.wrap, sealed.table, sealed.times)

@@ -42,7 +42,8 @@ class Batch(Struct, frozen=True):
     """One transaction: pieces of any number of sources, the positions they were read up to, known losses.
 
     ``feeds`` are the positions of sources that are no files, ``forget`` holds the keys of positions that are no longer
-    needed; ``began`` says that with this batch the inputs have been looked at for the first time.
+    needed; ``began`` says that with this batch the inputs have been looked at for the first time; ``settled`` are
+    malformed entries that have left the quarantine, so that no output tells of them any more.
     """
 
     pieces: tuple[Piece, ...] = ()
@@ -51,16 +52,18 @@ class Batch(Struct, frozen=True):
     gaps: tuple[Gap, ...] = ()
     began: bool = False
     feeds: tuple[FeedPosition, ...] = ()
+    settled: tuple[Malformed, ...] = ()
 
     @property
-    def gaps_only(self) -> bool:
-        """Whether it only tells of losses."""
-        return bool(self.gaps) and not (self.pieces or self.positions or self.forget or self.feeds)
+    def notices_only(self) -> bool:
+        """Whether it only tells of losses, or of what has left the quarantine."""
+        return bool(self.gaps or self.settled) and not (self.pieces or self.positions or self.forget or self.feeds)
 
     @property
     def empty(self) -> bool:
         """Whether writing it would change nothing."""
-        return not (self.pieces or self.positions or self.forget or self.gaps or self.began or self.feeds)
+        told = self.pieces or self.positions or self.forget or self.gaps or self.began or self.feeds or self.settled
+        return not told
 
 
 class Appended(Struct, frozen=True):
@@ -80,7 +83,8 @@ class Appended(Struct, frozen=True):
 
 
 class Block(Struct, frozen=True):
-    """One batch as an output reads it; ``originals`` runs beside ``records``, ``stored_ns`` is Unix time."""
+    """One batch as an output reads it; ``originals`` runs beside ``records``, ``stored_ns`` is Unix time; ``settled``
+    as in ``Batch``."""
 
     seq: int
     stored_ns: int
@@ -88,6 +92,7 @@ class Block(Struct, frozen=True):
     originals: list[bytes]
     gaps: list[Gap]
     malformed: list[Malformed]
+    settled: list[Malformed] = []
 
 
 class Counters(Struct, frozen=True):

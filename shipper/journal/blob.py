@@ -21,10 +21,12 @@ _notices_encoder = msgspec.json.Encoder()
 
 
 class Notices(msgspec.Struct, frozen=True):
-    """What a batch holds beside records."""
+    """What a batch holds beside records; ``settled`` are malformed entries, without their text, that have left the
+    quarantine."""
 
     gaps: list[Gap] = []
     malformed: list[Malformed] = []
+    settled: list[Malformed] = []
 
 
 _notices_decoder = msgspec.json.Decoder(Notices)

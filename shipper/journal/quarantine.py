@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,8 @@ from shipper.record import Malformed, Record, Source, encoded
 REPLAY_SOURCE = "quarantine"
 """What was replayed is counted under this source: entries, stored, duplicates."""
 PAGE_COUNT = 100
+DROPPED_TOGETHER_COUNT = 1000
+"""Entries that a drop removes in one transaction."""
 _source_decoder = msgspec.json.Decoder(Source)
 
 
@@ -53,11 +56,11 @@ class QuarantineSize(Struct, frozen=True):
 
 
 class Mended(Struct, frozen=True):
-    """An entry that can be read now: its number, the record, and the entry's text."""
+    """An entry that can be read now: its number, the record, and the entry as it was kept."""
 
     number: int
     record: Record
-    original: bytes
+    entry: Malformed
 
 
 class Renewed(Struct, frozen=True):
@@ -121,13 +124,18 @@ class Quarantine:
             return read_size(self._db)
 
     def drop(self, numbers: Sequence[int] | None) -> int:
-        """Remove these entries, or all (None); returns how many there were."""
+        """Remove these entries, or all (None), and tell the outputs so; returns how many there were. What is removed
+        stays so if a later part fails."""
+        gone = 0
+        entries = self if numbers is None else (one for one in map(self.get, numbers) if one is not None)
         with translated(self._path):
-            with transaction(self._db):
-                if numbers is None:
-                    gone = self._db.execute(sql.EMPTY_QUARANTINE).rowcount
-                else:
-                    gone = sum(self._db.execute(sql.DROP_QUARANTINE, (number,)).rowcount for number in numbers)
+            for part in _parts(entries):
+                with self._appending().transaction():
+                    taken = [one for one in part if self._db.execute(sql.DROP_QUARANTINE, (one.number,)).rowcount]
+                    settled = tuple(_bare(one.entry) for one in taken if one.output is None)
+                    if settled:
+                        self._appending().write(Batch(settled=settled), time.time_ns())
+                gone += len(taken)
             self._db.execute(sql.SHRINK).fetchall()
         return gone
 
@@ -153,28 +161,43 @@ class Quarantine:
 
         An entry that somebody else took out meanwhile is left out here. Raises StateFull, having changed nothing.
         """
-        with translated(self._path):
-            if self._appender is None:
-                self._appender = Appender(
-                    self._db,
-                    self._path,
-                    max_bytes=self._journal_max_bytes,
-                    quarantine_max_bytes=self._quarantine_max_bytes,
-                )
-            with self._appender.transaction():
-                taken = [one for one in mended if self._db.execute(sql.DROP_QUARANTINE, (one.number,)).rowcount]
-                for one in renewed:
-                    self._db.execute(sql.RENEW_QUARANTINE, (one.reason[:REASON_MAX_CHARACTERS], one.column, one.number))
-                piece = Piece(
-                    REPLAY_SOURCE,
-                    [encoded(one.record) for one in taken],
-                    [one.original for one in taken],
-                    entries=len(taken),
-                    drift=list(drift),
-                )
-                pieces = (piece,) if taken else ()
-                return self._appender.write(Batch(pieces), time.time_ns())
+        with translated(self._path), self._appending().transaction():
+            taken = [one for one in mended if self._db.execute(sql.DROP_QUARANTINE, (one.number,)).rowcount]
+            for one in renewed:
+                self._db.execute(sql.RENEW_QUARANTINE, (one.reason[:REASON_MAX_CHARACTERS], one.column, one.number))
+            piece = Piece(
+                REPLAY_SOURCE,
+                [encoded(one.record) for one in taken],
+                [one.entry.raw for one in taken],
+                entries=len(taken),
+                drift=list(drift),
+            )
+            batch = Batch((piece,), settled=tuple(_bare(one.entry) for one in taken)) if taken else Batch()
+            return self._appending().write(batch, time.time_ns())
 
     def close(self) -> None:
         """Give the journal back."""
         self._db.close()
+
+    def _appending(self) -> Appender:
+        if self._appender is None:
+            self._appender = Appender(
+                self._db,
+                self._path,
+                max_bytes=self._journal_max_bytes,
+                quarantine_max_bytes=self._quarantine_max_bytes,
+            )
+        return self._appender
+
+
+def _bare(entry: Malformed) -> Malformed:
+    """The entry without its text, and without what a wrapper told."""
+    source = Source(entry.source.host, entry.source.input, entry.source.path, entry.source.offset)
+    return msgspec.structs.replace(entry, raw=b"", reason="", source=source)
+
+
+def _parts(entries: Iterable[Quarantined]) -> Iterator[list[Quarantined]]:
+    """Entries without their text, so many together as share a transaction."""
+    walk = (msgspec.structs.replace(one, entry=_bare(one.entry)) for one in entries)
+    while part := list(islice(walk, DROPPED_TOGETHER_COUNT)):
+        yield part

@@ -18,11 +18,12 @@ class Sifted(Struct):
     gaps: list[Gap]
     ids: bytes
     counts: dict[str, Counters]
+    settled: list[Malformed] = []
 
     @property
     def for_outputs(self) -> bool:
         """Whether there is anything in it that an output must get."""
-        return bool(self.encoded or self.malformed_entries or self.gaps)
+        return bool(self.encoded or self.malformed_entries or self.gaps or self.settled)
 
     @property
     def stored(self) -> int:
@@ -75,4 +76,4 @@ def sift(batch: Batch, recent: RecentIds) -> Sifted:
             not_ours=before.not_ours + piece.not_ours,
             lookalikes=before.lookalikes + piece.lookalikes,
         )
-    return Sifted(encoded, originals, malformed, list(batch.gaps), b"".join(fresh), counts)
+    return Sifted(encoded, originals, malformed, list(batch.gaps), b"".join(fresh), counts, list(batch.settled))

@@ -170,7 +170,6 @@ TRIM_QUARANTINE: Final = """DELETE FROM quarantine WHERE n IN
     (SELECT n FROM quarantine ORDER BY output IS NOT NULL, n LIMIT ?)"""
 COUNT_TRIMMED: Final = "UPDATE quarantine_size SET dropped = dropped + ?"
 DROP_QUARANTINE: Final = "DELETE FROM quarantine WHERE n = ?"
-EMPTY_QUARANTINE: Final = "DELETE FROM quarantine"
 RENEW_QUARANTINE: Final = 'UPDATE quarantine SET reason = ?, "column" = ? WHERE n = ?'
 
 ADD_GAP: Final = "INSERT INTO gaps (stored_ns, body) VALUES (?, ?)"

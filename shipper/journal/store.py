@@ -320,7 +320,7 @@ def _unpack(row: Row) -> Block:
         made = codec.unpack_records(records) if sealed is None else codec.decode(sealed.lines())
         # Where no output wanted them when the batch was written, there are none.
         lines = codec.unpack_lines(originals) or [b""] * len(made)
-        return Block(seq, stored_ns, made, lines, found.gaps, found.malformed)
+        return Block(seq, stored_ns, made, lines, found.gaps, found.malformed, found.settled)
     except StateDamaged as error:
         reason = f"batch {seq} of the journal, stored {from_ns(stored_ns)} with {count} events, is lost: {error}"
         log.warning("%s", reason)

@@ -40,6 +40,7 @@ class LocalIndex:
             block.originals,
             gaps=block.gaps,
             malformed=block.malformed,
+            settled=block.settled,
             stored_ns=block.stored_ns,
         )
 

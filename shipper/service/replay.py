@@ -78,7 +78,7 @@ class Replay:
             verdict = recogniser.verdict(Entry(old.raw, old.source.offset or 0, old.line, old.length, cursor, meta))
             self._drift += recogniser.normaliser.take_drift()
         if isinstance(verdict, Record):
-            self._mended.append(Mended(kept.number, verdict, old.raw))
+            self._mended.append(Mended(kept.number, verdict, old))
             return
         reason, column = (old.reason, old.column) if verdict is None else (verdict.reason, verdict.column)
         self._renewed.append(Renewed(kept.number, reason, column))

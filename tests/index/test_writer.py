@@ -341,3 +341,19 @@ def test_a_line_that_is_read_after_all_is_no_longer_missing(tmp_path: Path) -> N
     writer.add(3, [event(2, source=place, log=Log(time=when))], [b"x"], stored_ns=NOW)
     assert quarantined(path) == 0
     writer.close()
+
+
+@pytest.mark.parametrize("when", [None, "2026-01-01T00:00:01.000000000Z"])
+def test_an_entry_that_left_the_quarantine_is_told_of_no_more(tmp_path: Path, when: str | None) -> None:
+    """One notice goes for each entry, also where two are of one place; those of other places stay."""
+    path = tmp_path / "index.db"
+    one = Malformed(b"x", "bad", 1, 1, Source(host="h", path="/log", offset=None), 1, time=when)
+    other = Malformed(b"x", "bad", 1, 1, Source(host="h", path="/log", offset=7), 1, time=when)
+    writer = IndexWriter(path)
+    writer.add(1, [], [], malformed=[one, one, other], stored_ns=NOW)
+    writer.add(2, [], [], settled=[replace(one, raw=b"", reason="", column=5)], stored_ns=NOW)
+    writer._database.execute("PRAGMA wal_checkpoint").fetchall()
+    assert quarantined(path) == 2
+    writer.add(3, [], [], settled=[one, one], stored_ns=NOW)
+    assert quarantined(path) == 1
+    writer.close()

@@ -31,8 +31,12 @@ def events(*numbers: int) -> Batch:
     )
 
 
+def entry(text: bytes) -> Malformed:
+    return Malformed(text, "cut", 3, 4, Source(path="/f", offset=17), len(text), TIME)
+
+
 def malformed(*texts: bytes, drift: tuple[str, ...] = ()) -> Batch:
-    entries = [Malformed(text, "cut", 3, 4, Source(path="/f", offset=17), len(text), TIME) for text in texts]
+    entries = [entry(text) for text in texts]
     return Batch((Piece("/f", malformed=entries, entries=len(entries), drift=list(drift)),))
 
 
@@ -127,13 +131,18 @@ def test_its_size_is_told_right_after_any_history(
         elif what == "renew":
             quarantine.settle([], [Renewed(number, "other" * number, 1)])
         else:
-            quarantine.settle([Mended(number, record(number), b"")], [])
+            quarantine.settle([Mended(number, record(number), entry(b""))], [])
     kept = list(quarantine)
     size = quarantine.size()
     assert size == journal.quarantine_size()
     assert size.count == len(kept)
     assert size.bytes == sum(len(one.entry.raw) for one in kept)
     assert size.textless == sum(one.textless for one in kept)
+    told = settled = cursor = 0
+    while (block := journal.read(cursor)) is not None:
+        told, settled, cursor = told + len(block.malformed), settled + len(block.settled), block.seq
+        assert all(not one.raw for one in block.settled)
+    assert told - settled == len(kept), "what the outputs were told is what is kept"
     db = sqlite3.connect(path)
     (places,) = db.execute("SELECT place_bytes FROM quarantine_size").fetchone()
     (truth,) = db.execute(
@@ -170,7 +179,7 @@ def test_two_writers_store_each_event_once_and_lose_none(
             journal.append(malformed(*[b"%d" % n for n in numbers]))
             quarantine = quarantine or Quarantine(path)
             kept = list(quarantine)
-            quarantine.settle([Mended(k.number, record(int(k.entry.raw)), k.entry.raw) for k in kept], [])
+            quarantine.settle([Mended(k.number, record(int(k.entry.raw)), k.entry) for k in kept], [])
             assert quarantine.size().count == 0
             asked.update(numbers)
         elif what == "restart":
@@ -196,7 +205,7 @@ def test_an_entry_that_somebody_else_took_out_is_not_appended(journal: Journal, 
     journal.append(malformed(b"one", b"two"))
     first, second = quarantine
     assert quarantine.drop([first.number]) == 1
-    mended = [Mended(first.number, record(1), b"one"), Mended(second.number, record(2), b"two")]
+    mended = [Mended(first.number, record(1), first.entry), Mended(second.number, record(2), second.entry)]
     assert quarantine.settle(mended, []).stored == 1
     assert stored(journal) == [2]
     assert journal.counters()[REPLAY_SOURCE].entries == 1
@@ -207,12 +216,12 @@ def test_a_settlement_that_fails_leaves_everything_where_it_was(journal: Journal
     full = Quarantine(path, journal_max_bytes=1)
     first, second = full
     with pytest.raises(StateFull):
-        full.settle([Mended(first.number, record(1), b"one")], [Renewed(second.number, "new", 1)])
+        full.settle([Mended(first.number, record(1), first.entry)], [Renewed(second.number, "new", 1)])
     assert [kept.entry.reason for kept in full] == ["cut", "cut"]
     assert stored(journal) == []
     full.close()
     again = Quarantine(path)
-    assert again.settle([Mended(first.number, record(1), b"one")], []).stored == 1
+    assert again.settle([Mended(first.number, record(1), first.entry)], []).stored == 1
     again.close()
     assert stored(journal) == [1]
 

@@ -11,6 +11,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from shipper.journal import sql
 from shipper.journal.quarantine import REPLAY_SOURCE
 
@@ -103,6 +105,43 @@ def test_what_is_replayed_while_the_daemon_is_stopped_is_delivered_at_its_next_s
     assert service.indexed() == [0]
     service.start()
     service.wait_for(lambda: service.indexed() == [0, 7], "the replayed event")
+    assert service.end() == 0
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_search_tells_of_the_lines_that_are_in_the_quarantine_and_of_no_others(
+    service: Service, stopped: bool
+) -> None:
+    """Whatever takes an entry out: a replay as an event, as a copy of a known one, or a drop; the daemon may be stopped."""
+
+    def told() -> int:
+        words = ["search", "--events", "--output", "json", "-c", str(service.config)]
+        done = subprocess.run([sys.executable, "-m", "shipper", *words], capture_output=True, text=True, check=False)
+        return int(json.loads(done.stdout)["quarantined"])
+
+    good = event(0)
+    service.log.write_bytes(good + b"\n" + b"".join(event(n).replace(STAMP.encode(), b"0") + b"\n" for n in (1, 2, 3)))
+    service.start()
+    service.wait_for(lambda: len(service.indexed()) == 1 and told() == 3, "the event, and the notices")
+    if stopped:
+        assert service.end() == 0
+    db = sqlite3.connect(service.state / "journal.db", timeout=30)
+    with db:
+        # What today's parser reads: one is new, one a copy.
+        db.execute("UPDATE quarantine SET raw = ? WHERE n = 1", (event(1),))
+        db.execute("UPDATE quarantine SET raw = ? WHERE n = 2", (good,))
+    db.close()
+    assert quarantine(service, "replay", "--all").stdout == "1 replayed, 1 known already, 1 still malformed\n"
+    if stopped:
+        service.start()
+    service.wait_for(lambda: told() == 1, "the notice of the one that is left")
+    if stopped:
+        assert service.end() == 0
+    assert quarantine(service, "drop", "3").stdout == "1 dropped\n"
+    if stopped:
+        service.start()
+    service.wait_for(lambda: told() == 0, "no notice")
+    assert len(service.indexed()) == 2
     assert service.end() == 0
 
 
