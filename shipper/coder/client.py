@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from shipper.coder.answer import BuildInfo, User, UserRoles, read_answer
 from shipper.coder.failure import failure, number, reason
-from shipper.config.secret import find_secret
+from shipper.config.secret import find_secret, refuse_pipe
 from shipper.config.settings import Coder
 from shipper.errors import RemoteBusy, RemoteError, RemoteRefused, SecretError, UsageError
 
@@ -185,6 +185,7 @@ class CoderClient:
             return None
         file = self._settings.ca_file
         try:
+            refuse_pipe(file)
             return ssl.create_default_context(cafile=file)
         except FileNotFoundError as error:
             raise SecretError(f"{file}: there is no such file; check coder.ca_file") from error

@@ -5,6 +5,7 @@ A file is read anew each time, so that a token can be changed while connlog runs
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -27,10 +28,16 @@ def handed_secret(folder: Path | None, name: str) -> Path | None:
 
 
 def read_secret(path: Path) -> str:
-    """The first line of a file without blanks around it. Raises SecretError, which never shows what is in it."""
+    """The first line of a regular file without blanks around it. Raises SecretError, which never shows what is in it."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(SECRET_MAX_BYTES + 1)
+        # Without O_NONBLOCK a named pipe that nobody writes to would hold the caller for ever.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise SecretError(f"{path}: is no regular file; put the token into one, and name that")
+            raw = os.read(fd, SECRET_MAX_BYTES + 1)
+        finally:
+            os.close(fd)
     except OSError as error:
         what = error.strerror or "can't be read"
         raise SecretError(f"{path}: {what}; write the token into this file, readable by connlog's user only") from error
@@ -67,6 +74,12 @@ def find_secret(
     raise SecretError(
         f"no token: name its file (token_file in the configuration), or hand over the credential {credential} or ${variable}"
     )
+
+
+def refuse_pipe(path: Path | None) -> None:
+    """Raises OSError for what is there and is no regular file: OpenSSL would wait for ever for what a pipe gives."""
+    if path is not None and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
 
 
 def exposed(path: Path) -> bool:

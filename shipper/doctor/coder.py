@@ -12,6 +12,7 @@ from shipper.coder.client import CoderClient
 from shipper.coder.right import ALL, SOME, Right, rights
 from shipper.coder.walk import list_organizations
 from shipper.config import CoderApiInput, Config
+from shipper.config.secret import refuse_pipe
 from shipper.doctor import tls
 from shipper.doctor.case import Case
 from shipper.doctor.finding import Finding, note, ok, problem, warning
@@ -43,6 +44,7 @@ def of_api(config: Config, unit: Unit | None) -> Iterator[Finding]:
     where = settings.url
     if where.startswith("https:"):
         try:
+            refuse_pipe(settings.ca_file)
             context = ssl.create_default_context(cafile=settings.ca_file)
         except (OSError, ssl.SSLError):
             yield problem(CHECK, where, f"coder.ca_file {settings.ca_file} holds no certificates", "name another file")

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from shipper.config.secret import refuse_pipe
 from shipper.errors import RemoteBusy, RemoteError, UsageError
 
 ANSWER_MAX_BYTES = 64 << 20
@@ -111,6 +112,7 @@ def _context(server: Server) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
         return context
     try:
+        refuse_pipe(server.ca_file)
         return ssl.create_default_context(cafile=server.ca_file)
     except (OSError, ssl.SSLError) as error:
         what = (error.strerror or str(error)) if not isinstance(error, ssl.SSLError) else "holds no certificate"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,18 @@ def test_a_bad_file_is_refused_by_its_path_without_what_is_in_it(tmp_path: Path,
 def test_a_missing_file_is_an_error_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="write the token into this file"):
         read_secret(tmp_path / "none")
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    """A named pipe that nobody writes to would else hold the start of the daemon for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link", "folder"):
+        with pytest.raises(SecretError, match=f"{name}: is no regular file; put the token into one"):
+            read_secret(tmp_path / name)
+    with pytest.raises(SecretError, match="is no regular file"):
+        read_secret(Path("/dev/zero"))
 
 
 def test_the_file_comes_before_the_credential_and_that_before_the_environment(tmp_path: Path) -> None:

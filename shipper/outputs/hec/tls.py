@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 from shipper.config import SplunkHecOutput
+from shipper.config.secret import refuse_pipe
 from shipper.errors import ConfigError
 
 LOOK_SECONDS = 5.0
@@ -27,12 +28,15 @@ def tls_context(settings: SplunkHecOutput) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     else:
         try:
+            refuse_pipe(settings.ca_file)
             context = ssl.create_default_context(cafile=settings.ca_file)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError([f"output {settings.name}: ca_file {settings.ca_file}: {_reason(error)}"]) from error
     context.minimum_version = _VERSIONS[settings.tls_min_version]
     if settings.client_cert_file is not None:
         try:
+            refuse_pipe(settings.client_cert_file)
+            refuse_pipe(settings.client_key_file)
             # Without a password of its own OpenSSL would ask for one on the terminal.
             context.load_cert_chain(settings.client_cert_file, settings.client_key_file, password=lambda: b"")
         except (OSError, ssl.SSLError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from shipper.config import SplunkHecOutput
+from shipper.errors import ConfigError
 from shipper.outputs.hec import client as clients
 from shipper.outputs.hec import tls
 from shipper.outputs.hec.answer import Answer, Verdict
@@ -96,6 +98,19 @@ def test_certificates_that_are_renewed_are_taken_up(
         trusted.unlink()
         assert well(line)
         line.close()
+
+
+@pytest.mark.parametrize("key", ["ca_file", "client_cert_file", "client_key_file"])
+def test_a_pipe_for_a_certificate_is_an_error_at_once(token: Path, tmp_path: Path, key: str) -> None:
+    """OpenSSL would wait for ever for somebody who writes into it."""
+    (tmp_path / "authority").mkdir()
+    authority = Authority(tmp_path / "authority")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    files = {"client_cert_file": authority.ca_file, "client_key_file": authority.ca_file} if "client" in key else {}
+    settings = SplunkHecOutput(endpoints=("https://localhost:1",), token_file=token, **{**files, key: pipe})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="PEM form"):
+        Trust(settings)
 
 
 def test_a_server_that_wants_another_certificate_has_taken_nothing(token: Path, tmp_path: Path) -> None:
