@@ -6,6 +6,7 @@ by the reader's piece and by each format's window.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -51,6 +52,27 @@ def read_pieces(path: str, *, expanded_max_bytes: int = EXPANDED_MAX_BYTES) -> I
                         f"{path}: it expands to more than {expanded_max_bytes} bytes; what is beyond was not read. "
                         "Raise --expand-max if this is really a log"
                     )
+                yield piece
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+def read_again(path: str, done: Callable[[], int]) -> Iterator[bytes]:
+    """The bytes of a plain file in pieces that each begin at ``done()``, up to where the last one was of use: so what is
+    left of it, half a line mostly, begins the next piece, and nobody has to put the two together. Of a piece is
+    at least the half new.
+
+    Raises InputError where the file can't be opened or read.
+    """
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            end = 0
+            while True:
+                at = done()
+                piece = os.pread(file.fileno(), max(PIECE_BYTES, 2 * (end - at)), at)
+                if at + len(piece) <= end:
+                    return
+                end = at + len(piece)
                 yield piece
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error

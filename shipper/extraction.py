@@ -94,9 +94,9 @@ class Extractor:
         """Human lines that the fast path left to the grammar."""
         return self._recogniser.human.slow_count
 
-    def feed(self, data: bytes) -> Yield:
-        """Takes the bytes that follow those taken before."""
-        if self._tail:
+    def feed(self, data: bytes, *, again: bool = False) -> Yield:
+        """Takes the bytes that follow those taken before; ``again``, all from ``offset`` on, some of them anew."""
+        if self._tail and not again:
             data = self._tail + data
         return self._run(data, flush=False, final=False)
 

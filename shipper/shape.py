@@ -36,6 +36,12 @@ _UUID = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
 # Whether the first is a time at all is seen by who makes it one. Another form has no Z in it, so that one letter tells
 # them apart.
 _TIME = r'(?:[0-9T:-]{19}\.[0-9]{1,9}Z|[^"\\Z\x00-\x1f]{19,64})'
+_GENERAL = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
+"""Any hexadecimal digit as one. What is sound stays so with other digits in their places, a time's fraction excepted."""
+SOUND_MAX_COUNT = 256
+"""Ways in which the new fields of one shape look that are known to be sound; then all of them are forgotten."""
+SOUND_MAX_CHARACTERS = 512
+"""A longer one is not remembered."""
 _ZEROS = tuple("0" * (30 - width) + "Z" for width in range(31))
 """What a time of that many characters lacks in digits."""
 _KIND = ("type", "method", "app_or_slug", "slug_or_port")
@@ -152,7 +158,7 @@ class ShapeMaker:
                 body += self._nullable(key, place[key])
         time = place["time"]
         usual = f"f'{{seconds[{time}[:19]]}}{{{time}[19:-1]}}{{zeros[len({time})]}}'"
-        body.append(f"time = {usual} if {time}[-1] == 'Z' else other_time({time})")
+        body.append(f"time = {usual} if {time}[-1] == 'Z' and {time}[20:-1].isdigit() else other_time({time})")
         body.append(f"return Encoded({place['id']}, time, f'{record}')")
         render: Render = _function("render", "line, log, source", body, space)
         return render
@@ -190,9 +196,12 @@ class ShapeMaker:
         if parts[-1].key is not None and (end := self._quote(parts[-1]) + self._form.end):
             after.append(f"{parts[-1].name} = {parts[-1].name}[:-{len(end)}]")
         pattern = "\n".join(patterns[part.key or ""] for part in fresh)
-        space["sound"] = re.compile(re.escape(lead) + pattern + re.escape(end)).fullmatch
+        space["known"] = known = set[bytes]()
+        space["sound"] = _sound(re.compile(re.escape(lead) + pattern + re.escape(end)).fullmatch, known)
+        space["general"] = _GENERAL
         joined = r"\n".join(f"{{{part.name}}}" for part in fresh)
-        return "\n    ".join([f"if sound(f'{joined}') is None: return None", *after])
+        look = [f"fresh = f'{joined}'", "look = fresh.encode().translate(general)"]
+        return "\n    ".join([*look, "if look not in known and not sound(fresh, look): return None", *after])
 
     def _quote(self, part: _Part) -> str:
         """What stands on both sides of a field that is always a text."""
@@ -330,6 +339,21 @@ def _parts(keys: tuple[str, ...], at: dict[str, int]) -> list[_Part]:
             parts.append(_Part(f"p{place}", fresh[place], range(place, place + 1)))
         begin = place + 1
     return parts
+
+
+def _sound(fullmatch: Callable[[str], object], known: set[bytes]) -> Callable[[str, bytes], bool]:
+    """What tells of new fields whether they are sound, and remembers how they look."""
+
+    def sound(fresh: str, look: bytes) -> bool:
+        if fullmatch(fresh) is None:
+            return False
+        if len(look) <= SOUND_MAX_CHARACTERS:
+            if len(known) >= SOUND_MAX_COUNT:
+                known.clear()
+            known.add(look)
+        return True
+
+    return sound
 
 
 def _split_keys(fresh: Container[str]) -> list[list[str]]:

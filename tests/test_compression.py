@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from shipper.compression import read_pieces
+from shipper.compression import PIECE_BYTES, read_again, read_pieces
 from shipper.errors import InputError
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -73,3 +73,29 @@ def test_a_missing_file_is_an_error_with_its_name(tmp_path: Path) -> None:
     """The name and the system's words."""
     with pytest.raises(InputError, match=r"nothing: No such file"):
         list(read_pieces(str(tmp_path / "nothing")))
+
+
+def test_a_plain_file_is_read_again_from_where_it_was_of_use(tmp_path: Path) -> None:
+    """Lines of any length come whole, though nobody keeps what is left of a piece; a growing file is read to its end."""
+    file = tmp_path / "log"
+    lines = [
+        b"%d" % number * size + b"\n" for number, size in enumerate((1, 5, PIECE_BYTES, 9, 700_000, 3, 65_533) * 3)
+    ]
+    whole = b"".join(lines) + b"no end"
+    file.write_bytes(whole[:1_000_000])
+    found: list[bytes] = []
+    longest, done = 0, [0]
+    for piece in read_again(str(file), lambda: sum(done)):
+        if not found:
+            file.write_bytes(whole)
+        end = piece.rfind(b"\n") + 1
+        found += piece[:end].splitlines(keepends=True)
+        done.append(end)
+        longest = max(longest, len(piece))
+    assert found == lines
+    assert longest < 4 * max(map(len, lines))
+
+
+def test_a_folder_is_no_plain_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="directory"):
+        list(read_again(str(tmp_path), int))

@@ -6,12 +6,13 @@ import gc
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from shipper.cli.talk import printable, say
-from shipper.compression import EXPANDED_MAX_BYTES, PIECE_BYTES, is_compressed, read_pieces
+from shipper.compression import EXPANDED_MAX_BYTES, PIECE_BYTES, is_compressed, read_again, read_pieces
 from shipper.errors import InputError, UsageError
 from shipper.extraction import Extractor, Yield
 from shipper.framing.wrapper import WRAPPERS
@@ -57,23 +58,33 @@ def command(paths: tuple[str, ...], form: str, wrapper: str, tz: str, explain: b
         if not path:
             raise UsageError("a PATH is empty; give the name of a file, or - for standard input")
         name = "<stdin>" if path == "-" else path
+        # A plain file can be asked for the same bytes again.
+        plain = path != "-" and Path(path).is_file() and not is_compressed(path)
         source = Source(os.uname().nodename, "stdin" if path == "-" else "file", None if path == "-" else path)
         if explain:
             from shipper.cli.explanation import Explainer
 
             extractor: Extractor = Explainer(source, format=form, wrapper=wrapper, tz=tz)
         else:
-            # A plain file can be asked for a line's number later, so nobody needs to count lines before.
-            counted = not Path(path).is_file() or is_compressed(path)
-            extractor = Extractor(source, format=form, wrapper=wrapper, tz=tz, compact=False, counted=counted)
+            # For the number of a line too, so nobody needs to count lines before.
+            extractor = Extractor(source, format=form, wrapper=wrapper, tz=tz, compact=False, counted=not plain)
         try:
-            for piece in read_pieces(path, expanded_max_bytes=limit):
-                code = max(code, _print(extractor.feed(piece), name, explain))
+            for result in _results(extractor, path, limit, plain=plain):
+                code = max(code, _print(result, name, explain))
         except InputError as error:
             say(str(error))
             code = error.exit_code
         code = max(code, _print(extractor.flush(final=True), name, explain))
     return code
+
+
+def _results(extractor: Extractor, path: str, limit: int, *, plain: bool) -> Iterator[Yield]:
+    if plain:
+        for piece in read_again(path, lambda: extractor.offset):
+            yield extractor.feed(piece, again=True)
+    else:
+        for piece in read_pieces(path, expanded_max_bytes=limit):
+            yield extractor.feed(piece)
 
 
 def _check_zone(name: str) -> None:

@@ -83,6 +83,7 @@ def damaged(draw: st.DrawFn) -> bytes:
                     b'"', b"\\", b",", b'","', b"  ", b" ", b"=", b"\\u003c", b"\\x41", b"null", b"<nil>", b'""', b"0", b"-1", b"1e9",
                     b"true", b"[]", b"{}", b"\n", b"\r", b"\t", b"\x7f", b"\xc2\x85", b"\xff", "é".encode(), "٣".encode(), b"Z", b"z",
                     b"+00:00", b".", b":", b"}", b" ...", b"\\ud800", b"A", b"\x1b[0m", b"12345678901234567890",
+                    b"a", b"e5", b"f",
                 ]),
                 st.binary(max_size=3),
             ))  # fmt: skip

@@ -54,12 +54,15 @@ def pieces(data: bytes, sizes: Iterable[int]) -> Iterator[bytes]:
         yield data[at:]
 
 
-def read(data: bytes, sizes: Iterable[int] = (), **options: Any) -> Reading:
-    """Everything in ``data``, to its end, fed in pieces of ``sizes`` (all at once if none is given)."""
+def read(data: bytes, sizes: Iterable[int] = (), *, again: bool = False, **options: Any) -> Reading:
+    """Everything in ``data``, to its end, fed in pieces of ``sizes`` (all at once if none is given); ``again``, each
+    with what was kept of the one before."""
     extractor = Extractor(Source(path="x"), compact=False, **options)
     out = Reading()
+    end = 0
     for piece in pieces(data, sizes):
-        out.take(extractor.feed(piece))
+        end += len(piece)
+        out.take(extractor.feed(data[extractor.offset : end] if again else piece, again=again))
     out.take(extractor.flush(final=True))
     assert not extractor.waiting
     return out
