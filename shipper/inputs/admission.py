@@ -99,8 +99,10 @@ class Admission:
             position = None  # it begins as one did that had more, which is gone
         if position is not None and not position.only_seen:
             tail = self._resume(content, one.path, one.watch, now, position)
-            if self._is_copied(one, position):
-                changes.gaps.append(loss.truncated(position, position.offset, status.st_size, self._host))
+            copied = self._is_copied(one, position)
+            if copied or tail.kept < position.size:
+                changes.gaps.append(loss.truncated(position, position.offset, tail.kept, self._host))
+            if copied:
                 tail.age_ns = 0
                 self._roster.resort(tail)
             return True
@@ -111,8 +113,8 @@ class Admission:
         at_end = self.first and one.watch.read_from == "end"
         stream = self._stream_of(one.path)
         # Of the log itself anything may be new; a copy of it begins with what was read.
-        copied = self._known.begin_in(content.pread, stream) if stream != one.path else 0
-        start = status.st_size if at_end else copied
+        begin = self._known.begin_in(content.pread, stream) if stream != one.path else 0
+        start = status.st_size if at_end else begin
         tail = Tail(content, one.path, one.watch, self._make_extractor, now, start=start, stream=stream)
         tail.dirty = tail.dirty or start > 0
         if position is not None:

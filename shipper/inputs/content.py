@@ -44,6 +44,9 @@ class Content(Protocol):
     def stat(self) -> os.stat_result:
         """The file's own status. Raises InputError."""
 
+    def reach(self, limit: int) -> int:
+        """How many bytes it holds, at most ``limit``. Raises InputError."""
+
     def close(self) -> None:
         """Give the handle back."""
 
@@ -92,6 +95,9 @@ class PlainContent:
             return os.fstat(self._handle())
         except OSError as error:
             raise InputError(f"{self.path}: can't be looked at: {error.strerror}") from error
+
+    def reach(self, limit: int) -> int:
+        return min(self.stat().st_size, limit)
 
     def park(self) -> None:
         """Give the handle back for now."""
@@ -155,6 +161,9 @@ class UnpackedContent:
             return b"".join(parts)
         except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
             raise InputError(f"{self._path}: can't be unpacked: {error}; it may be still being written") from error
+
+    def reach(self, limit: int) -> int:
+        return limit if limit <= 0 or self.pread(limit - 1, 1) else self._at
 
     @property
     def packed_at(self) -> int:

@@ -10,9 +10,10 @@ from shipper.timestamp import from_ns
 
 
 def truncated(position: Position, fed: int, kept: int, host: str) -> Gap:
-    """A file was cut down to nothing. ``fed`` bytes of it were read, a copy keeps ``kept`` of them (0: none found)."""
+    """A file was cut down. ``fed`` bytes of it were read; of those that were seen it or a copy keeps the first ``kept``
+    (0: none was found)."""
     lost = max(0, position.size - max(fed, kept))
-    seen = "its copy was read to the end; " if kept else ""
+    seen = "what is left of it is read; " if kept else ""
     reason = (
         f"truncated; {seen}{lost} bytes seen before it were never read, and what was written between the last look "
         "and the truncation can't be known"
@@ -20,14 +21,17 @@ def truncated(position: Position, fed: int, kept: int, host: str) -> Gap:
     return _gap("truncated_unread", position, max(fed, kept), lost, host, reason)
 
 
-def vanished(position: Position, host: str) -> Gap:
-    """A file that was being read is gone, and so is every rotated copy of it."""
-    lost = max(0, position.size - position.offset)
+def vanished(position: Position, host: str, *, kept: int = 0) -> Gap:
+    """A file that was being read is gone, and so is every rotated copy of it but one of its first ``kept`` bytes."""
+    begin = max(position.offset, kept)
+    lost = max(0, position.size - begin)
+    went = "rotated away or deleted while nobody looked, and no copy is left"
+    if kept:
+        went = f"rotated away or deleted while nobody looked, and what is left of it ends after {kept} bytes"
     reason = (
-        f"rotated away or deleted while nobody looked, and no copy is left; {lost} bytes seen before were never read, "
-        "and what was written after the last look can't be known"
+        f"{went}; {lost} bytes seen before were never read, and what was written after the last look can't be known"
     )
-    return _gap("rotated_unread", position, position.offset, lost, host, reason)
+    return _gap("rotated_unread", position, begin, lost, host, reason)
 
 
 def unreadable(position: Position, host: str, why: str) -> Gap:

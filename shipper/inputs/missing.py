@@ -88,7 +88,9 @@ class Missing:
                 self._since.pop(position.key)
                 self._sought.pop(position.key, None)
                 if same_inode:
-                    changes.gaps.append(loss.truncated(position, position.offset, tail.size, self._host))
+                    changes.gaps.append(loss.truncated(position, position.offset, tail.kept, self._host))
+                elif tail.kept < position.size:
+                    changes.gaps.append(loss.vanished(position, self._host, kept=tail.kept))
             if first_look or holder is not None:
                 self._adoption.ask(position.stream, position.path, position.mtime_ns, watch, now)
             if holder is None and now - since >= (

@@ -25,11 +25,14 @@ def find_original(roster: Roster, content: Content, size: int) -> Tail | None:
     for tail in roster.like(first):
         if tail.content is None or not tail.begins(first[tail.head_at :]):
             continue
+        position = tail.position()
         if tail.untouched:
-            if _is_twin(content, size, tail.content):
+            # Of one that was truncated unread the copy is all that there is: it is read in its place, not beside it.
+            if _is_twin(content, size, tail.content) or (
+                not _is_intact(position, tail.content) and holds(position, content.pread)
+            ):
                 return tail
             continue
-        position = tail.position()
         # Before it is asked whether it is intact: of one that is truncated between, the copy must be known for one.
         grown_to = _grown_to(tail, tail.content)
         intact = _is_intact(position, tail.content)

@@ -41,7 +41,7 @@ class Roster:
         self._beginnings.file(tail)
 
     def grown(self, tail: Tail) -> None:
-        """More of it was read: perhaps more of its first bytes are known."""
+        """More of it was read or seen: perhaps more of its first bytes are known."""
         self._beginnings.file(tail)
 
     def like(self, first: bytes) -> Iterator[Tail]:

@@ -21,6 +21,9 @@ from shipper.inputs.marks import Marks
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
 
+REACH_MAX_BYTES = 64 << 20
+"""So much of a compressed copy is unpacked to see whether it holds all that was seen of its original."""
+
 
 class Truncated(Exception):
     """The bytes that were read are no longer there."""
@@ -55,6 +58,8 @@ class Tail:
         # Of an empty file nothing else tells whether it was written and truncated since.
         self.size, self.mtime_ns = start, 0 if status.st_size else status.st_mtime_ns
         self.proven_size, self.proven_mtime_ns = start, status.st_mtime_ns
+        self.kept = start
+        """Of the bytes that its position says were there so many are."""
         self.age_ns = status.st_mtime_ns
         self.path = path
         self._target = _target_of(path)
@@ -79,7 +84,9 @@ class Tail:
             self.head_at, self.fed = position.head_at, position.offset
             self._extractor = make_extractor(path, watch, position.offset, position.line, position.carry)
             self.flushed = not self._extractor.waiting
-            self.proven_size, self.proven_mtime_ns = position.size, position.mtime_ns
+            # What a copy lacks is missed once, where it takes the place of what it was made of.
+            self.kept = self.proven_size = _reach(content, position.size)
+            self.proven_mtime_ns = position.mtime_ns
             if not content.growing and position.mtime_ns:
                 # Compressed later than files that were written after it: what was in them is looked for from here on.
                 self.age_ns = position.mtime_ns
@@ -320,6 +327,16 @@ class Tail:
 
 def _target_of(path: str) -> str:
     return os.path.realpath(path) if os.path.islink(path) else ""  # noqa: PTH114 - paths are text here
+
+
+def _reach(content: Content, size: int) -> int:
+    """How many of ``size`` bytes the file holds; all, where it can't be told or would take long to find out."""
+    if not content.growing and size > REACH_MAX_BYTES:
+        return size
+    try:
+        return content.reach(size)
+    except InputError:
+        return size  # half written, or not to be read now
 
 
 def _goes_on(glimpse: bytes, data: bytes, limit: int) -> bool:

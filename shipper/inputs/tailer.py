@@ -164,6 +164,7 @@ class Tailer:
                     if left:
                         continue
                 tail.verify()
+                self._roster.grown(tail)
             except Truncated:
                 self._truncated(tail, now)
             except InputError:
@@ -176,6 +177,7 @@ class Tailer:
             return True
         self._finder.ask_before(tail, now)
         tail.glance()
+        self._roster.grown(tail)
         return False
 
     def _pause(self, took_seconds: float) -> float:
@@ -213,6 +215,7 @@ class Tailer:
                 if tail.untouched and tail.stream in self._finder.unsettled:
                     # Files before this one may not have been found yet; behind this one they are not looked for.
                     tail.glance()
+                    self._roster.grown(tail)
                     awake = True
                     break
                 before = tail.fed
@@ -300,7 +303,7 @@ class Tailer:
         else:
             if not copy.untouched:
                 self._harvest.put(copy.position())
-        self._harvest.tell(loss.truncated(position, tail.fed, copy.size if copy is not None else 0, self._host))
+        self._harvest.tell(loss.truncated(position, tail.fed, copy.kept if copy is not None else 0, self._host))
 
     def _failed(self, tail: Tail, message: str, now: float) -> None:
         """A file that can't be read is let go of after a while, and met again by its content when it can."""
