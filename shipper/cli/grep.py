@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,28 +22,44 @@ from shipper.query.filter import Filter, Pattern
 from shipper.record import Record
 
 CONTEXT_MAX = 1000
+CONTEXT = click.IntRange(0, CONTEXT_MAX)
 FORMATS = ("raw", "table", "ndjson", "csv")
 
 
 class GrepCommand(question.QuestionCommand):
     """Short options may be written together, as in ``-iv`` or ``-A3``."""
 
-    short_options: ClassVar[re.Pattern[str]] = re.compile(r"-[ivcFo]*(?:[ABCm]\d*|e)?")
+    short_options: ClassVar[re.Pattern[str]] = re.compile(r"-[ivcFoqwxEl]*(?:[ABCm]\d*|e)?")
 
 
 @click.command(cls=GrepCommand)
 @click.argument("pattern", required=False)
 @click.argument("words", metavar="[QUERY]...", nargs=-1, shell_complete=question.complete_query)
-@click.option("-e", "given", metavar="PATTERN", help="The pattern, where it begins with a minus.")
-@click.option("-i", "fold", is_flag=True, help="Letters of either case are the same.")
-@click.option("-v", "invert", is_flag=True, help="Events in which the pattern is not found.")
-@click.option("-c", "count", is_flag=True, help="Only how many events there are.")
-@click.option("-F", "fixed", is_flag=True, help="The pattern is plain text.")
-@click.option("-o", "only", is_flag=True, help="Only the parts that match, a line each.")
-@click.option("-A", "after", type=click.IntRange(0, CONTEXT_MAX), default=0, help="So many events after each.")
-@click.option("-B", "before", type=click.IntRange(0, CONTEXT_MAX), default=0, help="So many events before each.")
-@click.option("-C", "around", type=click.IntRange(0, CONTEXT_MAX), default=0, help="So many before and after.")
-@click.option("-m", "--limit", type=click.IntRange(0), default=0, help="Stop after so many events; 0: no limit.")
+@click.option("-e", "--regexp", "given", metavar="PATTERN", multiple=True, help="A pattern; of several any may match.")
+@click.option("-i", "--ignore-case", "fold", is_flag=True, help="Letters of either case are the same.")
+@click.option("-v", "--invert-match", "invert", is_flag=True, help="Events in which the pattern is not found.")
+@click.option("-w", "--word-regexp", "word", is_flag=True, help="The pattern as a whole word, as with \\b around it.")
+@click.option("-x", "--line-regexp", "whole", is_flag=True, help="The pattern as the whole line, or a whole field.")
+@click.option("-c", "--count", "count", is_flag=True, help="Only how many events there are.")
+@click.option(
+    "-l", "--files-with-matches", "files", is_flag=True, help="Only the files that the events were read from."
+)
+@click.option("-q", "--quiet", "quiet", is_flag=True, help="Nothing but the exit code, as soon as it is known.")
+@click.option("-F", "--fixed-strings", "fixed", is_flag=True, help="The pattern is plain text.")
+@click.option("-E", "--extended-regexp", is_flag=True, expose_value=False, help="As it is without: RE2.")
+@click.option("-o", "--only-matching", "only", is_flag=True, help="Only the parts that match, a line each.")
+@click.option("-A", "--after-context", "after", type=CONTEXT, default=0, help="So many events after each.")
+@click.option("-B", "--before-context", "before", type=CONTEXT, default=0, help="So many events before each.")
+@click.option("-C", "--context", "around", type=CONTEXT, default=0, help="So many before and after.")
+@click.option(
+    "-m",
+    "--limit",
+    "--max-count",
+    "limit",
+    type=question.Count(),
+    default=0,
+    help="Stop after so many events; 0: no limit.",
+)
 @click.option("--output", type=click.Choice(FORMATS), default="raw", show_default=True, help="raw: the original lines.")
 @question.columns_option
 @question.zone_option
@@ -55,10 +71,14 @@ class GrepCommand(question.QuestionCommand):
 def command(
     pattern: str | None,
     words: tuple[str, ...],
-    given: str | None,
+    given: tuple[str, ...],
     fold: bool,
     invert: bool,
+    word: bool,
+    whole: bool,
     count: bool,
+    files: bool,
+    quiet: bool,
     fixed: bool,
     only: bool,
     after: int,
@@ -79,42 +99,60 @@ def command(
     QUERY narrows as for search. Events come in the order in which they were stored.
     Exits 1 when nothing is found.
     """
-    if given is not None:
-        words = words if pattern is None else (pattern, *words)
-        pattern = given
-    if pattern is None:
+    if given and pattern is not None:
+        words = (pattern, *words)
+    patterns = given or (() if pattern is None else (pattern,))
+    if not patterns:
         raise UsageError("a PATTERN is missing; write connlog grep PATTERN [QUERY]")
     now_ns = question.now()
-    wanted = _compile(pattern, fold, fixed)
+    wanted = _compile(patterns, fold=fold, fixed=fixed, word=word, whole=whole)
     names, view = read_names(columns, output), read_zone(tz)
     filter_ = question.read_query(words, now_ns)
-    since_ns = question.read_bound("--since", since, now_ns)
-    until_ns = question.read_bound("--until", until, now_ns)
+    since_ns, until_ns = question.read_range(since, until, now_ns)
     reader = question.open_index(index, config)
     try:
-        numbers, notes = reader.walk(filter_, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns)
+        with question.placing(words):
+            numbers, notes = reader.walk(filter_, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns)
         missing = reader.missing(filter_, since_ns, until_ns)
         held = Filter((*filter_.terms, Pattern(wanted.regex)))
         in_fields, _ = reader.walk(held, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns, again=True)
         for note in notes:
             say(note)
         before_, after_ = max(before, around), max(after, around)
-        if count:
+        if count and not quiet and not files:
             total = count_lines(reader, numbers, in_fields, wanted, invert=invert, limit=limit)
             click.echo(total)
         else:
-            everything = find_lines(reader, numbers, in_fields, wanted, invert=invert, all_=bool(before_ or after_))
-            found = _limited(everything, limit)
-            form = _Form(output, names, view)
-            total = _print(_Printer(reader, wanted, form, only, invert), found, before_, after_)
-        question.say_missing(missing)
+            shown = not (quiet or files)
+            around_ = shown and bool(before_ or after_)
+            everything = find_lines(reader, numbers, in_fields, wanted, invert=invert, all_=around_)
+            found = _limited(everything, 1 if quiet else limit)
+            if quiet:
+                total = sum(one.hit for one in found)
+            elif files:
+                total = _print_files(reader, found)
+            else:
+                form = _Form(output, names, view)
+                total = _print(_Printer(reader, wanted, form, only, invert), found, before_, after_)
+        if not quiet:
+            question.say_missing(missing)
         return 0 if total else 1
     finally:
         reader.close()
 
 
-def _compile(pattern: str, fold: bool, fixed: bool) -> Wanted:
+def _compile(patterns: Sequence[str], *, fold: bool, fixed: bool, word: bool, whole: bool) -> Wanted:
+    pattern = patterns[0]
     try:
+        if len(patterns) > 1 or word or whole:
+            if fixed:
+                import re2
+
+                patterns, fixed = [re2.escape(one) for one in patterns], False
+            for one in patterns:
+                compile_wanted(one, fold=fold, fixed=False)  # its own mistake is told, not that of all together
+            pattern = "|".join(f"(?:{one})" for one in patterns)
+            pattern = rf"\A(?:{pattern})\z" if whole else rf"\b(?:{pattern})\b" if word else pattern
         return compile_wanted(pattern, fold=fold, fixed=fixed)
     except ValueError as error:
         raise UsageError(f"the pattern can't be used: {error}; -F takes it as plain text") from error
@@ -127,6 +165,18 @@ def _limited(found: Iterator[Found], limit: int) -> Iterator[Found]:
         hits += one.hit
         if limit and hits >= limit:
             return
+
+
+def _print_files(reader: IndexReader, found: Iterator[Found]) -> int:
+    """Print where the hits were read from, each place once; gives how many there are."""
+    told: set[str] = set()
+    for one in found:
+        row = reader.row(one.event, events=True)
+        path = (row.source.path or row.source.input or "-") if isinstance(row, Record) else "-"
+        if path not in told:
+            told.add(path)
+            click.echo(visible(path))
+    return len(told)
 
 
 def _print(printer: _Printer, found: Iterator[Found], before: int, after: int) -> int:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from shipper.cli.main import main
 from shipper.index import IndexWriter
-from shipper.record import Record
+from shipper.record import Record, Source
 
 LINES = ["alpha one", "beta ONE", "gamma \x1b[31mred", "delta two one", "epsilon", "zeta"]
 
@@ -30,6 +30,7 @@ def event(number: int, **fields: object) -> Record:
         status="connected",
         type="ssh" if number % 2 else "vscode",
         workspace_name=f"w{number}",
+        source=Source(path="/log/a" if number < 3 else "/log/b"),
     )
     return replace(made, **fields)
 
@@ -64,6 +65,18 @@ def run(capsys: pytest.CaptureFixture[str], index: str, *args: str) -> tuple[int
         (["-C1", "alpha|epsilon"], ["alpha one", "beta ONE", "--", "delta two one", "epsilon", "zeta"]),
         (["-m", "1", "one"], ["alpha one"]),
         (["-e", "-", "--"], []),
+        (["-e", "alpha", "-e", "epsilon"], ["alpha one", "epsilon"]),
+        (["-F", "-e", "[31", "-e", "eps"], [r"gamma \x1b[31mred", "epsilon"]),
+        (["-w", "on"], []),
+        (["-w", "two|o"], ["delta two one"]),
+        (["-x", "epsilon|alpha"], ["epsilon"]),
+        (["-xi", "BETA one"], ["beta ONE"]),
+        (["-Fx", "alpha"], []),
+        (["-E", "alpha|zeta"], ["alpha one", "zeta"]),
+        (["-l", "one"], ["/log/a", "/log/b"]),
+        (["-l", "nowhere"], []),
+        (["--ignore-case", "--count", "one"], ["3"]),
+        (["--max-count", "1", "--only-matching", "o[a-z]"], ["on"]),
         (["w4"], ["epsilon"]),
         (["^one|one$"], ["alpha one", "delta two one"]),
         (["one", "type:ssh"], ["delta two one"]),
@@ -85,6 +98,20 @@ def test_nothing_found_is_1_and_a_bad_pattern_is_2(index: str, capsys: pytest.Ca
     assert "-F takes it as plain text" in capsys.readouterr().err
     assert main(["grep", "--index", index]) == 2
     assert "PATTERN is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("pattern", "code"), [("one", 0), ("nowhere", 1), ("(", 2)])
+def test_quiet_has_nothing_on_stdout(index: str, capsys: pytest.CaptureFixture[str], pattern: str, code: int) -> None:
+    assert main(["grep", "-q", "--index", index, pattern]) == code
+    assert main(["grep", "-qc", "--index", index, pattern]) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert bool(said.err) is (code == 2)
+
+
+def test_of_several_patterns_the_wrong_one_is_named(index: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grep", "--index", index, "-e", "a", "-e", "b)"]) == 2
+    assert "unexpected ): b)" in capsys.readouterr().err
 
 
 def test_records_come_as_ndjson(index: str, capsys: pytest.CaptureFixture[str]) -> None:
