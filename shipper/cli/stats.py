@@ -6,7 +6,7 @@ import csv
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -27,8 +27,8 @@ BAR_WIDTH_MIN = 8
 TEXT_WIDTH_MIN = 12
 """What is left of a field on a narrow terminal."""
 FORMATS = ("table", "ndjson", "json", "csv")
-EMPTY_MAX = 1000
-"""Intervals without anything that a histogram shows."""
+EMPTY_MAX = 24
+"""Intervals without anything that a histogram shows in a row; of more only the count is shown."""
 _BARS = " ▏▎▍▌▋▊▉█"
 _match_time = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", re.ASCII).fullmatch
 
@@ -85,21 +85,21 @@ def command(
     view = read_zone(tz)
     asked = Asked(fields, _interval(interval), unique, durations, view.zone)
     filter_ = question.read_query(words, now_ns)
-    since_ns = question.read_bound("--since", since, now_ns)
-    until_ns = question.read_bound("--until", until, now_ns)
+    since_ns, until_ns = question.read_range(since, until, now_ns)
     path = question.find_index(index, config)
     reader = question.open_index(path, None)
     try:
-        groups, notes = count_groups(
-            reader,
-            path,
-            filter_,
-            asked,
-            events=events,
-            since_ns=since_ns,
-            until_ns=until_ns,
-            now_ns=now_ns,
-        )
+        with question.placing(words):
+            groups, notes = count_groups(
+                reader,
+                path,
+                filter_,
+                asked,
+                events=events,
+                since_ns=since_ns,
+                until_ns=until_ns,
+                now_ns=now_ns,
+            )
         missing = reader.missing(filter_, since_ns, until_ns)
     finally:
         reader.close()
@@ -123,7 +123,7 @@ def _interval(text: str | None) -> int | None:
     try:
         length = parse_duration(text) * 1_000_000
     except ValueError as error:
-        raise UsageError(f"--interval: {error}; write 15m, 1h or 1d") from error
+        raise UsageError(f'--interval: "{text}" {error}') from error
     if length <= 0:
         raise UsageError("--interval: it has to be longer than nothing; write 15m, 1h or 1d")
     return length
@@ -183,11 +183,12 @@ def _cells(group: Group, asked: Asked) -> list[object]:
 
 def _write_table(groups: Sequence[Group], asked: Asked, view: View, titles: Sequence[str]) -> None:
     most = max(group.count for group in groups)
+    left_out: dict[int, str] = {}
     head = [title.removesuffix("_seconds").upper() for title in titles]
     if asked.interval_ns:
         head[0] = f"START ({visible(view.name)})"
         if not asked.by:
-            groups = list(_with_empty(groups, asked))
+            groups, left_out = _with_empty(groups, asked)
     lines = [head, *([_shown(cell, view) for cell in _cells(group, asked)] for group in groups)]
     numbers = range(len(asked.by) + bool(asked.interval_ns), len(titles))
     widths = [max(map(width, cells)) for cells in zip(*lines, strict=True)]
@@ -195,7 +196,9 @@ def _write_table(groups: Sequence[Group], asked: Asked, view: View, titles: Sequ
     if sys.stdout.isatty():
         drawn_max = _fit(widths, [place for place in range(len(titles)) if place not in numbers])
     bars = ["", *(bar(group.count, most, drawn_max) for group in groups)]
-    for cells, drawn in zip(lines, bars, strict=True):
+    for number, (cells, drawn) in enumerate(zip(lines, bars, strict=True)):
+        if number - 1 in left_out:
+            click.echo(left_out[number - 1])
         line = "  ".join(
             padded(cut(cell, wide), wide, right=place in numbers)
             for place, (cell, wide) in enumerate(zip(cells, widths, strict=True))
@@ -203,18 +206,25 @@ def _write_table(groups: Sequence[Group], asked: Asked, view: View, titles: Sequ
         click.echo(f"{line}  {drawn}".rstrip())
 
 
-def _with_empty(groups: Sequence[Group], asked: Asked) -> Iterator[Group]:
-    """The groups with the intervals between them in which there is nothing, as long as these are not too many."""
+def _with_empty(groups: Sequence[Group], asked: Asked) -> tuple[list[Group], dict[int, str]]:
+    """The groups with the intervals between them in which there is nothing; where these are many, what is said
+    instead, by the place in the list that it comes before."""
+    assert asked.interval_ns is not None
+    found: list[Group] = []
+    left_out: dict[int, str] = {}
     before: int | None = None
-    empty = 0
     for group in groups:
         start = group.start_ns
-        if start is not None and before is not None and asked.interval_ns:
-            while (before := asked.next_start(before)) < start and empty < EMPTY_MAX:
-                empty += 1
-                yield Group((), before, 0, None if asked.unique is None else 0)
+        if start is not None and before is not None:
+            count = (start - before) // asked.interval_ns - 1
+            if count > EMPTY_MAX:
+                left_out[len(found)] = f"… {count:,} intervals without anything"
+            else:
+                while (before := asked.next_start(before)) < start:
+                    found.append(Group((), before, 0, None if asked.unique is None else 0))
         before = start
-        yield group
+        found.append(group)
+    return found, left_out
 
 
 def _fit(widths: list[int], texts: Sequence[int]) -> int:
@@ -231,7 +241,18 @@ def _fit(widths: list[int], texts: Sequence[int]) -> int:
 def bar(count: int, most: int, length: int = BAR_WIDTH) -> str:
     """A bar of at most ``length`` characters, to an eighth of one; what is not nothing is to be seen."""
     eighths = max(1, round(count * length * 8 / most)) if count else 0
+    if not drawable():
+        return "#" * -(-eighths // 8)
     return "█" * (eighths // 8) + (_BARS[eighths % 8] if eighths % 8 else "")
+
+
+def drawable() -> bool:
+    """Whether stdout takes the characters of a bar, which a locale may lack."""
+    try:
+        _BARS.encode(sys.stdout.encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return True
 
 
 def _shown(cell: object, view: View) -> str:

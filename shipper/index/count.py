@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from shipper.directory.lookup import Directory
+from shipper.directory.sighting import WORKSPACE
 from shipper.errors import UsageError
 from shipper.index.cell import sort_columns
 from shipper.index.clock import from_wall, to_wall, wall
@@ -21,7 +22,7 @@ from shipper.index.failure import translated
 from shipper.index.person_count import NAMED_FIELDS, PersonGroups
 from shipper.index.reader import IndexReader
 from shipper.index.schema import COLUMNS, KIND_COLUMNS, PLACE_COLUMNS, STATE_NAMES
-from shipper.index.sql import COUNTED_KINDS, GET_WORD
+from shipper.index.sql import COUNTED_KINDS, GET_FACT, GET_WORD
 from shipper.index.word import DAY_NS
 from shipper.query.filter import Filter
 from shipper.timestamp import NS_MAX, NS_MIN
@@ -41,6 +42,9 @@ FIELDS: dict[str, str] = {
     "status": "ended",
 }
 """What can be counted by, with the column behind it."""
+
+
+_TIMES = ("time", "minute", "hour", "day", "date", "week", "month", "year")
 
 
 class Durations(Struct, frozen=True):
@@ -98,9 +102,10 @@ def count_groups(
     Raises UsageError for an unknown field and for more than ``GROUPS_MAX`` groups.
     """
     target = EVENTS if events else CONNECTIONS
-    reader.view()
-    fields = [_column(name, events, reader.directory) for name in asked.by]
-    unique = None if asked.unique is None else _column(asked.unique, events, reader.directory)
+    # Without any name, neither known nor stored, what is counted are the ids that answers show in their place.
+    stored_names = reader.view().execute(GET_FACT, ("named",)).fetchone() is not None
+    fields = [_column(name, events, reader.directory, stored_names) for name in asked.by]
+    unique = None if asked.unique is None else _column(asked.unique, events, reader.directory, stored_names)
     if asked.durations and events:
         raise UsageError("single events have no duration: leave --events out")
     with translated(path):
@@ -224,15 +229,17 @@ def _persons(reader: IndexReader, database: sqlite3.Connection, asked: Asked) ->
     return found
 
 
-def _column(name: str, events: bool, directory: Directory) -> str:
+def _column(name: str, events: bool, directory: Directory, stored_names: bool) -> str:
     column = FIELDS.get(name.lower())
     field = NAMED_FIELDS.get(name.lower())
-    if field is not None and directory.knows(field.kind):
+    if field is not None and (directory.knows(field.kind) or not (stored_names or field.kind == WORKSPACE)):
         return field.column
     if column is None or column == ("state" if events else "ended"):
         known = [one for one, behind in FIELDS.items() if behind != ("state" if events else "ended")]
         near = get_close_matches(name.lower(), known, n=1)
         hint = f'did you mean "{near[0]}"?' if near else "known are " + ", ".join(known)
+        if name.lower() in _TIMES:
+            hint = "--interval 1h, 1d, … counts over time"
         raise UsageError(f'can\'t count by "{name}"; {hint}')
     return column
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -110,7 +113,10 @@ def test_a_cell_is_no_formula(index: str, capsys: pytest.CaptureFixture[str]) ->
     [
         (["--by", "typ"], 'did you mean "type"?'),
         (["--by", "a,b,c"], "one field or two"),
-        (["--interval", "soon"], "write 15m, 1h or 1d"),
+        (["--interval", "soon"], '--interval: "soon" is no duration; write a number with'),
+        (["--by", "day"], "--interval 1h, 1d, … counts over time"),
+        (["--since", "2026-01-02", "--until", "2026-01-01"], "exchange them"),
+        (["type:shh"], "  type:shh\n  ^"),
         (["--interval", "0s"], "longer than nothing"),
         (["--events", "--durations"], "leave --events out"),
         (["--by", "state", "--events"], 'can\'t count by "state"'),
@@ -175,9 +181,30 @@ def test_a_histogram_shows_the_intervals_without_anything_too(
         ["04:00:00", "1"],
         ["05:00:00", "1"],
     ]
+    days = (1, 1 + 1 + EMPTY_MAX)
+    near = build(tmp_path / "near.db", *(event(n, time=f"2026-01-{n:02d}T00:00:00.000000000Z") for n in days))
+    assert main(["stats", "--index", near, "--interval", "1d"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == EMPTY_MAX + 3
     far = build(tmp_path / "far.db", event(1), event(2, time="2036-01-01T00:00:00.000000000Z"))
     assert main(["stats", "--index", far, "--interval", "1m"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == EMPTY_MAX + 3
+    assert [line[:44] for line in capsys.readouterr().out.splitlines()] == [
+        "START (UTC)          COUNT",
+        "2026-01-01 01:30:00      1  " + "█" * 16,
+        "… 5,258,789 intervals without anything",
+        "2036-01-01 00:00:00      1  " + "█" * 16,
+    ]
+
+
+def test_bars_are_drawn_in_what_the_locale_has(index: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "shipper", "stats", "--index", index, "--events", "--by", "type"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"ssh              2  {'#' * BAR_WIDTH}\n" in done.stdout
+    assert done.stdout.isascii()
 
 
 def test_lengths_are_for_people_in_a_table_and_seconds_for_programs(

@@ -214,7 +214,8 @@ def count(reader: IndexReader, path: Path, **asked: object) -> dict[tuple[object
 def test_counts_by_name_are_as_of_the_event(
     path: Path, keeper: NamesKeeper, reader: IndexReader, durations: bool
 ) -> None:
-    assert count(reader, path, by=("user",), durations=durations) == {(None,): 9}
+    assert count(reader, path, by=("user",), durations=durations) == {(BOB,): 9}, "the id where no name is known"
+    assert count(reader, path, by=("template",), durations=durations) == {(None,): 9}
     renamed(keeper)
     for by, expected in {
         ("user",): {("bob",): 5, ("Robert",): 4},
