@@ -86,7 +86,12 @@ def read_zone(name: str | None, now_ns: int | None = None) -> View:
     try:
         return View(ZoneInfo(name), name, now_ns)
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-        raise UsageError(f"--tz: there is no time zone {name}; write Europe/Berlin, UTC or local") from error
+        from difflib import get_close_matches
+        from zoneinfo import available_timezones
+
+        near = get_close_matches(name, available_timezones(), n=1, cutoff=0.75)
+        hint = f"did you mean {near[0]}?" if near else "write Europe/Berlin, UTC or local"
+        raise UsageError(f"--tz: there is no time zone {name}; {hint}") from error
 
 
 def _local_zone() -> tzinfo | None:

@@ -38,7 +38,8 @@ def check_command(index: Path | None, config: Path | None) -> int:
     try:
         problems = check(path)
     except StateDamaged as error:
-        problems = [str(error)]
+        say(str(error))
+        return BAD_NEWS
     for problem in problems:
         say(problem)
     if problems:

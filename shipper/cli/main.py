@@ -125,8 +125,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         shown = io.StringIO()
         error.show(shown)
         # It repeats what was typed, which may have been pasted from a log, line ends too.
-        text = shown.getvalue()
-        if error.message:
+        text = shown.getvalue().replace("\t", "    ")
+        if error.message and not isinstance(error, click.exceptions.NoArgsIsHelpError):
             text = text.replace(error.message, printable(error.message))
         click.echo(printable_lines(text), err=True, nl=False)
         return error.exit_code
@@ -141,7 +141,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(str(error))
         return error.exit_code
     except OSError as error:
-        say(_os_message(error))
+        full = error.errno == errno.ENOSPC and error.filename is None
+        say(_os_message(error) + ("; make room, or send standard output elsewhere" if full else ""))
         return IO_FAILED
     return code
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,7 @@ from shipper.cli.talk import say
 from shipper.errors import ConfigError, ConnlogError, QueryError, UsageError
 from shipper.index import Answer, IndexReader, Missing
 from shipper.query import Filter, parse_moment, parse_query
+from shipper.query.filter import STATES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
 # A minus and more letters is an option with its value only for the likes of -n20; all else excludes.
 _match_excluding = re.compile(r'-(?!-)(?:[^\W\d_][^\s]|["/]|\w+:).*', re.DOTALL).fullmatch
 _match_number = re.compile(r"\d+", re.ASCII).fullmatch
+_match_shown = re.compile(r"(\d{4}-\d\d-\d\d)[ Tt](\d\d?:\d\d)(:\d\d(?:\.\d+)?)?", re.ASCII).fullmatch
+_find_operator = re.compile(r"(?<!\S)(and|or|not|&&|\|\|)(?!\S)(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", re.IGNORECASE).search
+_find_moment = re.compile(r"(?:connected|started)_(?:after|before):[^\"\s]*:", re.IGNORECASE).search
+_OPERATORS_HINT = "all terms have to be met; key:a,b is either of two, and -key:value excludes"
+_MOMENT_HINT = (
+    """a time needs quotes, and a shell takes them off: write 'connected_after:"2025-07-03T06:57:16Z"', or --since"""
+)
+_VALUES = {"status": ("ongoing", "completed"), "state": tuple(STATES)}
 COUNT_MAX = 2**62
 _DIGITS_MAX = 100
 _short_options = re.compile(r"-[fh]*n?\d+|-[fh]+n?")
@@ -105,25 +115,67 @@ class Count(click.IntRange):
 
 
 def read_query(words: Sequence[str], now_ns: int) -> Filter:
-    """The filter that the words ask for; a QueryError shows the place under the query."""
+    """The filter that the words ask for; a QueryError shows the place under the query, and tells of a word that is
+    meant as an operator."""
     query = " ".join(words)
+    operator = _find_operator(query)
     try:
-        return parse_query(query, now_ns)
+        found = parse_query(query, now_ns)
     except QueryError as error:
-        if error.column is None or not query.isprintable():
+        hints = [_OPERATORS_HINT] if operator and "more than once" in str(error) else []
+        if "can only contain 1 ':'" in str(error) and _find_moment(query):
+            hints.append(_MOMENT_HINT)
+        if error.field in _VALUES and "did you mean" not in str(error):
+            hints.append(f"{error.field}: is one of {', '.join(_VALUES[error.field])}")
+        raise _placed(error, query, error.column, hints) from error
+    if operator:
+        say(f'"{operator[1]}" is looked for as a word; {_OPERATORS_HINT}')
+    return found
+
+
+@contextmanager
+def placing(words: Sequence[str]) -> Iterator[None]:
+    """Shows the place under the query also for a value that only the index could tell to be wrong."""
+    try:
+        yield
+    except QueryError as error:
+        query = " ".join(words)
+        place = re.search(rf"(?<![^\s-]){re.escape(error.field)}:", query, re.IGNORECASE)
+        if error.column is not None or place is None:
             raise
-        mark = " " * (error.column - 1) + "^"
-        raise QueryError(error.field, f"{error}\n  {query}\n  {mark}", error.column) from error
+        raise _placed(error, query, place.start() + 1, []) from error
+
+
+def _placed(error: QueryError, query: str, column: int | None, hints: Sequence[str]) -> QueryError:
+    lines = [str(error), *hints]
+    if column is not None and query.isprintable():
+        lines[1:1] = [f"  {query}", f"  {' ' * (column - 1)}^"]
+    return QueryError(error.field, "\n".join(lines), column)
 
 
 def read_bound(option: str, text: str | None, now_ns: int) -> int | None:
-    """The time that ``--since`` or ``--until`` names, in ns; raises UsageError with what can be written."""
+    """The time that ``--since`` or ``--until`` names, in ns; raises UsageError with what can be written.
+
+    A time without a zone, as tables show it, is UTC.
+    """
     if text is None:
         return None
+    shown = _match_shown(text.strip())
     try:
-        return parse_moment(text, now_ns)
+        return parse_moment(f"{shown[1]}T{shown[2]}{shown[3] or ':00'}Z" if shown else text.strip(), now_ns)
     except ValueError as error:
-        raise UsageError(f"{option}: {error}; write 2h, 3d, yesterday, 2025-07-03 or 2025-07-03T06:57:16Z") from error
+        raise UsageError(
+            f'{option}: "{text}" is no time; write 2h, 3d, yesterday, 2025-07-03, "2025-07-03 06:57" (UTC) or '
+            "2025-07-03T06:57:16Z"
+        ) from error
+
+
+def read_range(since: str | None, until: str | None, now_ns: int) -> tuple[int | None, int | None]:
+    """Both ends of a range in ns; raises UsageError also where it ends before it begins."""
+    low, high = read_bound("--since", since, now_ns), read_bound("--until", until, now_ns)
+    if low is not None and high is not None and low > high:
+        raise UsageError(f"--since {since} is after --until {until}, so nothing lies between; exchange them")
+    return low, high
 
 
 def find_index(index: Path | None, config: Path | None) -> Path:
@@ -200,9 +252,19 @@ def range_options(command: Callable[..., int]) -> Callable[..., int]:
 
 def zone_option(command: Callable[..., int]) -> Callable[..., int]:
     """The option that says in which zone times are shown."""
-    return click.option("--tz", metavar="ZONE", help="Zone of the times shown: Europe/Berlin, local; default UTC.")(
-        command
-    )
+    return click.option(
+        "--tz",
+        metavar="ZONE",
+        shell_complete=_complete_zone,
+        help="Zone of the times shown: Europe/Berlin, local; default UTC.",
+    )(command)
+
+
+def _complete_zone(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from zoneinfo import available_timezones
+
+    names = ["local", *sorted(available_timezones())]
+    return [name for name in names if name.lower().startswith(incomplete.lower())]
 
 
 def columns_option(command: Callable[..., int]) -> Callable[..., int]:

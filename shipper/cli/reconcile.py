@@ -52,8 +52,8 @@ def command(since: str, until: str | None, backfill: bool, details: bool, output
 
     settings, whole = coder_settings(config), load_config(config)
     now_ns = question.now()
-    since_ns = question.read_bound("--since", since, now_ns)
-    until_ns = min(question.read_bound("--until", until, now_ns) or now_ns, now_ns - SETTLE_NS)
+    since_ns, asked_ns = question.read_range(since, until, now_ns)
+    until_ns = min(asked_ns or now_ns, now_ns - SETTLE_NS)
     if since_ns is None or since_ns > until_ns:
         raise UsageError("--since: is after --until, or less than a minute ago, when Coder may not have written it yet")
     path = whole.state.dir / "index.db"

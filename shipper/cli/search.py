@@ -15,12 +15,26 @@ from shipper.cli.talk import say
 LIMIT = 100
 
 
+def complete_sort(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What can be sorted by, behind the minus where there is one."""
+    from shipper.index.order import sort_names
+
+    minus = "-" if incomplete.startswith("-") else ""
+    names = sort_names(bool(context.params.get("events")))
+    return [minus + name for name in names if name.startswith(incomplete.removeprefix("-").lower())]
+
+
 @click.command(cls=question.QuestionCommand)
 @click.argument("words", metavar="[QUERY]...", nargs=-1, shell_complete=question.complete_query)
 @question.range_options
 @click.option("--limit", type=question.Count(), default=LIMIT, show_default=True, help="Most rows; 0: no limit.")
 @click.option(
-    "--sort", metavar="COLUMN", default="-time", show_default=True, help="Order; a minus before it: descending."
+    "--sort",
+    metavar="COLUMN",
+    default="-time",
+    show_default=True,
+    shell_complete=complete_sort,
+    help="Order; a minus before it: descending.",
 )
 @click.option("--events", is_flag=True, help="Single events rather than connections.")
 @click.option("--gaps", is_flag=True, help="What of the log is known to be lost, rather than connections.")
@@ -55,8 +69,7 @@ def command(
     """
     now_ns = question.now()
     filter_ = question.read_query(words, now_ns)
-    since_ns = question.read_bound("--since", since, now_ns)
-    until_ns = question.read_bound("--until", until, now_ns)
+    since_ns, until_ns = question.read_range(since, until, now_ns)
     names = read_names(columns, output)
     view = read_zone(tz, now_ns)
     if names is not None:
@@ -70,9 +83,10 @@ def command(
             return list_gaps(
                 reader, filter_, since_ns=since_ns, until_ns=until_ns, limit=limit, output=output, view=view
             )
-        answer = reader.search(
-            filter_, events=events, limit=limit, sort=sort, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns
-        )
+        with question.placing(words):
+            answer = reader.search(
+                filter_, events=events, limit=limit, sort=sort, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns
+            )
         with attributed(answer, path, wanted=attribution) as shown:
             write_answer(shown, reader, output, events, names, view, paged=pager)
         question.say_beside(answer)

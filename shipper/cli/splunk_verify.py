@@ -122,11 +122,11 @@ def read_settled(settle: str) -> int:
 
 def read_range(since: str, until: str | None, settled_ns: int) -> tuple[int, int]:
     """The range in seconds since 1970, its end not in it. Raises UsageError."""
-    from shipper.cli.question import now, read_bound
+    from shipper.cli.question import now, read_range
 
     now_ns = now()
-    low = read_bound("--since", since, now_ns)
-    high = read_bound("--until", until, now_ns) if until else min(now_ns, settled_ns)
+    low, until_ns = read_range(since, until, now_ns)
+    high = until_ns if until else min(now_ns, settled_ns)
     assert low is not None
     assert high is not None
     first, last = low // _SECOND_NS, high // _SECOND_NS

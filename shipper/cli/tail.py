@@ -14,7 +14,7 @@ from shipper.cli.column import Row, View, chosen, read_names, read_zone, usual
 from shipper.cli.line import Lines
 from shipper.cli.output import Csv, write_json, write_originals
 from shipper.cli.talk import say
-from shipper.errors import StateBusy
+from shipper.errors import StateBusy, StateError
 from shipper.index import IndexReader, Rows
 from shipper.record import Record
 
@@ -55,13 +55,17 @@ def command(
     names = read_names(columns, output)
     view = read_zone(tz)
     write = _writer(output, names, view)
-    reader = question.open_index(index, config)
+    path = question.find_index(index, config)
+    reader = question.open_index(path, None)
     try:
-        rows, place, notes = reader.latest(filter_, count=count, now_ns=now_ns)
+        with question.placing(words):
+            rows, place, notes = reader.latest(filter_, count=count, now_ns=now_ns)
         for note in notes:
             say(note)
         write(rows, reader)
         sys.stdout.flush()
+        if follow:
+            _say_if_alone(path)
         while follow:
             reader.release()
             time.sleep(POLL_SECONDS)
@@ -76,6 +80,17 @@ def command(
         return 0 if rows else 1
     finally:
         reader.close()
+
+
+def _say_if_alone(index: Path) -> None:
+    """That nothing will come while no daemon runs; who may not know whether one does is told nothing."""
+    from shipper.service.lock import holder_of  # here, since only this needs it
+
+    try:
+        if holder_of(index.parent) is None:
+            say(f"no daemon runs on {index.parent}, so nothing new comes until one does; waiting")
+    except StateError:
+        return
 
 
 def _writer(output: str, names: tuple[str, ...] | None, view: View) -> Callable[[Rows, IndexReader], None]:

@@ -35,5 +35,6 @@ def translated(path: Path) -> Iterator[None]:
 def damaged(path: Path, what: str) -> StateDamaged:
     """The error for an index whose content is not sound."""
     return StateDamaged(
-        f"{path}: the index is damaged ({what}); move it away and it is built anew from what is shipped"
+        f"{path}: the index is damaged ({what}); stop connlog, and 'connlog index rebuild' makes a new one of what this one "
+        "still gives, of the journal and of logs"
     )

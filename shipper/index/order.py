@@ -14,8 +14,14 @@ _CONNECTION_SORTS = {
     "disconnect_time": "disconnect_ns",
     "duration_seconds": "duration_ns",
     "duration": "duration_ns",
+    "lasted": "duration_ns",
     "state": "state",
 }
+
+
+def sort_names(events: bool) -> list[str]:
+    """What an answer can be sorted by."""
+    return ["time", "code", *([] if events else _CONNECTION_SORTS), *_WORD_SORTS]
 
 
 def order_by(sort: str, events: bool, state: str = "state") -> str:

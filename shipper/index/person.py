@@ -70,7 +70,10 @@ def meaning(term: Names, directory: Directory, *, stored_names: bool) -> Meant:
     matches = directory.matches(kind, attribute, named) if named else []
     if named and not directory.knows(kind):
         if not stored_names:
-            notes.append(f"names are not known yet: {term.key}: matches ids only")
+            notes.append(
+                f"names are not known yet: {term.key}: matches ids only; 'connlog names sync' asks Coder for them, "
+                "'connlog names import' reads a file"
+            )
     elif kind == ORGANIZATION and not stored_names:
         for value in named:
             if not directory.matches(kind, attribute, [value]):

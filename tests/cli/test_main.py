@@ -68,7 +68,8 @@ def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None
         (["check", "\x1b[2J"], "unexpected extra argument"),
         (["check", "--\x1b[2J"], "No such option '--\\x1b[2J'"),
         (["check", "extra"], "unexpected extra argument"),
-        ([], "Usage: connlog"),
+        ([], "Usage: connlog [OPTIONS] COMMAND [ARGS]...\n\n  Ships"),
+        (["completion"], "Choose from:\n    bash,\n"),
     ],
 )
 def test_wrong_usage_exits_2_and_says_what_is_right(
@@ -158,7 +159,7 @@ def test_a_full_disk_behind_stdout_is_an_error() -> None:
             [sys.executable, "-m", "shipper", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 4
-    assert done.stderr == "connlog: No space left on device\n"
+    assert done.stderr == "connlog: No space left on device; make room, or send standard output elsewhere\n"
 
 
 @pytest.mark.parametrize(

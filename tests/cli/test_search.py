@@ -238,7 +238,10 @@ def test_names_and_gaps_are_told_on_stderr(tmp_path: Path, capsys: pytest.Captur
     writer.close()
     assert main(["search", "--index", str(path), "username:bob"]) == 1
     assert capsys.readouterr().err.splitlines() == [
-        "connlog: names are not known yet: username: matches ids only",
+        (
+            "connlog: names are not known yet: username: matches ids only; 'connlog names sync' asks Coder for them, "
+            "'connlog names import' reads a file"
+        ),
         "connlog: 1 gap of the log in this range: the answer may not be complete; 'connlog search --gaps' lists them",
         "connlog: nothing found",
     ]
@@ -323,6 +326,16 @@ def test_columns_are_those_asked_for_in_a_table_and_in_csv(index: str, capsys: p
         (["--columns", ","], "name at least one"),
         (["--columns", "user", "--output", "ndjson"], "goes with a table or csv"),
         (["--tz", "Mars/Phobos"], "there is no time zone"),
+        (["--tz", "Europe/Berln"], "did you mean Europe/Berlin?"),
+        (["--since", "2026-01-01", "--until", "2025-12-31"], "--since 2026-01-01 is after --until 2025-12-31"),
+        (["--since", "soon"], '--since: "soon" is no time; write 2h, 3d, yesterday,'),
+        (["type:shh", "code:1"], 'did you mean "ssh"?\n  type:shh code:1\n  ^\n'),
+        (["code:1", "-type:shh"], "  code:1 -type:shh\n          ^\n"),
+        (["state:foo"], "state: is one of ongoing, completed, unknown, point"),
+        (["status:x"], "status: is one of ongoing, completed"),
+        (["connected_after:2026-01-01T00:00:00Z"], "write 'connected_after:\"2025-07-03T06:57:16Z\"', or --since"),
+        (["type:ssh", "OR", "type:vscode"], "key:a,b is either of two"),
+        (["--sort", "laste"], 'did you mean "lasted"?'),
         (["--tz", "../../etc/passwd"], "there is no time zone"),
     ],
 )
@@ -331,6 +344,29 @@ def test_a_column_or_zone_that_there_is_not_is_wrong_usage(
 ) -> None:
     assert main(["search", "--index", index, *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "since", ["2026-01-01 00:00:03", "2026-01-01T00:00:03", "2026-01-01 00:00:03.4", " 2026-01-01T00:00:03Z"]
+)
+def test_a_time_as_tables_show_it_can_be_asked_from(index: str, capsys: pytest.CaptureFixture[str], since: str) -> None:
+    asked = ["search", "--index", index, "--output", "ndjson", "--limit", "0", "--events"]
+    assert main([*asked, "--since", since]) == 0
+    found = [json.loads(line)["time"] for line in capsys.readouterr().out.splitlines()]
+    assert main([*asked, "--since", "2026-01-01T00:00:03Z"]) == 0
+    assert found == [json.loads(line)["time"] for line in capsys.readouterr().out.splitlines()]
+    assert min(found) > "2026-01-01T00:00:03"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["NOT", "w1"], True), (["w1", "or", "w2"], True), (['"w1', "or", 'w2"'], False), (["organ"], False)],
+)
+def test_a_word_that_is_no_operator_here_is_told_of(
+    index: str, capsys: pytest.CaptureFixture[str], words: list[str], told: bool
+) -> None:
+    main(["search", "--index", index, *words])
+    assert ("is looked for as a word; all terms have to be met" in capsys.readouterr().err) is told
 
 
 def test_times_of_a_table_are_in_the_zone_asked_for(index: str, capsys: pytest.CaptureFixture[str]) -> None:

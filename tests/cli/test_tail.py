@@ -67,8 +67,9 @@ def test_following_shows_what_is_stored_from_now_on_and_ends_with_ctrl_c(path: P
     writer = IndexWriter(path)
     writer.add(1, [event(1)], [b"first"], stored_ns=0)
     command = [sys.executable, "-m", "shipper", "tail", "-fn1", "--index", str(path), "--output", "raw", "-w3"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         lines = [process.stdout.readline()]
         writer.add(2, [event(2), event(3)], [b"second", b"not this"], stored_ns=0)
         lines.append(process.stdout.readline())
@@ -76,8 +77,10 @@ def test_following_shows_what_is_stored_from_now_on_and_ends_with_ctrl_c(path: P
         lines.append(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
+        said = process.stderr.read().decode()
     writer.close()
     assert lines == [b"first\n", b"second\n", b"third\n"]
+    assert said == f"connlog: no daemon runs on {path.parent}, so nothing new comes until one does; waiting\n"
 
 
 def test_a_missing_index_names_the_next_step(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
