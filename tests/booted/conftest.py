@@ -15,7 +15,7 @@ from tests.booted.service import Booted
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "/usr/local/src/connlog"
-INSTALL_SECONDS = 240.0
+INSTALL_SECONDS = 360.0
 
 
 @pytest.fixture(scope="session")
@@ -34,17 +34,21 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 @pytest.fixture(scope="session")
 def installed(machine: Machine) -> Machine:
-    """The container with connlog installed as README says, neither configured nor started."""
+    """The container with connlog installed as README says, by a root with a narrow umask; neither configured nor started."""
     files = subprocess.check_output(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
     there = b"\0".join(name for name in files.split(b"\0") if name and (ROOT / os.fsdecode(name)).exists())
     packed = subprocess.run(
-        ["tar", "--create", "--null", "--files-from=-"], input=there, cwd=ROOT, stdout=subprocess.PIPE, check=True
+        ["tar", "--create", "--mode=u=rwX,go=rX", "--null", "--files-from=-"],
+        input=there,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
     )
     machine.run("mkdir", "-p", SOURCE)
     machine.run("tar", "--extract", "--no-same-owner", "--directory", SOURCE, given=packed.stdout)
     pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     script = f"cd {SOURCE}\n" + installation()
-    machine.run("bash", "-euxc", script, env=pip, seconds=INSTALL_SECONDS)
+    machine.run("bash", "-euxc", script, env=pip, seconds=INSTALL_SECONDS, umask=0o077)
     return machine
 
 

@@ -8,27 +8,33 @@ ends.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-BOOT_SECONDS = 60.0
-STOP_SECONDS = 30.0
-DEADLINE_SECONDS = 30.0
+BOOT_SECONDS = 240.0
+STOP_SECONDS = 60.0
+DEADLINE_SECONDS = 60.0
+COMMAND_SECONDS = 120.0
+UMASK = 0o022
+"""The container's, as Debian has it, whatever ours is: a root folder that only root may enter leaves its bus waiting."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NEEDED = ("systemd-nspawn", "nsenter", "unshare", "setpriv", "mount", "systemd-machine-id-setup")
 MASKED = (
     *("getty.target", "console-getty.service", "systemd-timesyncd.service", "systemd-networkd.service"),
-    "systemd-resolved.service",
+    *("systemd-resolved.service", "systemd-logind.service"),
 )
 """What systemd itself would start and has no part in this."""
 MEMORY_DISK = "2g"
 BOOT = """
 set -eu
+test -z "$3" || echo $$ >"$3/cgroup.procs"
 mount -t tmpfs -o size="$2",mode=0755 tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" overlay "$1/root"
@@ -39,7 +45,7 @@ rm -rf etc/systemd/system/*.wants etc/systemd/system/*.requires etc/rc[0-9S].d
 systemd-machine-id-setup --root . >/dev/null
 mkdir -p var/log/journal
 ln -s /lib/systemd/system/multi-user.target etc/systemd/system/default.target
-shift 2
+shift 3
 for unit; do rm -f "etc/systemd/system/$unit"; ln -s /dev/null "etc/systemd/system/$unit"; done
 cd /
 mount -t tmpfs -o mode=0755 tmpfs /run
@@ -51,7 +57,8 @@ while
 do :; done
 exit "$code"
 """
-"""What becomes the container, in namespaces of its own: ``$1`` a folder, ``$2`` how much memory, then what to mask.
+"""What becomes the container, in namespaces of its own: ``$1`` a folder, ``$2`` how much memory, ``$3`` its cgroup or
+nothing, then what to mask.
 With 133 systemd-nspawn asks to be started again, as for a reboot."""
 
 
@@ -71,6 +78,21 @@ def missing() -> str | None:
     return f"no namespace with mounts of its own can be made here: {made.stderr}" if made.returncode else None
 
 
+def _make_cgroup(folder: Path) -> Path | None:
+    """A cgroup for the container alone, where cgroups of version 2 are mounted.
+
+    systemd-nspawn calls its own ``payload``, whoever else is one: in the same cgroup two containers would end each
+    other's processes.
+    """
+    mounted = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup2 " in line]
+    if not mounted:
+        return None
+    ours: str = re.findall(r"^0::/(.*)$", Path("/proc/self/cgroup").read_text(), re.MULTILINE)[0]
+    made = Path(mounted[0][4]) / ours / f"connlog-{os.getpid()}-{folder.name}"
+    made.mkdir()
+    return made
+
+
 class Machine:
     """One container, off until ``boot``. ``folder`` is empty, and only its console is written there."""
 
@@ -79,20 +101,23 @@ class Machine:
         self._console = folder / "console"
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._init = 0
+        self._cgroup: Path | None = None
 
     def boot(self) -> None:
         """Start it, and wait until every unit has been started."""
         disk = self._folder / "disk"
         disk.mkdir()
+        self._cgroup = _make_cgroup(self._folder)
         with self._console.open("wb") as console:
             self._nspawn = subprocess.Popen(
                 [
                     # The first process of a namespace takes all others of it along, and is taken along by its parent.
                     *("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL"),
                     *("--mount-proc", "--mount", "--propagation", "private"),
-                    *("bash", "-c", BOOT, "boot", str(disk), MEMORY_DISK, *MASKED),
+                    *("bash", "-c", BOOT, "boot", str(disk), MEMORY_DISK, str(self._cgroup or ""), *MASKED),
                 ],
                 env={"PATH": PATH, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                umask=UMASK,
                 stdout=console,
                 stderr=console,
             )
@@ -119,6 +144,18 @@ class Machine:
                 self._nspawn.kill()
             self._nspawn.wait()
             self._nspawn = None
+            self._remove_cgroup()
+
+    def _remove_cgroup(self) -> None:
+        if self._cgroup is None:
+            return
+        # Processes that were killed leave a little later; what can't be removed is empty and does no harm.
+        deadline = time.monotonic() + STOP_SECONDS
+        while "populated 1" in (self._cgroup / "cgroup.events").read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with suppress(OSError):
+            for folder, _, _ in os.walk(self._cgroup, topdown=False):
+                Path(folder).rmdir()
 
     def _await_running(self, before: int) -> None:
         deadline = time.monotonic() + BOOT_SECONDS
@@ -126,7 +163,9 @@ class Machine:
         while state not in ("running", "degraded"):
             assert self._nspawn is not None
             assert self._nspawn.poll() is None, f"the container ended: {self.console()}"
-            assert time.monotonic() < deadline, f"the container does not boot ({state}): {self.console()}"
+            assert time.monotonic() < deadline, (
+                f"the container does not boot ({state}): {self._hanging()}{self.console()}"
+            )
             time.sleep(0.05)
             found = self._find_init()
             if found in (0, before):
@@ -147,6 +186,18 @@ class Machine:
             pass
         return 0
 
+    def _hanging(self) -> str:
+        """What the boot waits for, as the inner systemd tells it: its jobs, and what has failed."""
+        if not self._init:
+            return ""
+        try:
+            return "".join(
+                self.run("systemctl", *words, check=False, seconds=STOP_SECONDS).stdout
+                for words in (("list-jobs",), ("list-units", "--failed"), ("status", "--no-pager", "dbus.service"))
+            )
+        except subprocess.TimeoutExpired as expired:
+            return f"{expired}\n"
+
     # ---- acting inside -------------------------------------------------------------------------
 
     def run(
@@ -155,7 +206,8 @@ class Machine:
         check: bool = True,
         given: bytes | str | None = None,
         env: Mapping[str, str] | None = None,
-        seconds: float = 60.0,
+        seconds: float = COMMAND_SECONDS,
+        umask: int = UMASK,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside as root, with ``given`` as its input."""
         inner = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "SYSTEMD_COLORS": "0", **(env or {})}
@@ -166,6 +218,7 @@ class Machine:
             capture_output=True,
             env=inner,
             timeout=seconds,
+            umask=umask,
             check=False,
         )
         said = subprocess.CompletedProcess(
@@ -174,7 +227,7 @@ class Machine:
         assert not check or said.returncode == 0, f"{words} ended with {said.returncode}: {said.stdout}{said.stderr}"
         return said
 
-    def sh(self, script: str, *, check: bool = True, seconds: float = 60.0) -> str:
+    def sh(self, script: str, *, check: bool = True, seconds: float = COMMAND_SECONDS) -> str:
         """Run a script of bash inside; returns what it printed."""
         return self.run("bash", "-euo", "pipefail", "-c", script, check=check, seconds=seconds).stdout
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.booted.machine import Machine
+from tests.booted.machine import UMASK, Machine
 from tests.booted.service import CONFIG, FILE_INPUT, STATE, UNIT, Booted
 
 pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.packaging, pytest.mark.timeout(400)]
@@ -25,12 +25,15 @@ COMPLETES = (
 def packages(package: Path, machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """The machine with two packages on it, the second with a higher version, neither installed."""
     tree = tmp_path_factory.mktemp("newer") / "tree"
-    subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
+    subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True, umask=UMASK)
     control = tree / "DEBIAN" / "control"
     control.write_text(control.read_text().replace("\nVersion: ", "\nVersion: 1:"))
     newer = tree.with_name("newer.deb")
     subprocess.run(
-        ["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, newer], check=True, capture_output=True
+        ["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, newer],
+        check=True,
+        capture_output=True,
+        umask=UMASK,
     )
     machine.write(FIRST, package.read_bytes())
     machine.write(NEWER, newer.read_bytes())

@@ -40,6 +40,7 @@ def write(folder: Path, text: str) -> Path:
     """A configuration with its state below ``folder``."""
     path = folder / "connlog.toml"
     path.write_text(f'[state]\ndir = "{folder}/state"\n[metrics]\nlisten = ""\n{text}')
+    path.chmod(0o644)
     return path
 
 

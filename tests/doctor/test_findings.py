@@ -31,6 +31,12 @@ def files(folder_: Path) -> str:
     return f'[[input]]\ntype = "file"\npaths = ["{folder_}/*.log"]\n'
 
 
+def made(path: Path, mode: int) -> None:
+    """An empty file of that mode, whatever the umask."""
+    path.touch()
+    path.chmod(mode)
+
+
 def as_(case: Case, account: Account) -> Case:
     import msgspec
 
@@ -57,7 +63,7 @@ def found(check: object, case: Case) -> list[Finding]:
 
 
 def test_a_file_that_the_service_may_not_read_is_a_problem(tmp_path: Path, logs: Path) -> None:
-    (logs / "coderd.log").touch(mode=0o600)
+    made(logs / "coderd.log", 0o600)
     case = as_(case_of(write(logs, files(logs))), NOBODY)
     said = told(found(permission, case), "problem")
     assert f"connlog may not read {logs}/coderd.log (-rw-------" in said
@@ -66,13 +72,14 @@ def test_a_file_that_the_service_may_not_read_is_a_problem(tmp_path: Path, logs:
 
 def test_a_folder_that_may_not_be_listed_is_a_problem(logs: Path) -> None:
     inner = logs / "coder"
-    inner.mkdir(mode=0o700)
+    inner.mkdir()
+    inner.chmod(0o700)
     case = as_(case_of(write(logs, files(inner))), NOBODY)
     assert f"connlog may not list {inner}" in told(found(permission, case), "problem")
 
 
 def test_files_that_may_be_read_are_well(logs: Path) -> None:
-    (logs / "coderd.log").touch(mode=0o644)
+    made(logs / "coderd.log", 0o644)
     case = as_(case_of(write(logs, files(logs))), NOBODY)
     assert not told(found(permission, case), "problem")
     assert "connlog may read the 1 file of" in told(found(permission, case), "ok")
@@ -138,7 +145,7 @@ def test_a_state_folder_that_the_unit_may_not_write_is_a_problem(tmp_path: Path,
 def test_a_file_of_another_owner_in_the_state_folder_is_a_problem(logs: Path) -> None:
     state = logs / "state"
     state.mkdir(mode=0o750)
-    (state / "index.db").touch(mode=0o640)
+    made(state / "index.db", 0o640)
     case = case_of(write(logs, ""))
     me = Account("connlog", os.getuid(), frozenset((os.getgid(),)))
     assert not told(found(folder, as_(case, me)), "problem")

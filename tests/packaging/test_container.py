@@ -52,8 +52,16 @@ def test_the_image_has_several_stages_and_is_not_roots() -> None:
     assert all("--require-hashes" in rest for rest in installs)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def umask() -> Iterator[None]:
+    """That of who builds images and lays out pods' volumes, not of whoever runs the tests; the sources stay as they lie here."""
+    ours = os.umask(0o022)
+    yield
+    os.umask(ours)
+
+
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+def image(umask: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     lacking = missing()
     if lacking is not None:
         pytest.skip(lacking)
