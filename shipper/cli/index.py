@@ -60,7 +60,8 @@ def compact_command(index: Path | None, config: Path | None) -> int:
         raise StateError(f"{path}: there is no index yet; start 'connlog run' to fill it, or name another with --index")
     done = compact(path)
     click.echo(
-        f"{done.blocks_before} blocks are {done.blocks_after} now, {done.bytes_before} bytes are {done.bytes_after} now"
+        f"{done.blocks_before} blocks are {done.blocks_after} now, "
+        f"{done.bytes_before} bytes of the index and its log are {done.bytes_after} now"
     )
     return 0
 

@@ -78,10 +78,8 @@ def ls_command(
         found = [one for one in found if any(wanted in (text or "").lower() for text in (one.name, one.detail, one.id))]
     _write(found, output)
     if not found and output == "table":
-        say(
-            "no name is known" if part is None else "nothing found",
-            "'connlog names sync' asks Coder, 'connlog names import' reads a file",
-        )
+        what = "no name is known" if part is None else "nothing found"
+        say(f"{what}; 'connlog names sync' asks Coder, 'connlog names import' reads a file")
     return 0 if found else 1
 
 

@@ -76,7 +76,7 @@ def open_management(
         raise UsageError(f"--timeout {timeout}: {error}") from error
     if not 0 < seconds <= 3600:
         raise UsageError(f"--timeout {timeout}: write something between 1ms and 1h")
-    token, place = find_secret(auth_token_file, "splunk-token", "CONNLOG_SPLUNK_TOKEN")
+    token, place = find_secret(auth_token_file, "splunk-token", "CONNLOG_SPLUNK_TOKEN", option="--auth-token-file")
     if auth_token_file is not None and exposed(auth_token_file):
         warn(f"{place} may be read by anyone on this machine; chmod 600 it")
     server = read_server(address, ca_file, insecure, seconds)

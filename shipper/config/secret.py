@@ -56,10 +56,14 @@ def read_secret(path: Path) -> str:
 
 
 def find_secret(
-    path: Path | None, credential: str, variable: str, environ: Mapping[str, str] = os.environ
+    path: Path | None,
+    credential: str,
+    variable: str,
+    environ: Mapping[str, str] = os.environ,
+    option: str = "token_file in the configuration",
 ) -> tuple[str, str]:
-    """A token and where it is from: ``path`` if given, else the systemd credential of this name, else the variable
-    of the environment. Raises SecretError where there is none."""
+    """A token and where it is from: ``path`` if given, which ``option`` names, else the systemd credential of this name,
+    else the variable of the environment. Raises SecretError where there is none."""
     if path is not None:
         return read_secret(path), str(path)
     folder = environ.get("CREDENTIALS_DIRECTORY", "")
@@ -71,9 +75,7 @@ def find_secret(
         if not (value.isascii() and value.isprintable()) or " " in value:
             raise SecretError(f"${variable}: is no token: it holds blanks or characters that no token has")
         return value, f"${variable}"
-    raise SecretError(
-        f"no token: name its file (token_file in the configuration), or hand over the credential {credential} or ${variable}"
-    )
+    raise SecretError(f"no token: name its file ({option}), or hand over the credential {credential} or ${variable}")
 
 
 def refuse_pipe(path: Path | None) -> None:

@@ -83,7 +83,7 @@ def of_api(config: Config, unit: Unit | None) -> Iterator[Finding]:
                 CHECK, where, "its token may not be read by who looks", "run it as root, or as the service's user"
             )
         else:
-            yield problem(CHECK, where, str(error), "see the finding on secrets")
+            yield problem(CHECK, where, str(error), "then try it: connlog check --connect")
     except (RemoteRefused, RemoteMissing) as error:
         advice = "a new token of an Auditor into its file; the connection log takes Coder Premium"
         if needs_log or "connectionlog" not in str(error):

@@ -73,7 +73,7 @@ def _of_output(output: SplunkHecOutput, *, send: bool) -> Iterator[Finding]:
             what = f"{output.token_file} may not be read by who looks, so Splunk can't be asked"
             yield note(CHECK, output.name, what, "run it as root, or as the service's user")
         else:
-            yield problem(CHECK, output.name, str(error), "see the finding on secrets")
+            yield problem(CHECK, output.name, str(error), "then try it: connlog check --connect")
         return
     except ConfigError as error:
         yield problem(CHECK, output.name, "; ".join(error.problems), "mend the file, or name another one")

@@ -37,6 +37,10 @@ def examine(case: Case) -> Iterator[Finding]:
             yield note(CHECK, str(folder), "is not there yet; systemd makes it when the service starts")
             return
         advice = f"chown {account.name} {there}; a daemon that was started by another user may have made it"
+        owner = _owner(there)
+        if case.unit is None and account.uid == os.geteuid() and owner not in (None, account.name):
+            # Who looks need not be who runs it: a member of the group who took the folder over would stop the daemon.
+            advice = f"if {owner} runs the daemon, look as that user: sudo connlog doctor --user {owner}; else {advice}"
         yield problem(CHECK, str(folder), str(error), advice)
         return
     if there != folder:
@@ -46,6 +50,13 @@ def examine(case: Case) -> Iterator[Finding]:
         text = f"{shown(str(folder), found)} is open to others than its group"
         yield warning(CHECK, str(folder), text, f"chmod {FOLDER_MODE:o} {folder}")
     yield from _files(folder, account)
+
+
+def _owner(path: Path) -> str | None:
+    try:
+        return user_name(path.stat().st_uid)
+    except OSError:
+        return None
 
 
 def _files(folder: Path, account: Account) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -40,7 +41,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
         # Made by us first: SQLite would take the umask, and gives -wal and -shm the mode of this file.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror}; the index can't be written there") from error
+        why = f"only its owner may write the index: sudo -u {_owner(path)} connlog …"
+        if not isinstance(error, PermissionError):
+            why = "the index can't be written there; check the path and the disk"
+        raise StateError(f"{path}: {error.strerror}; {why}") from error
     with translated(path):
         # One thread uses it at a time, but not always the one that opened it.
         database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
@@ -122,6 +126,16 @@ def _open_reader(path: Path, address: str) -> sqlite3.Connection:
             database.close()
             raise
     return database
+
+
+def _owner(path: Path) -> str:
+    """Who owns what lies at ``path``, or the nearest folder above it that can be looked at."""
+    import pwd
+
+    for place in (path, *path.parents):
+        with suppress(OSError, KeyError):
+            return pwd.getpwuid(place.stat().st_uid).pw_name
+    return "root"
 
 
 def _who_may(path: Path) -> str:

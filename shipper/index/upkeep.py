@@ -110,7 +110,7 @@ def _unreadable(reader: IndexReader, path: Path, database: sqlite3.Connection) -
 def compact(path: Path) -> Compacted:
     """Merge neighbouring blocks that are small, and give the room back to the disk. Safe beside a running daemon,
     which waits meanwhile. Raises StateBusy, StateFull or StateError; what was done until then stays."""
-    before = path.stat().st_size
+    before = _size(path)
     database = open_writer(path)
     try:
         with translated(path):
@@ -134,7 +134,13 @@ def compact(path: Path) -> Compacted:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:
         database.close()
-    return Compacted(blocks, left, before, path.stat().st_size)
+    return Compacted(blocks, left, before, _size(path))
+
+
+def _size(path: Path) -> int:
+    """Bytes of the file and of what SQLite has beside it."""
+    wal = path.with_name(path.name + "-wal")
+    return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
 
 
 def _merge(database: sqlite3.Connection, codec: BlockCodec, place: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import pwd
 import struct
 import sys
 import time
@@ -94,11 +95,20 @@ def _open(path: Path, mode: int) -> int:
     except OSError as error:
         if error.errno in FULL:
             raise StateFull(f"{path}: no room on the disk; make room, and connlog goes on by itself") from error
-        raise StateError(f"{path}: can't be opened: {error.strerror}; check the folder's owner") from error
+        who = f"; run it as the owner of the folder: sudo -u {_owner(path.parent)} connlog …"
+        advice = who if isinstance(error, PermissionError) else "; check the folder's owner"
+        raise StateError(f"{path}: can't be opened: {error.strerror}{advice}") from error
     # Where another owner made it, it stays as it is.
     with suppress(OSError):
         os.fchmod(fd, mode)
     return fd
+
+
+def _owner(folder: Path) -> str:
+    try:
+        return pwd.getpwuid(folder.stat().st_uid).pw_name
+    except (OSError, KeyError):
+        return "OWNER"
 
 
 def _write_pid(fd: int) -> None:

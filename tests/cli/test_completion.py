@@ -93,7 +93,7 @@ def test_without_an_index_there_are_no_names_and_no_error(tmp_path: Path) -> Non
         ("connlog search --index {index} status:", ["ongoing", "completed"]),
         ("connlog search --index {index} workspace:de", ["Develop", "dev"]),
         ("connlog stats --index {index} stat", ["state:", "status:"]),
-        ("connlog search --sort -dur", ["-duration_seconds", "-duration"]),
+        ("connlog search --sort dur", ["duration_seconds", "duration"]),
         ("connlog search --tz europe/ber", ["Europe/Berlin"]),
         ("connlog index ", ["check", "compact", "rebuild"]),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -146,6 +147,38 @@ def test_rows_that_name_what_is_not_there_are_found(tmp_path: Path, capsys: pyte
     assert "1 rows of kinds name a type that is not there" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("arguments", [["index", "compact"], ["index", "rebuild"], ["names", "import", "{names}"]])
+def test_who_may_not_write_the_index_is_told_who_may(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    state, names = tmp_path / "state", tmp_path / "names.csv"
+    state.mkdir()
+    names.write_text("kind,id,username\nuser,d56adf3a-0120-4219-8c98-eab357185c74,bob\n")
+    path = state / "index.db"
+    IndexWriter(path).close()
+    for place in (tmp_path, *tmp_path.parents[:3]):
+        place.chmod(place.stat().st_mode | 0o011)
+    names.chmod(0o644)
+    state.chmod(0o750)
+    os.chown(state, 0, 65534)
+    os.chown(path, 0, 65534)
+    asked = [one.format(names=names) for one in arguments]
+    (tmp_path / "mine").mkdir()
+    IndexWriter(tmp_path / "mine" / "index.db").close()
+    # Once as root, so that everything is imported that the other may not read.
+    assert main([*asked, "--index", str(tmp_path / "mine" / "index.db")]) == 0
+    os.setegid(65534)
+    os.seteuid(65534)
+    try:
+        code = main([*asked, "--index", str(path)])
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    assert code == 4
+    assert ": sudo -u root connlog …" in capsys.readouterr().err
+
+
 def test_compacting_merges_small_blocks_and_changes_no_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,7 +188,10 @@ def test_compacting_merges_small_blocks_and_changes_no_answer(
         writer.add(number + 1, [event(number)], [f"line {number}".encode()], stored_ns=number)
     before = found(capsys, path)
     assert main(["index", "compact", "--index", str(path)]) == 0  # with the writer open beside it
-    assert capsys.readouterr().out.startswith("600 blocks are 3 now, ")
+    said = capsys.readouterr().out
+    assert said.startswith("600 blocks are 3 now, ")
+    numbers = [int(word) for word in said.split() if word.isdigit()]
+    assert numbers[2] > numbers[3], "what SQLite keeps beside the index counts"
     assert found(capsys, path) == before
     writer.add(601, [event(601)], [b"more"], stored_ns=601)
     writer.close()

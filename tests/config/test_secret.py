@@ -62,6 +62,8 @@ def test_the_file_comes_before_the_credential_and_that_before_the_environment(tm
     assert find_secret(None, "other", "CODER_SESSION_TOKEN", environ) == ("variable-token", "$CODER_SESSION_TOKEN")
     with pytest.raises(SecretError, match="hand over the credential other"):
         find_secret(None, "other", "X", environ)
+    with pytest.raises(SecretError, match=r"name its file \(--auth-token-file\)"):
+        find_secret(None, "other", "X", environ, option="--auth-token-file")
     with pytest.raises(SecretError) as caught:
         find_secret(None, "other", "X", {"X": f"{SECRET} {SECRET}"})
     assert SECRET not in str(caught.value)
