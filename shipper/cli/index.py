@@ -53,11 +53,11 @@ def check_command(index: Path | None, config: Path | None) -> int:
 @question.place_options
 def compact_command(index: Path | None, config: Path | None) -> int:
     """Merge small blocks and give unused room back to the disk. The daemon may run meanwhile."""
+    from shipper.index.store import require_index
     from shipper.index.upkeep import compact
 
     path = question.find_index(index, config)
-    if not path.exists():
-        raise StateError(f"{path}: there is no index yet; start 'connlog run' to fill it, or name another with --index")
+    require_index(path)
     done = compact(path)
     click.echo(
         f"{done.blocks_before} blocks are {done.blocks_after} now, "

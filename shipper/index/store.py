@@ -78,19 +78,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
     Raises StateError where there is no index yet, or it can't be read.
     """
-    try:
-        # Not blocking: a pipe that lies there would wait for who writes it.
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        regular = stat.S_ISREG(os.fstat(file).st_mode)
-        os.close(file)
-    except FileNotFoundError as error:
-        raise StateError(
-            f"{path}: there is no index yet; start 'connlog run' to fill it, or name another with --index"
-        ) from error
-    except OSError as error:
-        raise StateError(f"{path}: {error.strerror}; {_who_may(path)}") from error
-    if not regular:
-        raise StateError(f"{path}: is no file; name the index itself, which is index.db in the state folder")
+    require_index(path)
     refuse_newer(path)
     address = path.absolute().as_uri() + "?mode=ro"
     wal = path.with_name(path.name + "-wal")
@@ -105,6 +93,23 @@ def open_reader(path: Path) -> sqlite3.Connection:
         if wal.exists() and wal.stat().st_size:
             raise
         return _open_reader(path, address + "&immutable=1")
+
+
+def require_index(path: Path) -> None:
+    """Raises StateError where no file is at ``path`` that this user may read."""
+    try:
+        # Not blocking: a pipe that lies there would wait for who writes it.
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        regular = stat.S_ISREG(os.fstat(file).st_mode)
+        os.close(file)
+    except FileNotFoundError as error:
+        raise StateError(
+            f"{path}: there is no index yet; start 'connlog run' to fill it, or name another with --index"
+        ) from error
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}; {_who_may(path)}") from error
+    if not regular:
+        raise StateError(f"{path}: is no file; name the index itself, which is index.db in the state folder")
 
 
 def _open_reader(path: Path, address: str) -> sqlite3.Connection:
