@@ -14,7 +14,7 @@ import click
 
 from shipper.cli import question
 from shipper.cli.talk import say
-from shipper.errors import InputError, StateDamaged, StateError
+from shipper.errors import InputError, StateDamaged
 
 if TYPE_CHECKING:
     from shipper.index import IndexWriter
