@@ -12,6 +12,7 @@ import orjson
 from msgspec import Struct
 
 _place = re.compile(r"(?:^|;)s=([0-9a-f]{32});i=([0-9a-f]{1,16})(?:;|$)")
+_since_boot = re.compile(r"(?:^|;)b=([0-9a-f]{32});m=([0-9a-f]{1,16})(?:;|$)")
 _cursor = re.compile(rb'"__CURSOR" ?: ?"([^"\\]{1,1024})"')
 _realtime = re.compile(rb'"__REALTIME_TIMESTAMP" ?: ?"(\d{1,19})"')
 DROPPED_ID = "a596d6fe7bfa4994828e72309e95d61e"
@@ -19,16 +20,28 @@ DROPPED_ID = "a596d6fe7bfa4994828e72309e95d61e"
 
 
 class Place(Struct, frozen=True):
-    """Where an entry stands: ``number`` counts the entries of one journal, ``journal`` names it."""
+    """Where an entry stands: ``number`` counts the entries of one journal, ``journal`` names it; ``monotonic_us`` is when
+    it came in the run of the system that ``boot`` names, which is empty where the cursor doesn't tell."""
 
     journal: str
     number: int
+    boot: str
+    monotonic_us: int
+
+    def before(self, other: Place) -> bool:
+        """Whether it is known to stand before the other one, or at it. A clock that is set back doesn't matter."""
+        if self.journal == other.journal:
+            return self.number <= other.number
+        return bool(self.boot) and self.boot == other.boot and self.monotonic_us <= other.monotonic_us
 
 
 def place_of(cursor: str) -> Place | None:
     """The place that a cursor tells, None where it is of another form: cursors are opaque."""
-    found = _place.search(cursor)
-    return None if found is None else Place(found[1], int(found[2], 16))
+    found, since_boot = _place.search(cursor), _since_boot.search(cursor)
+    if found is None:
+        return None
+    boot, monotonic = since_boot.groups() if since_boot is not None else ("", "0")
+    return Place(found[1], int(found[2], 16), boot, int(monotonic, 16))
 
 
 def cursor_of(line: bytes) -> str | None:

@@ -26,6 +26,8 @@ BACK_OFF_MAX_SECONDS = 30.0
 SOUND_SECONDS = 10.0
 """A child that lived so long did not fail at its start."""
 SILENT_MAX_SECONDS = 900.0
+MISSED_SECONDS = 0.5
+"""How long after journalctl has missed the entry that was read last it is asked again."""
 UNREAD_MAX_SECONDS = 30.0
 IDLE_FLUSH_SECONDS = 0.5
 PARTIAL_MAX_SECONDS = 60.0
@@ -140,7 +142,7 @@ class Follower:
         if self._child is not None:
             self._child.close()
             self._child = None
-        self._next_start = now
+        self._next_start = now + MISSED_SECONDS * self._unit.missed_count
 
     def _ended(self, child: Child, now: float) -> None:
         self._hear(child, now)
@@ -153,7 +155,7 @@ class Follower:
             said += PERMISSION
         if self._unit.expects and any("seek to cursor" in word for word in self._complaints):
             self._unit.lose()
-            self._next_start = now
+            self._renew(now)
             return
         self._failed(now, f"{PROGRAM} ended with {code}: {said}")
 

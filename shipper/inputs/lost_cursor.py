@@ -22,7 +22,7 @@ class LostCursor(Struct, frozen=True):
     def before(self, cursor: str) -> bool:
         """Whether the entry at ``cursor`` is known to stand before or at the lost one, and so was read."""
         lost, other = place_of(self.cursor), place_of(cursor)
-        return lost is not None and other is not None and lost.journal == other.journal and other.number <= lost.number
+        return lost is not None and other is not None and other.before(lost)
 
     def harmless(self, oldest: tuple[str, int] | None) -> bool:
         """Whether the journal proves that nothing is missing: its ``oldest`` entry (cursor and time) is of the same

@@ -21,6 +21,9 @@ from shipper.inputs.lost_cursor import LostCursor
 from shipper.journal import FeedPosition, Piece
 from shipper.record import Gap, Malformed, Source
 
+MISSED_COUNT = 3
+"""So often journalctl must miss the entry that was read last, some time apart, before it is believed. While journald begins
+anew or rotates, journalctl may find a file or a part of one that is not there a moment later, and the other way round."""
 _JSON_FACTOR = 6  # a byte of a message takes up to four in JSON, and there are other fields
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,8 @@ class Unit:
         """The cursor that the child's first entry must have."""
         self._lost: LostCursor | None = None
         self._anew = False
+        self.missed_count = 0
+        """How often journalctl missed the entry that was read last, and was not believed yet."""
 
     @property
     def waiting(self) -> bool:
@@ -179,6 +184,7 @@ class Unit:
         if self._expected:
             expected, self._expected = self._expected, ""
             if cursor == expected:
+                self.missed_count = 0
                 return False
             if self.lose(cursor):
                 self._anew = True
@@ -196,8 +202,13 @@ class Unit:
         return True
 
     def lose(self, found: str = "") -> bool:
-        """The cursor is gone; ``found`` is the nearest entry that is there, if there is one. True where the child must
-        begin anew."""
+        """The cursor seems to be gone; ``found`` is the nearest entry that is there, if there is one. True where the child
+        must begin anew: as long as that is not sure, at the cursor again."""
+        self.missed_count += 1
+        if self.missed_count < MISSED_COUNT:
+            log.info("%s: %s does not find the entry that was read last; asked again", self.match.source, PROGRAM)
+            return True
+        self.missed_count = 0
         lost = LostCursor(self._cursor, max(self._seen_ns, self.time_ns))
         policy = self._watch.on_lost_cursor
         self._expected = ""
@@ -217,7 +228,7 @@ class Unit:
             self._cursor, self._dirty = "", True
             self._gaps.append(lost.gap(self._host, self.match.source, self._since_ns, policy))
         else:
-            self._lost = lost
+            self._lost = msgspec.structs.replace(lost, told=harmless)
         return True
 
     def _belongs(self, text: bytes) -> bool:

@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[2]
 CLOCK_JUMP_SECONDS = 7200.0
 DISK_BYTES = 512 << 20
 CATCH_UP_SECONDS = 240.0
-START_SECONDS = 60.0
+START_SECONDS = 240.0
+"""How long the writer, or a daemon that compiles everything anew, may take on a machine that is busy with other work."""
 STEP_SECONDS = 4.0
 """How long a step is waited for; one that is not come to is counted as a kill at a random moment."""
 
@@ -57,11 +58,20 @@ class Campaign:
         self._state = folder / "state"
         self._config = folder / "connlog.toml"
         self._figures = Figures(seed)
+        self._daemon: subprocess.Popen[bytes] | None = None
         self._runs: list[tuple[int, int]] = []
         self._weather = Weather(folder / "hec.ndjson", seed) if hec else None
 
     def run(self) -> Figures:
         """Do it. Raises RuntimeError where the daemon doesn't do what it must."""
+        try:
+            return self._run()
+        finally:
+            if self._daemon is not None and self._daemon.poll() is None:
+                self._daemon.kill()
+                self._daemon.wait()
+
+    def _run(self) -> Figures:
         began = time.monotonic()
         self._logs.mkdir()
         self._state.mkdir()
@@ -114,13 +124,13 @@ class Campaign:
 
     def _first(self, ledger: Path) -> None:
         """Every log is known before the first kill."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_SECONDS
         while not (self._logs / "ready").exists():
             _wait(deadline, "the writer")
         daemon = self._start("none", 0, 0.0)
-        while not (self._state / "status.json").exists():
-            _wait(deadline, "the first status")
-        time.sleep(1.5)
+        deadline = time.monotonic() + START_SECONDS
+        while self._stored() < len(list(self._logs.glob("*.log"))):
+            _wait(deadline, "the first event of each log")
         self._stop(daemon)
         (self._logs / "go").touch()
 
@@ -205,12 +215,20 @@ class Campaign:
             return 0
         return sum(output["pending"] for output in status["outputs"])
 
+    def _stored(self) -> int:
+        """Events that are in the journal, as the daemon says."""
+        try:
+            status = json.loads((self._state / "status.json").read_bytes())
+        except FileNotFoundError:
+            return 0
+        return sum(source["stored"] for source in status["sources"].values())
+
     def _start(self, step: str, hit: int, clock: float) -> subprocess.Popen[bytes]:
         # As an installed package has it: a start that compiles everything anew would be most of a short life.
         environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environ["PYTHONPYCACHEPREFIX"] = str(self._folder / "bytecode")
         with (self._folder / "stderr").open("ab") as errors:
-            return subprocess.Popen(
+            self._daemon = subprocess.Popen(
                 [
                     *(
                         sys.executable,
@@ -228,6 +246,7 @@ class Campaign:
                 stdout=errors,
                 stderr=errors,
             )
+        return self._daemon
 
     def _stop(self, daemon: subprocess.Popen[bytes]) -> None:
         daemon.terminate()

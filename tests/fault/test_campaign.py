@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(600)
 @pytest.mark.slow
 def test_a_short_campaign(tmp_path: Path) -> None:
     done = subprocess.run(
@@ -32,6 +33,6 @@ def test_a_short_campaign(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=550,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]

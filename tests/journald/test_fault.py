@@ -206,3 +206,64 @@ def test_lines_are_the_same_in_whatever_pieces_they_come() -> None:
     for size in range(1, len(data)):
         lines = Lines(20)
         assert [line for at in range(0, len(data), size) for line in lines.feed(data[at : at + size])] == whole
+
+
+OTHER = "b" * 32
+
+
+def placed(number: int, monotonic: int, journal: str = JOURNAL, boot: str = "c" * 32) -> str:
+    """The same with a cursor that tells the boot and the time since."""
+    cursor = f"s={journal};i={number:x};b={boot};m={monotonic:x};t={monotonic:x};x=ff"
+    return printed(number).replace(f"s={JOURNAL};i={number:x};b=b;m=m;t=t;x=x", cursor)
+
+
+MISSING = {
+    "begins behind it": "for line in lines[2:]: say(line)\ntime.sleep(60)\n",
+    "begins before it": "say(lines[0])\ntime.sleep(60)\n",
+    "refuses it": "os.write(2, b'Failed to seek to cursor: Cannot assign requested address\\n'); sys.exit(1)\n",
+}
+
+
+@pytest.mark.parametrize("way", MISSING)
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_entry_that_is_missed_now_and_there_later_is_no_gap(
+    faulty: Log, stand_in: StandIn, way: str, times: int
+) -> None:
+    """As it may be while journald begins anew; whoever asks then for the oldest entry gets none."""
+    lines = [placed(n, n) for n in range(1, 5)]
+    stand_in.does(serve(lines[:2]))
+    faulty.start()
+    faulty.until(lambda: faulty.numbers == [1, 2])
+    faulty.stop()
+    answer = "".join(f"    {line}\n" for line in MISSING[way].splitlines())
+    missing = f"count = sum('--cursor=' in call for call in open({str(stand_in.calls)!r}))\n"
+    missing += f"if not cursor: sys.exit(1)\nif count <= {times}:\n    lines = {lines!r}\n{answer}"
+    stand_in.does(missing + serve(lines))
+    faulty.start()
+    faulty.until(lambda: faulty.numbers == [1, 2, 3, 4])
+    assert not faulty.gaps
+
+
+def test_an_entry_that_only_a_look_at_the_whole_journal_finds_is_no_gap(faulty: Log, stand_in: StandIn) -> None:
+    """What stands before it under another count was read before it: journald put a file away and began a new one."""
+    lines = [placed(900, 5, OTHER), placed(901, 6, OTHER), placed(3, 7), placed(4, 8), placed(5, 9)]
+    stand_in.does(serve(lines[:4]))
+    faulty.start()
+    faulty.until(lambda: faulty.numbers == [900, 901, 3, 4])
+    faulty.stop()
+    stand_in.does(f"if cursor:\n    say({lines[4]!r}); time.sleep(60)\n" + serve(lines))
+    faulty.start()
+    faulty.until(lambda: faulty.numbers == [900, 901, 3, 4, 5])
+    assert not faulty.gaps
+
+
+def test_an_entry_that_stays_away_is_a_gap(faulty: Log, stand_in: StandIn) -> None:
+    lines = [placed(900, 5, OTHER), placed(3, 7), placed(9, 13)]
+    stand_in.does(serve(lines[:2]))
+    faulty.start()
+    faulty.until(lambda: faulty.numbers == [900, 3])
+    faulty.stop()
+    stand_in.does(serve([lines[0], lines[2]]))
+    faulty.start()
+    faulty.until(lambda: faulty.numbers == [900, 3, 9])
+    assert [gap.gap for gap in faulty.gaps] == ["cursor_lost"]
