@@ -21,8 +21,8 @@ from bench.page import Page
 from bench.report import Report, to_json, to_markdown, to_text
 from shipper.errors import ConnlogError
 
-LINES, SPARSE_LINES = 200_000, 1_000_000
-QUICK_LINES, QUICK_SPARSE_LINES = 20_000, 100_000
+LINES, SPARSE_LINES, LONG_LINES = 200_000, 1_000_000, 1_000_000
+QUICK_LINES, QUICK_SPARSE_LINES, QUICK_LONG_LINES = 20_000, 100_000, 100_000
 RUNS = 3
 INTERRUPTED = 130
 
@@ -41,9 +41,18 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m bench",
         description="Measures connlog parse and connlog run, to the index and to HEC, beside wc, grep, a loop of orjson and bare posts.",
     )
-    made.add_argument("--quick", action="store_true", help=f"small loads: {QUICK_LINES} and {QUICK_SPARSE_LINES} lines")
+    made.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"small loads: {QUICK_LINES}, {QUICK_SPARSE_LINES} and {QUICK_LONG_LINES} lines",
+    )
     made.add_argument("--lines", type=positive, help=f"lines of the loads that are all events ({LINES})")
     made.add_argument("--sparse-lines", type=positive, help=f"lines of the loads with 5 %% events ({SPARSE_LINES})")
+    made.add_argument(
+        "--long-lines",
+        type=positive,
+        help=f"lines of the loads on which only the way to HEC is measured ({LONG_LINES})",
+    )
     made.add_argument("--runs", type=positive, default=RUNS, help=f"how often each process runs ({RUNS})")
     made.add_argument("--generator", type=Path, default=GENERATOR, metavar="PATH", help="make_volume.py")
     made.add_argument("--output", choices=("table", "json"), default="table", help="the form of the answer (table)")
@@ -61,10 +70,12 @@ def measure(arguments: argparse.Namespace, command: str) -> Report:
     generator = find_generator(arguments.generator)
     lines = arguments.lines or (QUICK_LINES if arguments.quick else LINES)
     sparse_lines = arguments.sparse_lines or (QUICK_SPARSE_LINES if arguments.quick else SPARSE_LINES)
+    long_lines = arguments.long_lines or (QUICK_LONG_LINES if arguments.quick else LONG_LINES)
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     machine = describe()
     with tempfile.TemporaryDirectory(prefix="connlog-bench-") as folder:
-        measurements = list(run(plans(lines, sparse_lines), generator, Path(folder), arguments.runs, tell))
+        loads = plans(lines, sparse_lines, long_lines)
+        measurements = list(run(loads, generator, Path(folder), arguments.runs, tell))
     return Report(date, command, arguments.runs, machine, measurements, judge(measurements))
 
 

@@ -22,15 +22,18 @@ Format = Literal["json", "human"]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a load is to be: ``share`` is the part of its ``lines`` that are events."""
+    """What a load is to be: ``share`` is the part of its ``lines`` that are events. On a ``long`` one only the way to
+    HEC is measured, so that what a start costs has the weight that it has for a file of that many lines."""
 
     format: Format
     share: float
     lines: int
+    long: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.format}, {'all events' if self.share == 1 else f'{self.share:.0%} events'}"
+        events = "all events" if self.share == 1 else f"{self.share:.0%} events"
+        return f"{self.format}, {events}{', long' if self.long else ''}"
 
     @property
     def all_events(self) -> bool:
@@ -50,11 +53,11 @@ class Load(msgspec.Struct, frozen=True):
     events: int
 
 
-def plans(lines: int, sparse_lines: int) -> tuple[Plan, ...]:
-    """The four loads, JSON before human, all events before few."""
-    sizes = ((1.0, lines), (SPARSE, sparse_lines))
+def plans(lines: int, sparse_lines: int, long_lines: int) -> tuple[Plan, ...]:
+    """The six loads, JSON before human: all events, few, and all events again in a long file."""
+    sizes = ((1.0, lines, False), (SPARSE, sparse_lines, False), (1.0, long_lines, True))
     forms: tuple[Format, ...] = ("json", "human")
-    return tuple(Plan(form, share, count) for share, count in sizes for form in forms)
+    return tuple(Plan(form, share, count, long) for share, count, long in sizes for form in forms)
 
 
 def find_generator(path: Path) -> Path:

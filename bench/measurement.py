@@ -12,7 +12,7 @@ import msgspec
 from bench.hec import OutputCost, backlog_of
 from bench.load import Load, Plan, make
 from bench.process import Cost
-from bench.subject import NAMES, TITLES, Name, count_records, measure
+from bench.subject import TITLES, Name, count_records, measure, names_of
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -48,7 +48,8 @@ class BacklogFigures(msgspec.Struct, frozen=True):
 
 
 class Measurement(msgspec.Struct, frozen=True):
-    """One load and its figures; ``quarter_peak_bytes`` is what ``connlog parse`` held for a quarter of its lines.
+    """One load and its figures; ``quarter_peak_bytes`` is what ``connlog parse`` held for a quarter of its lines, 0
+    where it isn't measured.
 
     ``backlog`` is there for the load whose events were brought out of a full journal too.
     """
@@ -72,10 +73,16 @@ def run(
 
     A load's file goes when it is done, but the JSON lines that the human form is compared with stay for that long.
     """
-    with _made(plans[0], generator, folder) as json:
+    short, long = ([plan for plan in plans if plan.long == is_long] for is_long in (False, True))
+    with _made(short[0], generator, folder) as json:
         first = _measure(json, json, generator, folder, runs_count, tell)
         yield _with_backlog(first, json, generator, folder, runs_count, tell)
-        for plan in plans[1:]:
+        for plan in short[1:]:
+            with _made(plan, generator, folder) as load:
+                yield _measure(load, json, generator, folder, runs_count, tell)
+    with _made(long[0], generator, folder) as json:
+        yield _measure(json, json, generator, folder, runs_count, tell)
+        for plan in long[1:]:
             with _made(plan, generator, folder) as load:
                 yield _measure(load, json, generator, folder, runs_count, tell)
 
@@ -93,18 +100,19 @@ def _measure(
     load: Load, json: Load, generator: Path, folder: Path, runs_count: int, tell: Callable[[str], None]
 ) -> Measurement:
     plan = load.plan
-    # Nobody has to parse the lines that are no events: the loop says something of the events alone.
-    names = [name for name in NAMES if name != "orjson" or plan.all_events]
-    with _made(plan.quarter(), generator, folder) as quarter:
-        tell(f"{plan.name}: counting the records of a quarter")
-        small = count_records(quarter, folder)
+    names = names_of(plan)
+    small_peak_bytes = 0
+    if "parse" in names:
+        with _made(plan.quarter(), generator, folder) as quarter:
+            tell(f"{plan.name}: counting the records of a quarter")
+            small_peak_bytes = count_records(quarter, folder).peak_bytes
     costs: dict[Name, list[Cost]] = {name: [] for name in names}
     for number in range(1, runs_count + 1):
         for name in names:
             tell(f"{plan.name}: {TITLES[name]}, run {number} of {runs_count}")
             costs[name].append(measure(name, load, json, folder))
     figures = tuple(Figure(name, tuple(runs)) for name, runs in costs.items())
-    return Measurement(plan, load.bytes, load.events, figures, small.peak_bytes)
+    return Measurement(plan, load.bytes, load.events, figures, small_peak_bytes)
 
 
 def _with_backlog(

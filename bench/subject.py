@@ -11,7 +11,7 @@ from typing import Literal
 
 from bench.daemon import run_until_taken, write_config
 from bench.hec import end_to_end
-from bench.load import Load
+from bench.load import Load, Plan
 from bench.process import CONNLOG, BenchError, Child, Cost, environment
 
 PIPE_BYTES = 4096
@@ -32,7 +32,17 @@ TITLES: dict[Name, str] = {
     "post": "dump, gzip, post",
     "output": "HEC output alone",
 }
-"""What is measured, in the order in which it runs; the last two bring out a journal (``bench.hec``)."""
+LONG_NAMES: tuple[Name, ...] = ("orjson", "hec")
+"""What is measured, in the order in which it runs; the last two bring out a journal (``bench.hec``).
+``LONG_NAMES`` is all that is measured on a long load."""
+
+
+def names_of(plan: Plan) -> tuple[Name, ...]:
+    """What is measured on a load. Nobody has to parse the lines that are no events, so the loop says something of loads
+    of events alone; the way to HEC of those is measured on the long ones."""
+    if plan.long:
+        return LONG_NAMES
+    return tuple(name for name in NAMES if name != ("hec" if plan.all_events else "orjson"))
 
 
 def measure(name: Name, load: Load, json_lines: Load, folder: Path) -> Cost:

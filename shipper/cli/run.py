@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,11 +36,15 @@ def command(path: Path | None) -> int:
             return config
 
         config = load()
-        from shipper.service.daemon import run_daemon
-        from shipper.service.diary import open_diary
+        gc.disable()  # what a start makes stays: to look for cycles in it finds none; the daemon begins with that later
+        try:
+            from shipper.service.daemon import run_daemon
+            from shipper.service.diary import open_diary
 
-        if sys.stderr is not None:
-            # A watchdog ends with SIGABRT: then every thread says where it stood.
-            faulthandler.enable(2)
-        open_diary(level=config.log.level, form=config.log.format)
-        return run_daemon(config, stop, load)
+            if sys.stderr is not None:
+                # A watchdog ends with SIGABRT: then every thread says where it stood.
+                faulthandler.enable(2)
+            open_diary(level=config.log.level, form=config.log.format)
+            return run_daemon(config, stop, load)
+        finally:
+            gc.enable()

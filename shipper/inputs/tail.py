@@ -218,19 +218,19 @@ class Tail:
         """What the next ``limit`` bytes give, or None at the end. Raises Truncated and InputError."""
         assert self.content is not None
         overlap = self._recent[-MARKER_MAX_BYTES:]
-        data = self.content.pread(self.fed - len(overlap), len(overlap) + limit)
-        if not data.startswith(overlap):
+        seen = self.content.pread(self.fed - len(overlap), len(overlap) + limit)
+        if not seen.startswith(overlap):
             raise Truncated
-        if self.untouched and not _goes_on(self._glimpse, data[len(overlap) :], limit):
+        data = seen[len(overlap) :]
+        if self.untouched and not _goes_on(self._glimpse, data, limit):
             raise Truncated
         self.seen_ns = time.time_ns()
         # Only now it is known that size and time seen are those of the bytes being followed.
         self.proven_size, self.proven_mtime_ns = max(self.size, self.fed), self.mtime_ns
-        data = data[len(overlap) :]
         if not data:
             return None
         if self.fed == self.head_at:
-            data = self._skip_hole(data)
+            seen = data = self._skip_hole(data)
             if not data:
                 return Yield()
         if len(self._head) < HEAD_MAX_BYTES and self.fed == self.head_at + len(self._head):
@@ -245,8 +245,9 @@ class Tail:
         self.dirty = True
         got = self._extractor.feed(data)
         keep = self.fed - self._extractor.offset + MARKER_MAX_BYTES
-        self._marks.add(self.fed, self._recent[-MARKER_MAX_BYTES:] + data)
-        self._recent = (self._recent + data)[-keep:]
+        self._marks.add(self.fed, seen)
+        # A piece is large: no copies of it are made that aren't needed.
+        self._recent = data[-keep:] if keep <= len(data) else (self._recent + data)[-keep:]
         return got
 
     def flush(self, final: bool = False) -> Yield:

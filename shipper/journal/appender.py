@@ -18,10 +18,12 @@ from shipper.journal.batch import Appended, Batch
 from shipper.journal.blob import Codec, Notices, checksum
 from shipper.journal.database import transaction
 from shipper.journal.ledger import write_ledger
+from shipper.journal.parcel import Parcel, SealedLines
 from shipper.journal.position import encode_feed, encode_position
 from shipper.journal.recent import RecentIds
 from shipper.journal.seal import Wrapping, seal
 from shipper.journal.sift import Sifted, sift
+from shipper.journal.warm import WarmParcels
 
 RECENT_IDS_MAX_COUNT = 262_144
 
@@ -47,7 +49,9 @@ class Appender:
         # Filled by the first batch with events: who only delivers needs none of them, and they are many.
         self._recent = RecentIds(recent_ids_max_count)
         self._page_size = int(db.execute(sql.PAGE_SIZE).fetchone()[0])
-        self._written: list[tuple[int | None, int, bytes]] = []
+        self._written: list[tuple[int | None, int, Sifted]] = []
+        self._sealed: list[Parcel] = []
+        self.warm = WarmParcels()
         self.wrapping: Wrapping | None = None
         """What records are kept in, None for none."""
         self.keeps_originals = True
@@ -61,15 +65,18 @@ class Appender:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One transaction that begins with what others have committed; only what it commits is remembered."""
-        self._written = []
+        self._written, self._sealed = [], []
         with transaction(self._db):
             self.last_seq = int(self._db.execute(sql.GET_META, ("last_seq",)).fetchone()[0])
             yield
         # A batch that failed must not become its own duplicate.
-        for surplus, group, ids in self._written:
+        for surplus, group, sifted in self._written:
             if surplus is not None:
                 self._recent.forget(surplus)
-            self._recent.add(group, ids)
+            self._recent.add(group, sifted.ids, sifted.keys)
+        for parcel in self._sealed:
+            self.warm.put(parcel)
+        self._written, self._sealed = [], []
 
     def write(self, batch: Batch, now_ns: int) -> Appended:
         """Write one batch, once in a transaction; copies of recent events are left out and counted. Raises StateFull,
@@ -89,7 +96,7 @@ class Appender:
             surplus = self._recent.surplus(len(sifted.ids) // 16)
             if surplus is not None:
                 self._db.execute(sql.DROP_RECENT, (surplus,))
-            self._written.append((surplus, group, sifted.ids))
+            self._written.append((surplus, group, sifted))
         for position in batch.positions:
             self._db.execute(sql.PUT_POSITION, (position.key, encode_position(position)))
         for feed in batch.feeds:
@@ -132,6 +139,9 @@ class Appender:
         self._db.execute(sql.ADD_BATCH, row)
         self._db.execute(sql.PUT_META, ("last_seq", seq))
         self.last_seq = seq
+        if sealed is not None:
+            lines = SealedLines(sealed, ids)
+            self._sealed.append(Parcel(seq, now_ns, lines, sifted.gaps, lines))
 
     def _used_bytes(self) -> int:
         pages = int(self._db.execute(sql.PAGE_COUNT).fetchone()[0])

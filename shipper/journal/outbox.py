@@ -23,6 +23,7 @@ from shipper.journal.database import shrink, transaction, translated
 from shipper.journal.delivered import Handed, HandedSealed, drop_surplus, expire, fold
 from shipper.journal.ledger import QUARANTINE_MAX_COUNT, REASON_MAX_CHARACTERS
 from shipper.journal.parcel import Parcel, Unpacker
+from shipper.journal.warm import WarmParcels
 from shipper.record import Source
 
 _encode = msgspec.json.Encoder().encode
@@ -111,6 +112,7 @@ class Outbox:
         *,
         quarantine_max_bytes: int,
         delivered_max_bytes: int,
+        warm: WarmParcels,
     ) -> None:
         self.output = output
         self._db = db
@@ -119,6 +121,7 @@ class Outbox:
         self._now_ns = now_ns
         self._quarantine_max_bytes = quarantine_max_bytes
         self._delivered_max_bytes = delivered_max_bytes
+        self._warm = warm
         self._unpack = Unpacker()
 
     def remembered(self) -> Remembered:
@@ -142,6 +145,9 @@ class Outbox:
     def after(self, seq: int) -> Parcel | None:
         """The next batch after ``seq``, or None."""
         with self._lock, translated(self._path):
+            warm = self._warm.take(seq + 1)
+            if warm is not None:
+                return warm
             row = self._db.execute(dsql.NEXT_SEALED, (seq,)).fetchone()
             return None if row is None else self._unpack.batch(row)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec import Struct
 
 from shipper.journal.batch import Batch, Counters
@@ -10,13 +12,14 @@ from shipper.record import Encoded, Gap, Malformed
 
 
 class Sifted(Struct):
-    """A batch without its duplicates. ``ids`` are 16 bytes each; ``counts`` are by source."""
+    """A batch without its duplicates. ``ids`` are 16 bytes each, ``keys`` the same one by one; ``counts`` are by source."""
 
     encoded: list[Encoded]
     originals: list[bytes]
     malformed_entries: list[tuple[str, Malformed]]
     gaps: list[Gap]
     ids: bytes
+    keys: Collection[bytes]
     counts: dict[str, Counters]
     settled: list[Malformed] = []
 
@@ -76,4 +79,4 @@ def sift(batch: Batch, recent: RecentIds) -> Sifted:
             not_ours=before.not_ours + piece.not_ours,
             lookalikes=before.lookalikes + piece.lookalikes,
         )
-    return Sifted(encoded, originals, malformed, list(batch.gaps), b"".join(fresh), counts, list(batch.settled))
+    return Sifted(encoded, originals, malformed, list(batch.gaps), b"".join(fresh), fresh, counts, list(batch.settled))

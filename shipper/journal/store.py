@@ -185,6 +185,7 @@ class Journal:
                 self._db.execute(sql.TURN_BATCHES)
                 self._db.execute(sql.MOVE_OUTPUTS, (by,))
                 move_outboxes(self._db, by)
+                self._appender.warm.clear()
                 self.moves_count += 1
                 self._appender.last_seq += by
                 self._db.execute(sql.PUT_META, ("last_seq", self._appender.last_seq))
@@ -227,6 +228,7 @@ class Journal:
             self._now_ns,
             quarantine_max_bytes=self._quarantine_max_bytes,
             delivered_max_bytes=self._delivered_max_bytes,
+            warm=self._appender.warm,
         )
 
     def advance(self, output: str, seq: int) -> None:

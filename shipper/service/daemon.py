@@ -15,7 +15,7 @@ from shipper import __version__
 from shipper.config import Config
 from shipper.errors import ConfigError, ConnlogError, StateError, StateFull
 from shipper.journal import Journal
-from shipper.service.allocator import settle_allocator
+from shipper.service.allocator import settle_allocator, settle_cycles
 from shipper.service.crew import Crew
 from shipper.service.diary import open_diary, settle_diary
 from shipper.service.facts import gather
@@ -102,6 +102,7 @@ class Daemon:
             undo.pop_all()
 
     def _work(self) -> int:
+        settle_cycles()
         self._listener = Listener(self._config.metrics.listen)
         log.info("connlog %s reads into %s (process %d)", __version__, self._folder, os.getpid())
         try:
@@ -300,6 +301,7 @@ def run_daemon(config: Config, stop: Stop, load: Callable[[], Config] | None = N
 
 def _wait_for_room(stop: Stop, herald: Herald, error: StateFull) -> None:
     """Wait a moment, as a service that is up: the manager must neither wait for it nor start it again."""
+    settle_cycles()
     herald.ready(f"the start waits: {error}")
     herald.tell(f"the start waits: {error}", alive=True)
     settle_diary()

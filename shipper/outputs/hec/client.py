@@ -70,6 +70,8 @@ class Line:
         self._proxy_auth = Token(settings.proxy_auth_file) if settings.proxy_auth_file is not None else None
         self._proxy_used: str | None = None
         self._used = float("inf")
+        self._prepared: dict[tuple[str, str], tuple[dict[str, str], requests.PreparedRequest]] = {}
+        """The last request of each kind, and the headers that it was asked with."""
         self._mount()
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Response | Answer:
@@ -79,12 +81,10 @@ class Line:
         self._deadline = now + self._total_seconds
         try:
             self._prepare(now)
-            with self._session.request(
-                method,
-                self._url + path,
-                data=body,
-                headers=dict(headers),
+            with self._session.send(
+                self._request(method, path, headers, body),
                 timeout=self._timeouts,
+                proxies=self._session.proxies,
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -132,6 +132,24 @@ class Line:
         if now - self._used > IDLE_MAX_SECONDS:
             # Whoever stands on the way may have forgotten it, without a word.
             self._session.close()
+
+    def _request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> requests.PreparedRequest:
+        """The request, prepared: the one before with another body and the cookies as they are now, where all else is the
+        same, since to prepare one costs as much as to send it. Raises ValueError for headers that can't be."""
+        known, request = self._prepared.get((method, path), ({}, None))
+        if request is None or known != headers:
+            asked = requests.Request(method, self._url + path, headers=dict(headers), data=body)
+            request = self._session.prepare_request(asked)
+            self._prepared[method, path] = dict(headers), request
+            return request
+        request.body = body
+        request.prepare_content_length(body)
+        request.headers.pop("Cookie", None)
+        if len(self._session.cookies):
+            request.prepare_cookies(self._session.cookies)
+        return request
 
     def _mount(self) -> None:
         self._context = None if self._trust is None else self._trust.context(time.monotonic())

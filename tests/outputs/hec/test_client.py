@@ -78,6 +78,26 @@ def test_cookies_are_kept_over_connections_and_bounded(token: Path, monkeypatch:
         line.close()
 
 
+def test_a_request_is_prepared_once_and_sent_with_what_is_new(token: Path) -> None:
+    """Another body, its length, another token and the cookies of the answer before are in the next request."""
+    with HecServer(cookie="node", nodes=2) as server:
+        line = made(server, token)
+        sent: list[dict[str, str]] = []
+        for number, name in enumerate((TOKEN, TOKEN, "another", TOKEN)):
+            body = b'{"event":"%s"}' % (b"x" * (1 + number))
+            headers = {"Authorization": f"Splunk {name}", "Content-Type": "application/json"}
+            response = line.ask("POST", clients.EVENT_PATH, headers, body)
+            assert isinstance(response, Response)
+            assert response.status == (200 if name == TOKEN else 403)
+            prepared = line._prepared["POST", clients.EVENT_PATH][1]
+            assert prepared.headers["Content-Length"] == str(len(body))
+            sent.append({key: str(value) for key, value in prepared.headers.items()})
+        assert ["Cookie" in headers for headers in sent] == [False, True, True, True]
+        assert [event.event for event in server.events] == ["x", "xx", "xxxx"]
+        assert len(line._prepared) == 1
+        line.close()
+
+
 def test_certificates_that_are_renewed_are_taken_up(
     token: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
