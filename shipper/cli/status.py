@@ -10,6 +10,8 @@ import click
 
 from shipper.cli.talk import printable, warn
 from shipper.config import load_config
+from shipper.config.load import state_dir_of
+from shipper.errors import ConfigError
 
 
 @click.command("status")
@@ -19,7 +21,8 @@ def command(path: Path | None, form: str) -> int:
     """Show what the daemon is doing.
 
     Inputs with their position and lag, the journal, and each output with what is pending. Exits 1 when no
-    daemon runs on the state folder, or the one that does is not heard of; what is shown then is old.
+    daemon runs on the state folder, or the one that does is not heard of; what is shown then is old. Where the
+    configuration is invalid now, it still shows the daemon of the state folder that it names, and exits 3.
     """
     # Imported here: --help needs none of it.
     import msgspec
@@ -28,7 +31,15 @@ def command(path: Path | None, form: str) -> int:
     from shipper.status import OLD_SECONDS, read_status, status_ns
     from shipper.timestamp import from_ns
 
-    folder = load_config(path).state.dir
+    problems: list[str] = []
+    try:
+        folder = load_config(path).state.dir
+    except ConfigError as error:
+        # The daemon may be at work with the former configuration, and its status says so.
+        named = state_dir_of(path)
+        if named is None or not named.exists():
+            raise
+        folder, problems = named, error.problems
     holder = holder_of(folder)
     status = read_status(folder)
     heard_ns = status_ns(folder)
@@ -68,4 +79,6 @@ def command(path: Path | None, form: str) -> int:
             click.echo(printable(line))
     if trouble is not None:
         warn(trouble)
+    if problems:
+        raise ConfigError(problems)
     return 0 if trouble is None else 1

@@ -6,6 +6,7 @@ are counted from 1, as in ``input[1].paths``.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -63,6 +64,19 @@ def parse_config(text: str, path: Path | None, environ: Mapping[str, str]) -> Co
     if config is None:
         raise ConfigError(reader.problems())
     return config
+
+
+def state_dir_of(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The state folder that an otherwise invalid configuration names; None where even that can't be told."""
+    named = environ.get("CONNLOG_CONFIG", "")
+    used = path or (Path(named) if named else SYSTEM_FILE)
+    try:
+        state = tomllib.loads(_read(used, "-c")).get("state")
+        folder = state.get("dir") if isinstance(state, dict) else None
+        text = "" if folder is None else f"[state]\ndir = {json.dumps(folder, ensure_ascii=False)}\n"
+        return parse_config(text, used, environ).state.dir
+    except (ConfigError, ValueError, TypeError, RecursionError):
+        return None
 
 
 def default_state_dir(path: Path | None, environ: Mapping[str, str]) -> Path | None:

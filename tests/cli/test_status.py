@@ -202,3 +202,20 @@ def test_without_room_for_a_second_one_the_status_is_written_over(state: Path) -
     assert (found.state, found.paused, found.files_count) == ("paused", "no room", 500)
     assert 0 < len(found.files) < 500
     assert (state / "status.json").stat().st_ino == inode
+
+
+def test_a_configuration_that_was_made_invalid_hides_no_daemon(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That is when a reload is refused, and its status says so; without a folder it is the error alone."""
+    config = Path(os.environ["CONNLOG_CONFIG"])
+    write_status(state)
+    config.write_text(config.read_text() + "surprise = 1\n")
+    assert main(["status"]) == 3
+    said = capsys.readouterr()
+    assert "/var/log/coder/coderd.log" in said.out
+    assert "surprise: is not known" in said.err
+    config.write_text(f'[state]\ndir = "{state}-none"\nsurprise = 1\n')
+    assert main(["status"]) == 3
+    assert capsys.readouterr().out == ""
+    config.write_text('[state\ndir = "x"\n')
+    assert main(["status"]) == 3
+    assert "is not valid TOML" in capsys.readouterr().err
