@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shipper.cli.talk import printable, say
+from shipper.cli.width import cut
 from shipper.config import FileInput, load_config
 from shipper.config.inputs import FORMATS, WRAPPERS
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 IO_FAILED = 4
 INTERRUPTED = 130
+BAR_WIDTH, NAME_WIDTH = 10, 18
+"""Columns of the terminal, of 80."""
 PROBLEMS_SHOWN_COUNT = 20
 
 
@@ -93,14 +96,16 @@ def _shown() -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
+    # Together one line of 80 columns: a figure that wraps makes the bar jump.
     columns = (
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[events]} events"),
-        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=BAR_WIDTH),
+        DownloadColumn(binary_units=True, table_column=Column(no_wrap=True)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[events]} events", table_column=Column(no_wrap=True)),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None, events=0)
@@ -111,7 +116,7 @@ def _shown() -> Iterator[Callable[[Progress], None]]:
                 total=progress.bytes_total,
                 completed=progress.bytes,
                 events=progress.events,
-                description=printable(progress.waiting or progress.path.rpartition("/")[2]),
+                description=cut(printable(progress.waiting or progress.path.rpartition("/")[2]), NAME_WIDTH),
             )
 
         yield tell

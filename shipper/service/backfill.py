@@ -129,7 +129,7 @@ class Backfill:
 
     def _settle(self) -> None:
         while self._behind():
-            self._wait("the outputs take what was read")
+            self._wait("waits for outputs")
 
     # ---- the state folder ----------------------------------------------------------------------
 

@@ -96,7 +96,7 @@ def _open(path: Path, mode: int) -> int:
         if error.errno in FULL:
             raise StateFull(f"{path}: no room on the disk; make room, and connlog goes on by itself") from error
         who = f"; run it as the owner of the folder: sudo -u {_owner(path.parent)} connlog …"
-        advice = who if isinstance(error, PermissionError) else "; check the folder's owner"
+        advice = who if isinstance(error, PermissionError) else "; check the folder and the disk it is on"
         raise StateError(f"{path}: can't be opened: {error.strerror}{advice}") from error
     # Where another owner made it, it stays as it is.
     with suppress(OSError):
