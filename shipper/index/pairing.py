@@ -26,7 +26,7 @@ PARTS_MERGED_MAX = 32
 
 CELLS = 6
 """Where the cells begin in a row of ``ADD_EVENT``."""
-_CELLS_BEHIND, _ROW_KIND = CELLS - 1, CELLS + 2
+ROW_KIND = CELLS + 2
 _KIND, _PLACE = 2, 3
 _AGENT_NAME = KIND_COLUMNS.index("agent_name")
 _WORKSPACE = PLACE_COLUMNS.index("workspace")
@@ -137,10 +137,12 @@ class Pairing:
         self._segments.reach(number)
         self.presence.grow()
 
-    def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add rows of ``ADD_CONNECTION``, new connections all of them."""
+    def add(self, rows: Sequence[tuple[Any, ...]], alone: Sequence[tuple[Any, ...]], kinds: Counter[int]) -> None:
+        """Add new connections: rows of ``ADD_CONNECTION``, and rows of ``ADD_ALONE`` with ``kinds``, how many of each kind
+        these are."""
+        self._database.executemany(sql.ADD_ALONE, alone)
         self._database.executemany(sql.ADD_CONNECTION, rows)
-        kinds = Counter(row[CELLS + _KIND] for row in rows)
+        kinds.update(row[CELLS + _KIND] for row in rows)
         self._database.executemany(sql.COUNT_KIND, [(count, kind) for kind, count in kinds.items()])
 
     def extend(self, found: Found, came: Sequence[Member], connection_id: Cell, stored_ns: int) -> None:
@@ -157,17 +159,16 @@ class Pairing:
         self._change(found.number, found.kind, members, firsts, connection_id, stored_ns)
 
     def alone(self, connection_id: Packed | None, row: Sequence[Any]) -> tuple[Any, ...]:
-        """The row of a new connection of one event, for ``ADD_CONNECTION``, from the event's own for ``ADD_EVENT``:
-        what ``span`` gives of a single part."""
-        event, _, time_ns, ended, number = row[:_CELLS_BEHIND]
-        if self._words.is_web(row[_ROW_KIND]):
+        """What ``ADD_ALONE`` wants of a new connection of one event, from the event's own row for ``ADD_EVENT``: what
+        ``span`` gives of a single part."""
+        event, time_ns, ended = row[0], row[2], row[3]
+        if self._words.is_web(row[ROW_KIND]):
             state = POINT
         elif ended:
             state = COMPLETED
         else:
             state = UNKNOWN if connection_id is None or time_ns == NS_MIN else ONGOING
-        disconnect_ns = time_ns if ended else None
-        return (time_ns, disconnect_ns, None, state, event, None, *row[CELLS:], connection_id, number)
+        return state, connection_id, event
 
     def together(self, number: int, members: Sequence[Member], connection_id: Cell, stored_ns: int) -> tuple[Any, ...]:
         """The row of a new connection of several events, which are in the order of storage; those beyond the

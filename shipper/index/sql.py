@@ -42,6 +42,12 @@ ADD_CONNECTION = (
     f"code, session, kind, place, {_row_columns}, connection_id, id) "
     f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_row_marks}, ?, ?)"
 )
+# Of one event, whose row has all but two of the values: they need not be handed over twice.
+ADD_ALONE = (
+    "INSERT INTO connections (connect_ns, disconnect_ns, state, first, code, session, kind, place, "  # noqa: S608  # own names only
+    f"{_row_columns}, id, connection_id) SELECT time_ns, CASE WHEN ended THEN time_ns END, ?, id, code, session, kind, "
+    f"place, {_row_columns}, connection, ? FROM events WHERE id = ?"
+)
 _set_cells = ", ".join(f"{name} = ?" for name in ("code", "session", "kind", "place", *ROW_COLUMNS))
 # Without connect_ns: naming it would write its index anew, and it seldom changes.
 CHANGE_CONNECTION = (

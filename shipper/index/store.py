@@ -30,6 +30,12 @@ _NO_ROOM = (
 )
 """What SQLite says where -shm can't be made or grow."""
 
+# Of None, bytes and bool the sqlite3 module asks each value anew whether it adapts itself, which takes longer than to
+# add the row; who is registered is not asked. None of these changes what is bound.
+sqlite3.register_adapter(type(None), dict[None, None]().get)
+sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(bool, int)
+
 
 def open_writer(path: Path) -> sqlite3.Connection:
     """The database for writing, made or brought to the newest version; transactions are begun by the caller.

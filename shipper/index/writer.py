@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +23,7 @@ from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
 from shipper.index.identifier import Packed, pack_ids, request_numbers
 from shipper.index.notice import add_notices, drop_notices, settle_notices
-from shipper.index.pairing import Found, Member, Pairing
+from shipper.index.pairing import ROW_KIND, Found, Member, Pairing
 from shipper.index.presence import Presence, id_number, id_numbers
 from shipper.index.schema import KEY_BYTES
 from shipper.index.segment import NewestFirst
@@ -111,7 +113,7 @@ class IndexWriter:
         """
         if seq <= self._cursor:
             return Added(0, 0)
-        with self._transaction():
+        with self._events_coming():
             new = self._new_events(records, originals)
             self._add_events(new, stored_ns)
             settle_notices(self._database, records)
@@ -123,7 +125,7 @@ class IndexWriter:
 
     def load(self, records: Sequence[Record], originals: Sequence[bytes], *, stored_ns: int) -> Added:
         """Take events that come from elsewhere than the journal; the cursor stays where it is."""
-        with self._transaction():
+        with self._events_coming():
             new = self._new_events(records, originals)
             self._add_events(new, stored_ns)
         return Added(len(new.packed), len(records) - len(new.packed))
@@ -205,6 +207,19 @@ class IndexWriter:
             self._database.close()
 
     @contextmanager
+    def _events_coming(self) -> Iterator[None]:
+        """A transaction that takes events: thousands of small values are made, of which none is rubbish in a circle, so that
+        to look for that meanwhile is in vain."""
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            with self._transaction():
+                yield
+        finally:
+            if enabled:
+                gc.enable()
+
+    @contextmanager
     def _transaction(self) -> Iterator[None]:
         with translated(self._path):
             self._database.execute("BEGIN IMMEDIATE")
@@ -279,10 +294,14 @@ class IndexWriter:
             for place, (record, time_ns) in enumerate(zip(records, times, strict=True))
         ]
         connections: list[tuple[Any, ...]] = []
+        alone: list[tuple[Any, ...]] = []
+        kinds: Counter[int] = Counter()
         later: list[tuple[Found, list[Member], Packed | None]] = []
         for place, one in enumerate(gathered):
             if one is None or (len(one.places) == 1 and one.found is None):
-                connections.append(pairing.alone(ids[place], rows[place]))
+                row = rows[place]
+                alone.append(pairing.alone(ids[place], row))
+                kinds[row[ROW_KIND]] += 1
             elif one.places[0] == place:
                 members = [_member(rows[other]) for other in one.places]
                 if one.found is None:
@@ -292,7 +311,7 @@ class IndexWriter:
         self._add_blocks(rest, new.originals, first, stored_ns)
         self._database.executemany(sql.ADD_EVENT, rows)
         self._starts.take(rows)
-        pairing.add(connections)
+        pairing.add(connections, alone, kinds)
         for found, members, connection_id in later:
             pairing.extend(found, members, connection_id, stored_ns)
         if columns.named:
