@@ -132,22 +132,26 @@ def size_lines(path: Path, events: int) -> Iterator[Line]:
 
 
 def ingest_lines(log: Path, path: Path, more: Path, folder: Path) -> Iterator[Line]:
-    """How many events a CPU second takes: as the daemon adds ``log`` to what is there and ``more`` to that, and in
-    rebuilds from lines of ``log`` and from a journal of their events."""
+    """How many events a CPU second takes: as the daemon adds the last of ``log``, as a new daemon adds ``more`` to that, of
+    users and workspaces that are new too, and in rebuilds from lines of ``log`` and from a journal of their events."""
     if not path.exists():
-        fill(log, path)
+        spent, _ = fill(log, path)
+        total = sum(events for events, _ in spent)
+        last: list[tuple[int, float]] = []
+        while spent and sum(events for events, _ in last) < ADDED_EVENTS:
+            last.append(spent.pop())
+        yield _ingested(last, f"the last {{:,}} of {total:,}")
     spent, _ = fill(more, path)
-    count = sum(events for events, _ in spent)
-    rate = count / sum(seconds for _, seconds in spent)
-    yield Line(f"events added a CPU second, {count:,} to those there", f"{rate:,.0f}", "≥ 15,000", rate >= 15_000)
+    yield _ingested(spent, "{:,} of workspaces never met before, by a daemon started anew")
     part = folder / "part.log"
     with log.open("rb") as whole, part.open("wb") as file:
         file.writelines(islice(whole, REBUILT_EVENTS))
+    with part.open("rb") as file:
+        count = sum(1 for _ in file)
     for source in ("log lines, their parsing included", "events of the journal"):
         home = folder / source[:3]
         home.mkdir()
         if source.startswith("log"):
-            count = sum(1 for _ in part.open("rb"))
             rebuilt = cost((*CONNLOG, "index", "rebuild", "--index", str(home / "index.db"), str(part)), 1)
         else:
             keep(part, home / "journal.db")
@@ -156,6 +160,12 @@ def ingest_lines(log: Path, path: Path, more: Path, folder: Path) -> Iterator[Li
         rate = count / rebuilt.cpu
         what = f"events a CPU second of `index rebuild` from {count:,} {source}"
         yield Line(what, f"{rate:,.0f}", "≥ 40,000", rate >= 40_000)
+
+
+def _ingested(spent: Sequence[tuple[int, float]], what: str) -> Line:
+    count = sum(events for events, _ in spent)
+    rate = count / sum(seconds for _, seconds in spent)
+    return Line(f"events added a CPU second, {what.format(count)}", f"{rate:,.0f}", "≥ 15,000", rate >= 15_000)
 
 
 def question_lines(log: Path, path: Path) -> Iterator[Line]:
