@@ -295,13 +295,10 @@ class IndexWriter:
         ]
         connections: list[tuple[Any, ...]] = []
         alone: list[tuple[Any, ...]] = []
-        kinds: Counter[int] = Counter()
         later: list[tuple[Found, list[Member], Packed | None]] = []
         for place, one in enumerate(gathered):
             if one is None or (len(one.places) == 1 and one.found is None):
-                row = rows[place]
-                alone.append(pairing.alone(ids[place], row))
-                kinds[row[ROW_KIND]] += 1
+                alone.append(pairing.alone(ids[place], rows[place]))
             elif one.places[0] == place:
                 members = [_member(rows[other]) for other in one.places]
                 if one.found is None:
@@ -311,7 +308,7 @@ class IndexWriter:
         self._add_blocks(rest, new.originals, first, stored_ns)
         self._database.executemany(sql.ADD_EVENT, rows)
         self._starts.take(rows)
-        pairing.add(connections, alone, kinds)
+        pairing.add(connections, alone, Counter([rows[event - first][ROW_KIND] for *_, event in alone]))
         for found, members, connection_id in later:
             pairing.extend(found, members, connection_id, stored_ns)
         if columns.named:
