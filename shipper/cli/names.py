@@ -151,7 +151,9 @@ def _keeper(path: Path) -> Iterator[NamesKeeper]:
 
     fresh = not path.exists()
     try:
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.chmod(0o750)
     except OSError as error:
         raise StateError(
             f"{path.parent}: {error.strerror}; run this as the service's user, or name another index with --index"

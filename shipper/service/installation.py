@@ -193,9 +193,18 @@ def _check_own(path: Path) -> None:
         raise ServiceError(f"{path}: was not written by connlog, so it is left as it is; move it away, and try again")
 
 
+def _make_folder(folder: Path) -> None:
+    """The folder and those above it, entered by everybody, whatever the umask; what is there stays as it is."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+
+
 def _write(path: Path, text: str) -> None:
     """Whole or not at all, readable for everybody."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _make_folder(path.parent)
     beside = path.with_name(path.name + ".connlog-new")
     fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     with os.fdopen(fd, "w", encoding="utf-8") as file:

@@ -50,6 +50,8 @@ def test_an_installation_writes_its_files_once(tmp_path: Path) -> None:
     assert f"ExecStart={PROGRAM} run" in unit
     assert "/opt/connlog" not in unit
     assert {(tmp_path / name).stat().st_mode & 0o777 for name in written} == {0o644}
+    folders = [path for path in tmp_path.rglob("*") if path.is_dir() and path.name != "xdg-state"]
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o755}
     assert install(tmp_path) == []
     assert files(tmp_path) == written
 

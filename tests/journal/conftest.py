@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.conservation import assert_journal, journals_in
+from tests.memory import tmp_path, tmp_path_factory
+
+__all__ = ["conserved", "tmp_path", "tmp_path_factory"]
 
 
 @pytest.fixture(autouse=True)
