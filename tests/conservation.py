@@ -33,7 +33,7 @@ def assert_rows(rows: list[tuple[str, int, int, int, int, int, int]]) -> None:
 
 def assert_journal(path: Path) -> None:
     """The same of the journal at ``path``; no process writes to it."""
-    with closing(sqlite3.connect(path, timeout=10)) as db:
+    with closing(sqlite3.connect(path, timeout=60)) as db:
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'counters'").fetchone():
             assert_rows(db.execute(COUNTERS).fetchall())
 

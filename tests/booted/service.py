@@ -17,7 +17,7 @@ STATE = "/var/lib/connlog"
 CREDENTIAL = "/etc/credstore/connlog.hec-token"
 WRITER = "/usr/local/lib/coder-double.py"
 COUNTER = "/var/lib/coder-double/next"
-CATCH_UP_SECONDS = 60.0
+CATCH_UP_SECONDS = 120.0
 CODER_UNIT = f"""[Unit]
 Description=coderd, as far as its log goes
 [Service]
@@ -32,13 +32,13 @@ METRICS = '[metrics]\nlisten = "127.0.0.1:0"\n'
 FILE_INPUT = METRICS + '[[input]]\ntype = "file"\npaths = ["/var/log/coder/*.log"]\n'
 NUMBERS = """
 import json, sqlite3, sys
-db = sqlite3.connect("file:/var/lib/connlog/index.db?mode=ro", uri=True, timeout=10)
+db = sqlite3.connect("file:/var/lib/connlog/index.db?mode=ro", uri=True, timeout=60)
 print(json.dumps([int.from_bytes(row[0], "big") - 1 for row in db.execute("SELECT event FROM events")]))
 """
 COUNTED = f"""
 import json, os, sqlite3
 path = "/var/lib/connlog/journal.db"
-rows = sqlite3.connect(path, timeout=10).execute("{COUNTERS}").fetchall() if os.path.exists(path) else []
+rows = sqlite3.connect(path, timeout=60).execute("{COUNTERS}").fetchall() if os.path.exists(path) else []
 print(json.dumps(rows))
 """
 CODERD = '''

@@ -14,7 +14,7 @@ from tests.hec.ack import AckRules
 from tests.hec.server import HecServer
 from tests.hec.token import TOKEN, Token
 
-pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.timeout(900)]
 
 ARRIVAL_SECONDS = 90.0
 NEW_TOKEN = "6b1f0c2e-4d0e-4b5a-9d53-0f1c1e9a7b42"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.booted.service import CODER, CONFIG, METRICS, UNIT, Booted
 
-pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.timeout(900)]
 
 INPUT = METRICS + '[[input]]\ntype = "journald"\nunits = ["coder.service"]\n'
 QUICK = "RestartSec=1s\n"

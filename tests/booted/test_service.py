@@ -11,7 +11,7 @@ import pytest
 from tests.booted.conftest import SOURCE
 from tests.booted.service import CONFIG, CREDENTIAL, DROP_IN, FILE_INPUT, METRICS, STATE, UNIT, Booted
 
-pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.timeout(900)]
 
 QUICK = "RestartSec=1s\n"
 SMALL_DISK_MIB = 24

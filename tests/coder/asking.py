@@ -21,7 +21,7 @@ def ask(
     coder: CoderServer, path: str, user: User | None, headers: dict[str, str] | None = None, **params: Any
 ) -> Reply:
     split = urlsplit(coder.url)
-    connection = http.client.HTTPConnection(split.hostname or "", split.port, timeout=10)
+    connection = http.client.HTTPConnection(split.hostname or "", split.port, timeout=60)
     sent = dict(headers or {})
     if user is not None:
         sent["Coder-Session-Token"] = coder.world.token_of(user)

@@ -99,7 +99,7 @@ def test_each_version_has_its_keys(scene: Scene, version: Version) -> None:
 def test_json_is_escaped_as_go_escapes_it(scene: Scene, coder: CoderServer) -> None:
     scene.world.log(scene.web(1, scene.bob, user_agent="<a>&b"))
     split = urlsplit(coder.url)
-    connection = http.client.HTTPConnection(split.hostname or "", split.port, timeout=10)
+    connection = http.client.HTTPConnection(split.hostname or "", split.port, timeout=60)
     connection.request(
         "GET", "/api/v2/connectionlog", headers={"Coder-Session-Token": scene.world.token_of(scene.alice)}
     )

@@ -11,7 +11,7 @@ import pytest
 from tests.booted.machine import UMASK, Machine
 from tests.booted.service import CONFIG, FILE_INPUT, STATE, UNIT, Booted
 
-pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.packaging, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.booted, pytest.mark.packaging, pytest.mark.timeout(900)]
 
 PROGRAM = "/usr/bin/connlog"
 FIRST, NEWER = "/root/connlog.deb", "/root/connlog-newer.deb"

@@ -17,7 +17,7 @@ from shipper.cli.main import main
 from shipper.resource import read_data
 from tests.debian.conftest import ROOT
 
-pytestmark = [pytest.mark.packaging, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.packaging, pytest.mark.slow, pytest.mark.timeout(900)]
 
 COMPLETIONS = {
     "bash": "usr/share/bash-completion/completions/connlog",

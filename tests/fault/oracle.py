@@ -162,7 +162,7 @@ def judge_hec(verdict: Verdict, state: Path, events: list[Indexed]) -> None:
 def _rows(path: Path, statement: str) -> list[Any]:
     if not path.exists():
         return []
-    database = sqlite3.connect(path, timeout=10)
+    database = sqlite3.connect(path, timeout=60)
     try:
         return database.execute(statement).fetchall()
     finally:

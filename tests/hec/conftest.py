@@ -40,7 +40,7 @@ def ask(
     method: str = "POST",
 ) -> Reply:
     """One request over a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
         connection.request(method, path, body, SPLUNK if headers is None else headers)
         response = connection.getresponse()

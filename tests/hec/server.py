@@ -122,15 +122,15 @@ class HecServer:
         for node in self.collector.nodes:
             node.rules = rules
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    def wait(self, condition: Callable[[], bool], seconds: float = 60.0) -> bool:
         """Waits for a condition, as soon as it holds; False when the time is up."""
         return self.store.wait(condition, seconds)
 
-    def wait_events(self, count: int, seconds: float = 20.0) -> bool:
+    def wait_events(self, count: int, seconds: float = 60.0) -> bool:
         """Waits until so many events are indexed."""
         return self.wait(lambda: len(self.store) >= count, seconds)
 
-    def wait_requests(self, count: int, seconds: float = 20.0) -> bool:
+    def wait_requests(self, count: int, seconds: float = 60.0) -> bool:
         """Waits until so many requests were seen."""
         return self.wait(lambda: self.requests >= count, seconds)
 

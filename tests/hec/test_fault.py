@@ -119,7 +119,7 @@ def test_a_body_that_is_read_slowly_arrives_whole(server: HecServer) -> None:
 
 def test_a_connection_can_close_without_notice(server: HecServer) -> None:
     server.script.add(fault.closing())
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("POST", EVENT, GOOD, SPLUNK)
     reply = connection.getresponse()
     assert (reply.status, reply.getheader("Connection")) == (200, "Keep-Alive")

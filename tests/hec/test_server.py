@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_connection_is_kept_for_many_requests(server: HecServer) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     for _ in range(5):
         connection.request("POST", EVENT, GOOD, SPLUNK)
         assert connection.getresponse().read() == b'{"text":"Success","code":0}'
@@ -38,7 +38,7 @@ def test_a_connection_is_kept_for_many_requests(server: HecServer) -> None:
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_connection_can_be_limited_to_some_requests(silent: bool) -> None:
     with HecServer(keepalive_requests=2, keepalive_silent=silent) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         said = []
         for _ in range(2):
             connection.request("POST", EVENT, GOOD, SPLUNK)
@@ -50,7 +50,7 @@ def test_a_connection_can_be_limited_to_some_requests(silent: bool) -> None:
 
 
 def test_a_body_may_come_in_chunks(server: HecServer) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     for _ in range(2):
         connection.request("POST", EVENT, iter([GOOD[:5], GOOD[5:]]), SPLUNK, encode_chunked=True)
         assert connection.getresponse().read() == b'{"text":"Success","code":0}'
@@ -60,7 +60,7 @@ def test_a_body_may_come_in_chunks(server: HecServer) -> None:
 
 
 def test_a_client_may_wait_for_leave_to_send_its_body(server: HecServer) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         head = f"POST {EVENT} HTTP/1.1\r\nAuthorization: Splunk {TOKEN}\r\nContent-Length: {len(GOOD)}\r\n"
         connection.sendall(head.encode() + b"Expect: 100-continue\r\n\r\n")
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -72,7 +72,7 @@ def test_a_client_may_wait_for_leave_to_send_its_body(server: HecServer) -> None
     "raw", [b"\r\n\r\n", b"nonsense\r\n\r\n", b"x" * 100_000, b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
 )
 def test_what_is_no_http_ends_only_its_own_connection(server: HecServer, raw: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionResetError):
@@ -93,7 +93,7 @@ def test_down_refuses_and_up_is_at_the_same_port(server: HecServer) -> None:
 def ask_tls(server: HecServer, context: ssl.SSLContext) -> int:
     """One request over TLS; its status."""
     with contextlib.closing(
-        http.client.HTTPSConnection("localhost", server.port, timeout=10, context=context)
+        http.client.HTTPSConnection("localhost", server.port, timeout=60, context=context)
     ) as connection:
         connection.request("POST", EVENT, GOOD, SPLUNK)
         return connection.getresponse().status
@@ -140,7 +140,7 @@ def test_by_hand_it_prints_what_it_takes_and_nothing_that_moves_a_terminal() -> 
         assert process.stdout is not None
         first = process.stdout.readline()
         port = int(first.split("127.0.0.1:")[1].split(",")[0])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         headers = SPLUNK | {"X-Splunk-Request-Channel": TOKEN}
         connection.request("POST", EVENT, '{"event":"\x7f\u202e"}{"event":2}'.encode(), headers)
         assert json.loads(connection.getresponse().read())["ackId"] == 0
@@ -161,11 +161,11 @@ def test_what_is_drained_was_counted_all_the_same(server: HecServer) -> None:
 
 def test_a_proxy_passes_on_and_can_ask_who_it_is(server: HecServer) -> None:
     with Proxy(credential="user:secret") as proxy:
-        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
         connection.request("POST", f"{server.url}{EVENT}", GOOD, SPLUNK)
         assert connection.getresponse().status == 407
         connection.close()
-        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
         who = {"Proxy-Authorization": "Basic dXNlcjpzZWNyZXQ="}
         connection.request("POST", f"{server.url}{EVENT}", GOOD, SPLUNK | who)
         assert connection.getresponse().status == 200
@@ -177,7 +177,7 @@ def test_a_proxy_tunnels_tls(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     with HecServer(tls=authority.server()) as server, Proxy() as proxy:
         context = ssl.create_default_context(cafile=str(authority.ca_file))
-        connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, timeout=10, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, timeout=60, context=context)
         connection.set_tunnel("localhost", server.port)
         connection.request("POST", EVENT, GOOD, SPLUNK)
         assert connection.getresponse().status == 200

@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("unshare", "nsenter", "setpriv", "mount", "/usr/bin/python3")
-BUILD_SECONDS = 240
+BUILD_SECONDS = 600
 VOLUMES = ("etc/connlog", "var/lib/connlog", "var/log/pods", "var/log/coder", "tmp")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -154,7 +154,7 @@ def state(image: Image) -> Path:
 
 @pytest.mark.packaging
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_node_s_containers_are_read_by_a_container_that_may_write_nothing_but_its_state(
     image: Image, state: Path, server: HecServer, tmp_path: Path
 ) -> None:
@@ -181,7 +181,7 @@ def test_a_node_s_containers_are_read_by_a_container_that_may_write_nothing_but_
 
 @pytest.mark.packaging
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_sidecar_reads_coderd_s_own_file_as_coderd_s_user(
     image: Image, state: Path, server: HecServer, tmp_path: Path
 ) -> None:

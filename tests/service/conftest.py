@@ -17,7 +17,7 @@ import pytest
 
 from tests.conservation import assert_journal, journals_in
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 def json_line(number: int, agent: str | None) -> bytes:
@@ -103,7 +103,7 @@ class Service:
         """The numbers of the events in the index, one for each row."""
         if not (self.state / "index.db").exists():
             return []
-        db = sqlite3.connect(f"file:{self.state / 'index.db'}?mode=ro", uri=True, timeout=10)
+        db = sqlite3.connect(f"file:{self.state / 'index.db'}?mode=ro", uri=True, timeout=60)
         try:
             return sorted(int.from_bytes(row[0], "big") - 1 for row in db.execute("SELECT event FROM events"))
         except sqlite3.OperationalError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS = 60.0
@@ -70,7 +70,7 @@ class Site:
     def numbers(self) -> list[int]:
         """The numbers of the events in the index, in order."""
         try:
-            db = sqlite3.connect(f"file:{self.state}/index.db?mode=ro", uri=True, timeout=10)
+            db = sqlite3.connect(f"file:{self.state}/index.db?mode=ro", uri=True, timeout=60)
             try:
                 return sorted(int.from_bytes(row[0], "big") for row in db.execute("SELECT event FROM events"))
             finally:

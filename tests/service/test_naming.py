@@ -24,7 +24,7 @@ from tests.coder.server import CoderServer
 if TYPE_CHECKING:
     from tests.service.conftest import Service
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from shipper.status import Status
 from shipper.web import server as server_module
 from shipper.web.server import Endpoint
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 def connect(endpoint: Endpoint) -> socket.socket:

@@ -23,7 +23,7 @@ from tests.hec.server import HecServer
 from tests.hec.token import TOKEN
 
 TIME = "2026-01-02T03:04:05.123456789Z"
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 def record(number: int, **values: Any) -> Record:

@@ -93,7 +93,7 @@ def test_slow_answers_about_acknowledgements_leave_time_for_events(tmp_path: Pat
         assert server.wait(lambda: polls(server) >= 2)
         for number in range(2, 6):
             rig.append(number)
-            assert server.wait(lambda number=number: name(number) in server.store.counts(), 10)  # type: ignore[misc]
+            assert server.wait(lambda number=number: name(number) in server.store.counts(), 60)  # type: ignore[misc]
         server.set_ack(AckRules())
         assert rig.delivered()
         assert rig.state().possible_duplicates == 0

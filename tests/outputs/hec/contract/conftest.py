@@ -21,7 +21,7 @@ from tests.hec.server import HecServer
 from tests.hec.token import TOKEN, Token
 from tests.service.conftest import json_line
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 QUICK: dict[str, object] = {
     "index": "main",
     "ack": "off",
@@ -129,7 +129,7 @@ class Shipper:
     def _journal(self) -> tuple[int, int]:
         """How many events were stored, and how many of them the output has not delivered."""
         try:
-            db = sqlite3.connect(f"file:{self.state / 'journal.db'}?mode=ro", uri=True, timeout=10)
+            db = sqlite3.connect(f"file:{self.state / 'journal.db'}?mode=ro", uri=True, timeout=60)
         except sqlite3.OperationalError:
             return -1, -1
         try:
@@ -169,7 +169,7 @@ class Shipper:
 
     def tally(self, name: str) -> int:
         """What the output has counted, over all its lives."""
-        with sqlite3.connect(f"file:{self.state / 'journal.db'}?mode=ro", uri=True, timeout=10) as db:
+        with sqlite3.connect(f"file:{self.state / 'journal.db'}?mode=ro", uri=True, timeout=60) as db:
             row = db.execute("SELECT value FROM tallies WHERE name = ?", (name,)).fetchone()
         db.close()
         return 0 if row is None else int(row[0])

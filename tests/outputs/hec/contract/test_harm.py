@@ -23,7 +23,7 @@ def indexed(state: Path) -> int:
     """How many events the index holds."""
     if not (state / "index.db").exists():
         return 0
-    db = sqlite3.connect(f"file:{state / 'index.db'}?mode=ro", uri=True, timeout=10)
+    db = sqlite3.connect(f"file:{state / 'index.db'}?mode=ro", uri=True, timeout=60)
     try:
         return int(db.execute("SELECT COUNT(*) FROM events").fetchone()[0])
     except sqlite3.OperationalError:
