@@ -77,6 +77,9 @@ class Links:
 
 
 def _is_container(path: str) -> bool:
+    # Asked for every file at every look: of most what each of the forms must hold tells at once.
+    if path.count("_") < 2 and "-json.log" not in path:
+        return False
     return any(form.search(path) is not None for form in (_pod, _link, _docker))
 
 

@@ -24,6 +24,9 @@ def expand(pattern: str, troubles: dict[str, str]) -> Iterator[str]:
 
 
 def _walk(folder: str, parts: list[str], troubles: dict[str, str]) -> Iterator[str]:
+    # Not one call inside another for each of the first folders: every path would pass through all of them.
+    while len(parts) > 1 and parts[0] != "**" and not glob.has_magic(parts[0]):
+        folder, parts = _join(folder, parts[0]), parts[1:]
     if not parts:
         return
     part, rest = parts[0], parts[1:]
@@ -47,8 +50,6 @@ def _walk(folder: str, parts: list[str], troubles: dict[str, str]) -> Iterator[s
                     yield from _walk(path, rest, troubles)
                 else:
                     yield path
-    elif rest:
-        yield from _walk(_join(folder, part), rest, troubles)
     else:
         path = _join(folder, part)
         try:

@@ -190,6 +190,21 @@ class Tail:
         """Bytes of the file that are not read yet, as of the last look."""
         return max(0, self.size - self.fed)
 
+    def rests(self, since: float) -> bool:
+        """Whether the last scan, a moment ago, found it as it was read, not grown ``since`` and with nothing to be done."""
+        if (
+            self.found != (self.fed, self.mtime_ns)
+            or self.size > self.fed
+            or self.grown_at > since
+            or self.away_since is not None
+            or self.content is None
+            or not self.content.growing
+            or self._extractor.waiting
+        ):
+            return False
+        self.seen_ns = time.time_ns()
+        return True
+
     def look(self, *, just_found: bool = False) -> bool:
         """Whether there may be something to read or to notice: the file has grown, shrunk or was written to.
 

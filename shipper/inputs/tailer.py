@@ -199,6 +199,9 @@ class Tailer:
             if budget <= 0 or (number and time.monotonic() >= deadline):
                 self._leave_off(number, whole=whole)
                 return True
+            if scanned and len(queue) == 1 and queue[0].rests(now - HOT_SECONDS):
+                self._awake.pop(queue[0].stream, None)
+                continue
             idle_too = number < self._to_look_at
             awake = False
             earlier: Tail | None = None

@@ -16,6 +16,7 @@ from shipper.inputs.tailer import Tailer
 from shipper.journal import Batch, Position
 from shipper.record import Gap, Malformed, Record
 from shipper.service.intake import FileExtractors
+from tests.conservation import assert_piece
 
 UID = "0f2e1c9a-0000-4000-8000-000000000001"
 DOCKER_ID = "ab" * 32
@@ -128,7 +129,7 @@ class Reader:
         self.records: list[Record] = []
         self.malformed: list[Malformed] = []
         self.gaps: list[Gap] = []
-        self.entries = 0
+        self.entries = self.not_ours = 0
         self.now = 0.0
         self.first = True
         self.tailer: Tailer | None = None
@@ -143,10 +144,11 @@ class Reader:
 
     def keep(self, batch: Batch) -> None:
         for piece in batch.pieces:
-            assert piece.entries == len(piece.encoded) + len(piece.malformed) + piece.not_ours
+            assert_piece(piece)
             self.records += [found.record() for found in piece.encoded]
             self.malformed += piece.malformed
             self.entries += piece.entries
+            self.not_ours += piece.not_ours
         for key in batch.forget:
             self.positions.pop(key, None)
         self.positions.update({position.key: position for position in batch.positions})
@@ -228,4 +230,5 @@ def test_every_line_comes_once_and_whole(kind: type[Kubelet], steps: list[tuple[
         assert sorted(int(record.id[-12:]) for record in reader.records) == list(range(written)), reader.gaps
         assert not reader.malformed
         assert not reader.gaps
-        assert reader.entries == 2 * written + 1
+        # Entries = stored + duplicates + malformed + not ours, over all lives.
+        assert (reader.entries, reader.not_ours) == (2 * written + 1, written + 1)
