@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 from msgspec.structs import replace
@@ -26,6 +25,7 @@ from shipper.config import (
     StdinInput,
     load_config,
 )
+from shipper.config.address import is_local
 from shipper.config.quantity import duration_text, size_text
 from shipper.config.secret import exposed, find_secret
 from shipper.errors import ConfigError, InputError, SecretError, UsageError
@@ -145,7 +145,7 @@ def _hec_warnings(key: str, output: SplunkHecOutput) -> Iterator[str]:
     if not output.tls_verify:
         yield f"{key}.tls_verify: certificates are not checked, so anyone on the way can take the token; give ca_file"
     for url in output.endpoints:
-        if url.startswith("http:") and not _is_here(url):
+        if url.startswith("http:") and not is_local(url):
             yield f"{key}.endpoints: {url} is not encrypted, so the token and the events can be read on the way"
 
 
@@ -179,7 +179,7 @@ def coder_warnings(coder: Coder) -> Iterator[str]:
             yield f"coder.token_file: {place} may be read by anyone on this machine; chmod it to 0600"
     if coder.ca_file is not None and not coder.ca_file.is_file():
         yield f"coder.ca_file: {coder.ca_file}: there is no such file"
-    if coder.url.startswith("http:") and not _is_here(coder.url):
+    if coder.url.startswith("http:") and not is_local(coder.url):
         yield "coder.url: is not encrypted: the token and all names can be read on the way; write https"
 
 
@@ -220,9 +220,3 @@ def state_warnings(folder: Path) -> Iterator[str]:
         yield f"state.dir: {there} is no folder; move it away or choose another"
     elif not os.access(there, os.W_OK | os.X_OK):
         yield f"state.dir: {there} may not be written by this user; the daemon's user must own {folder}"
-
-
-def _is_here(url: str) -> bool:
-    """Whether a server is on this machine, so that nobody is on the way to it."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")

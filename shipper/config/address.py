@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 PORT_MAX = 65535
@@ -38,3 +39,9 @@ def read_web_address(text: str) -> str:
     if split.query or split.fragment or not text.isprintable() or any(c.isspace() for c in text):
         raise ValueError(f"has more in it than host, port and path; {example}")
     return text.rstrip("/")
+
+
+def is_local(url: str) -> bool:
+    """Whether a server is on this machine, so that nobody can listen on the way to it."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or re.fullmatch(r"127(?:\.\d{1,3}){3}", host, re.ASCII) is not None

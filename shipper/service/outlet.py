@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shipper.config import Config, IndexOutput, Output, SplunkHecOutput, State
+from shipper.config.address import is_local
 from shipper.errors import ConfigError, ConnlogError, QueryError, StateNewer
 from shipper.journal import Journal, Wrapping
 from shipper.journal.seal import SEGMENT_MAX_BYTES, SEGMENT_MAX_COUNT
@@ -88,7 +89,7 @@ def _open_hec(output: SplunkHecOutput, journal: Journal, state: State, want: Wan
             output.name,
         )
     for url in output.endpoints:
-        if url.startswith("http:"):
+        if url.startswith("http:") and not is_local(url):
             log.warning(
                 "output %s: %s is not encrypted: the token and the events can be read on the way", output.name, url
             )

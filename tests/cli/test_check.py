@@ -136,6 +136,21 @@ def _as_nobody(log: Path) -> str:
         return ours.recv(65536).decode()
 
 
+def test_what_goes_to_another_machine_unencrypted_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "token").write_text("abcdefghij-klmnopqrstuvwxyz01")
+    (tmp_path / "token").chmod(0o600)
+    config = tmp_path / "c.toml"
+    there, here = "http://127.example.com:8088", '"http://127.0.0.1:8088", "http://[::1]:8088", "http://localhost:8088"'
+    config.write_text(
+        f'[state]\ndir = "{tmp_path}"\n[[input]]\ntype = "file"\npaths = ["/x.log"]\n'
+        f'[[output]]\ntype = "splunk_hec"\nendpoints = ["{there}", {here}]\ntoken_file = "token"\n'
+    )
+    assert main(["check", "-c", str(config)]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "not encrypted" in line]
+    assert len(told) == 1
+    assert there in told[0]
+
+
 def test_where_coder_is_and_what_is_wrong_with_its_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     token = tmp_path / "token"
     token.write_text("abcdefghij-klmnopqrstuvwxyz01")
