@@ -140,9 +140,9 @@ class Extractor:
         out.drift = self._recogniser.normaliser.take_drift()
         return out
 
-    def _advance(self, data: bytes, start: int, end: int) -> int:
-        """Counts ``data[start:end]`` as done with."""
-        lines = data.count(b"\n", start, end)
+    def _advance(self, data: bytes, start: int, end: int, lines: int | None = None) -> int:
+        """Counts ``data[start:end]`` as done with, which has so many ``lines`` where that is known."""
+        lines = data.count(b"\n", start, end) if lines is None else lines
         self._yield.lines += lines
         self._yield.bytes += end - start
         self.line += lines
@@ -236,12 +236,12 @@ class Extractor:
     def _count(self, data: bytes, start: int, stop: int, inner: int) -> None:
         """Counts the entries of ``data[start:stop]``; those that are not ours are what remains."""
         if not self._counted:
-            self._yield.bytes += stop - start
-            self.offset += stop - start
+            self._advance(data, start, stop, 0)
             return
         ours = len(self._yield.encoded) + len(self._yield.malformed)
-        self._yield.not_ours += scan.count_entries(data, start, stop) - inner - ours
-        self._advance(data, start, stop)
+        lines = scan.count_lines(data, start, stop)
+        self._yield.not_ours += lines - scan.count_inner(data, start, stop) - inner - ours
+        self._advance(data, start, stop, lines)
 
     # -- lines that are too long -----------------------------------------------------------
 
