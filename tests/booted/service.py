@@ -15,6 +15,7 @@ CONFIG = "/etc/connlog/connlog.toml"
 DROP_IN = "/etc/systemd/system/connlog.service.d/test.conf"
 STATE = "/var/lib/connlog"
 CREDENTIAL = "/etc/credstore/connlog.hec-token"
+LIMIT = f"/etc/systemd/system/{CODER}.d/limit.conf"
 WRITER = "/usr/local/lib/coder-double.py"
 COUNTER = "/var/lib/coder-double/next"
 CATCH_UP_SECONDS = 120.0
@@ -95,6 +96,8 @@ class Booted:
             f"systemctl reset-failed {UNIT} {CODER} 2>/dev/null || true\n"
             f"! mountpoint -q {STATE} || umount {STATE}\n"
             f"rm -rf {STATE} /var/lib/coder-double /var/log/coder /etc/systemd/system/connlog.service.d {CONFIG} {CREDENTIAL}\n"
+            # What journald threw away it tells of when the unit writes again, which would be in another test.
+            f"! test -e {LIMIT} || {{ rm {LIMIT}; systemctl restart systemd-journald.service; }}\n"
             "systemctl daemon-reload\n"
             # Numbers begin anew: what earlier tests logged must be gone.
             "journalctl --quiet --rotate --vacuum-size=1"
@@ -130,6 +133,11 @@ class Booted:
         self.machine.write(f"/etc/systemd/system/{CODER}", CODER_UNIT + (TO_FILE if to_file else ""))
         self.machine.run("systemctl", "daemon-reload")
         self.machine.run("systemctl", "start", CODER)
+
+    def limit_coder(self, *, burst: int, seconds: int) -> None:
+        """From its next start on journald takes so many lines of it in a time, and throws away the others."""
+        self.machine.write(LIMIT, f"[Service]\nLogRateLimitIntervalSec={seconds}s\nLogRateLimitBurst={burst}\n")
+        self.machine.run("systemctl", "daemon-reload")
 
     def stop_coder(self) -> int:
         """Let them end; returns how many were logged, counted from 0."""

@@ -93,6 +93,7 @@ def test_what_vacuum_destroyed_unread_is_named_by_a_gap(booted: Booted) -> None:
     booted.await_more()
     logged = booted.stop_coder()
     booted.await_indexed(logged, lost=destroyed)
+    machine.wait_for(lambda: booted.status().get("gaps"), ("the gap in the status", UNIT))
     (gap,) = booted.status()["gaps"]
     assert gap["gap"] == "cursor_lost"
     assert CODER in str(gap["source"])
@@ -103,22 +104,17 @@ def test_what_vacuum_destroyed_unread_is_named_by_a_gap(booted: Booted) -> None:
 
 def test_what_journald_suppressed_is_named_by_a_gap(booted: Booted) -> None:
     booted.configure(INPUT, drop_in=QUICK)
-    booted.machine.write(
-        f"/etc/systemd/system/{CODER}.d/limit.conf", "[Service]\nLogRateLimitIntervalSec=2s\nLogRateLimitBurst=100\n"
-    )
-    try:
-        booted.start_coder()
-        booted.start()
-        machine = booted.machine
-        machine.wait_for(lambda: booted.status().get("gaps_count", 0) > 0, ("the gap", UNIT), 60)
-        booted.stop_coder()
-        machine.wait_for(lambda: set(booted.indexed()) >= in_journal(booted), ("what the journal has", UNIT))
-        indexed = booted.indexed()
-        assert len(indexed) == len(set(indexed))
-        assert "Suppressed" in machine.journal(CODER)
-        assert {gap["gap"] for gap in booted.status()["gaps"]} == {"rate_limited"}
-    finally:
-        booted.machine.run("rm", "-r", f"/etc/systemd/system/{CODER}.d")
+    booted.limit_coder(burst=100, seconds=2)
+    booted.start_coder()
+    booted.start()
+    machine = booted.machine
+    machine.wait_for(lambda: booted.status().get("gaps_count", 0) > 0, ("the gap", UNIT), 60)
+    booted.stop_coder()
+    machine.wait_for(lambda: set(booted.indexed()) >= in_journal(booted), ("what the journal has", UNIT))
+    indexed = booted.indexed()
+    assert len(indexed) == len(set(indexed))
+    assert "Suppressed" in machine.journal(CODER)
+    assert {gap["gap"] for gap in booted.status()["gaps"]} == {"rate_limited"}
 
 
 def test_a_reboot_loses_nothing(booted: Booted) -> None:
