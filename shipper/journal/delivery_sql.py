@@ -38,7 +38,7 @@ DROP_AGAIN: Final = "DELETE FROM again WHERE n = ?"
 
 NEXT_SEALED: Final = "SELECT * FROM batches WHERE seq > ? ORDER BY seq LIMIT 1"
 ONE_SEALED: Final = "SELECT * FROM batches WHERE seq = ?"
-LAST_SEQ: Final = "SELECT COALESCE(MAX(seq), 0) FROM batches"
+LAST_STORED: Final = "SELECT seq FROM batches WHERE stored_ns <= ? ORDER BY seq DESC LIMIT 1"
 
 FORGET: Final = tuple(
     f"DELETE FROM {table} WHERE output = ?"  # noqa: S608  # own names

@@ -166,10 +166,11 @@ class Outbox:
             row = self._db.execute(dsql.NEXT_AGAIN, (self.output, -seq)).fetchone()
             return None if row is None else self._unpack.again(row)
 
-    def newest(self) -> int:
-        """The number of the newest batch, 0 where there is none."""
+    def newest(self, stored_ns: int) -> int:
+        """The number of the newest batch that was stored by then, 0 where there is none."""
         with self._lock, translated(self._path):
-            return int(self._db.execute(dsql.LAST_SEQ).fetchone()[0])
+            row = self._db.execute(dsql.LAST_STORED, (stored_ns,)).fetchone()
+            return 0 if row is None else int(row[0])
 
     def put_back_count(self) -> int:
         """Events that were put back and are not taken."""

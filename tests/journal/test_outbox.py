@@ -77,7 +77,8 @@ def test_a_parcel_holds_the_records_as_the_journal_has_them(journal: Journal, ou
     assert (parcel.seq, parcel.lines) == (seq, [encode_record(record(1)), encode_record(record(2))])
     assert outbox.at(seq) == parcel
     assert outbox.after(seq) is None
-    assert outbox.newest() == seq
+    assert outbox.newest(parcel.stored_ns) == seq
+    assert outbox.newest(parcel.stored_ns - 1) == 0
 
 
 def test_what_was_remembered_is_there_after_a_restart(journal: Journal, outbox: Outbox, path: Path) -> None:

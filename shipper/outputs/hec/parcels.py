@@ -21,8 +21,8 @@ class Parcels(Protocol):
     def put_back(self, seq: int) -> Parcel | None:
         """The next parcel of what was put back."""
 
-    def newest(self) -> int:
-        """The number of the newest batch."""
+    def newest(self, stored_ns: int) -> int:
+        """The number of the newest batch that was stored by then, 0 where there is none."""
 
 
 class NamedParcels:
@@ -48,5 +48,5 @@ class NamedParcels:
         parcel = self._outbox.put_back(seq)
         return None if parcel is None else self._namer.named(parcel)
 
-    def newest(self) -> int:
-        return self._outbox.newest()
+    def newest(self, stored_ns: int) -> int:
+        return self._outbox.newest(stored_ns)

@@ -22,7 +22,7 @@ from shipper.outputs.hec.slice import Slice, spans_of
 from shipper.record import Record, decode_record
 
 BEHIND_NS = 30_000_000_000
-"""Events that were stored so long ago, with others behind them, are a backlog."""
+"""Events that were stored so long ago, with others as old behind them, are a backlog."""
 LOOK_NS = 1_000_000_000
 """How often it is looked for events that another process put back."""
 
@@ -182,7 +182,7 @@ class Supply:
         age_ns = now_ns - self._new.since_ns
         with self._kept(piece):
             if self._backlog is None and self._new.parcel is not None and age_ns > BEHIND_NS:
-                self._split()
+                self._split(now_ns)
         if not len(piece):
             return None, float("inf")
         if full or flush or not 0 <= age_ns < self.limits.age_ns:
@@ -190,9 +190,9 @@ class Supply:
         self._partial = piece
         return None, (self.limits.age_ns - age_ns) / 1e9
 
-    def _split(self) -> None:
-        """What is in the journal now becomes the backlog, and what comes is new."""
-        newest = self._outbox.newest()
+    def _split(self, now_ns: int) -> None:
+        """What has been in the journal for long becomes the backlog; what came lately, and what comes, is new."""
+        newest = self._outbox.newest(now_ns - BEHIND_NS)
         if newest > self._new.after:
             self._backlog, self._new = self._new, _Walk(newest)
             self._backlog.until = newest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -44,9 +45,9 @@ class Moody:
         self._maybe()
         return self._outbox.put_back(seq)
 
-    def newest(self) -> int:
+    def newest(self, stored_ns: int) -> int:
         self._maybe()
-        return self._outbox.newest()
+        return self._outbox.newest(stored_ns)
 
     def _maybe(self) -> None:
         if next(self._fails):
@@ -103,6 +104,28 @@ def test_a_journal_that_can_not_always_be_read_loses_and_doubles_nothing(
                 found += ids_of(piece)
     journal.close()
     assert sorted(found) == [name(number) for number in range(count)]
+
+
+def test_what_came_lately_does_not_wait_for_the_backlog(tmp_path: Path) -> None:
+    """Also not what came while nobody could be asked yet; the backlog goes on beside it, and nothing comes twice."""
+    journal = Journal(tmp_path / "journal.db")
+    journal.register("splunk_hec")
+    count = fill(journal, [1] * 40)
+    away_ns = time.time_ns()
+    total = count + 5
+    for number in range(count, total):
+        journal.append(Batch((Piece("/f", [encoded(record(number))], [b"x"], [], 1),)))
+    supply = make(journal.outbox("splunk_hec"), 1)
+    found: list[str] = []
+    while (piece := supply.take(away_ns + supplying.BEHIND_NS)[0]) is not None:
+        found += ids_of(piece)
+    journal.close()
+    assert sorted(found) == [name(number) for number in range(total)]
+    lately = [found.index(name(number)) for number in range(count, total)]
+    assert lately == sorted(lately)
+    assert max(lately) < 15
+    old = [name for name in found if name not in {found[at] for at in lately}]
+    assert old == sorted(old)
 
 
 def test_what_is_put_back_is_found_also_when_the_clock_was_put_back(tmp_path: Path) -> None:
