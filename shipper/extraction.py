@@ -163,9 +163,10 @@ class Extractor:
         blanks, more_ends = scan.BLANKS, scan.MORE_ENDS
         longest = self._line_max_bytes + 1
         at = start
-        while True:
-            hit = find(NEEDLE, at, stop)
-            if hit < 0:
+        for _, hit, _ in scan.hits(data):
+            if hit < at:
+                continue
+            if hit >= stop:
                 break
             begin = rfind(b"\n", at, hit) + 1 or at
             over = find(b"\n", hit) + 1

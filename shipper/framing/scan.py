@@ -5,7 +5,9 @@ All functions take the buffer and places in it; ``end`` and ``stop`` stand behin
 
 from __future__ import annotations
 
-from shipper.framing.chain import PRETTY_MAX_BYTES
+from ahocorasick_rs import BytesAhoCorasick
+
+from shipper.framing.chain import NEEDLE, PRETTY_MAX_BYTES
 
 BRACE = ord("{")
 BLANKS = b" \t"
@@ -13,6 +15,10 @@ _CLOSING = ord("}")
 MORE_ENDS = b".\rm"
 """What the last byte can be of a line that announces a many-line field: the dots, CR, the end of a colour."""
 _FIRST_LINE_MAX_BYTES = 65_536
+
+hits = BytesAhoCorasick([NEEDLE]).find_matches_as_indexes
+"""Where ``connection_log`` stands in a buffer: triples of 0, its begin and its end, in order. All at once, and by wide
+registers: a third of what ``find`` takes. What this holds is bounded by the buffer, about 10 bytes for each of its bytes."""
 
 
 def first_line(data: bytes, at: int) -> bytes:

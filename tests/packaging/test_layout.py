@@ -23,7 +23,12 @@ MODULES = sorted(
     path.relative_to(ROOT) for folder in ("shipper", "demo", "bench") for path in (ROOT / folder).rglob("*.py")
 )
 LOCKS = {"requirements.lock": False, "requirements-dev.lock": True}
-IMPORT_NAMES = {"prometheus-client": "prometheus_client", "google-re2": "re2", "splunk-sdk": "splunklib"}
+IMPORT_NAMES = {
+    "ahocorasick-rs": "ahocorasick_rs",
+    "prometheus-client": "prometheus_client",
+    "google-re2": "re2",
+    "splunk-sdk": "splunklib",
+}
 EXPOSURE_MAX = 1.2
 HARDENING = {
     "User": "connlog",
