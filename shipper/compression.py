@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
 from typing import IO, Any, Protocol
 
 from shipper.errors import InputError
@@ -38,7 +37,7 @@ def read_pieces(path: str, *, expanded_max_bytes: int = EXPANDED_MAX_BYTES) -> I
         yield from _pieces(sys.stdin.buffer)
         return
     try:
-        with Path(path).open("rb", buffering=0) as file:
+        with _open(path) as file:
             if not is_compressed(path):
                 yield from _pieces(file)
                 return
@@ -65,7 +64,7 @@ def read_again(path: str, done: Callable[[], int]) -> Iterator[bytes]:
     Raises InputError where the file can't be opened or read.
     """
     try:
-        with Path(path).open("rb", buffering=0) as file:
+        with _open(path) as file:
             end = 0
             while True:
                 at = done()
@@ -76,6 +75,11 @@ def read_again(path: str, done: Callable[[], int]) -> Iterator[bytes]:
                 yield piece
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+def _open(path: str) -> IO[bytes]:
+    # What this module is needed for has no other use for paths, which take long to load.
+    return open(path, "rb", buffering=0)  # noqa: PTH123
 
 
 def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
@@ -123,7 +127,7 @@ def _expand(path: str, file: IO[bytes]) -> Iterator[bytes]:
 
 def _format(path: str) -> tuple[Callable[[], _Decoder], _Step, type[Exception]]:
     """How to make a decoder, how to feed it, and its error; each library is loaded only where it is used."""
-    ending = Path(path).suffix
+    ending = next(known for known in ENDINGS if path.endswith(known))
     if ending == ".gz":
         import zlib
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import orjson
 
 from shipper.parsing.grammar import terminals
+from shipper.pattern import pattern
 from shipper.record import JsonValue
 from shipper.text import BadEscape, unquote
 from shipper.value import Odd
@@ -22,9 +21,9 @@ class Form:
         """What stands between two fields; a name's opening quote in JSON belongs to it."""
         self.end = "" if self.human else "}}"
         """What stands behind the last field."""
-        self._name = re.compile(r'[^\s="\x1b]+' if self.human else r'[^"\\\x00-\x1f]*').fullmatch
-        self._bare = re.compile(terminals()["BARE"]).fullmatch
-        self._quoted = re.compile(terminals()["QUOTED"]).fullmatch
+        self._name = pattern(r'[^\s="\x1b]+' if self.human else r'[^"\\\x00-\x1f]*')
+        self._bare = pattern(terminals()["BARE"])
+        self._quoted = pattern(terminals()["QUOTED"])
 
     def lead(self, name: str) -> str:
         """What stands before the value, behind ``between``."""
@@ -32,16 +31,16 @@ class Form:
 
     def plain(self, name: str) -> bool:
         """Whether a name stands on a line as it is, so that its lead tells it."""
-        return self._name(name) is not None
+        return self._name.fullmatch(name) is not None
 
     def read(self, text: str) -> JsonValue:
         """The value as the parsers give it. Raises Odd."""
         if self.human:
             if "\x1b" in text:
                 raise Odd  # colours go first, wherever they stand
-            if self._bare(text) is not None:
+            if self._bare.fullmatch(text) is not None:
                 return text
-            if self._quoted(text) is None:
+            if self._quoted.fullmatch(text) is None:
                 raise Odd
             try:
                 return unquote(text[1:-1])

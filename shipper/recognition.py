@@ -14,6 +14,7 @@ from shipper.normalisation import Normaliser, Unusable
 from shipper.parsing.human import HumanParser
 from shipper.parsing.jsonline import JsonParser, form_of
 from shipper.parsing.result import Parsed, Refused
+from shipper.pattern import pattern
 from shipper.record import CompactLog, CompactRecord, CompactSource, Encoded, Log, Malformed, Record, Source
 from shipper.rendering import Renderer
 from shipper.text import decode, strip_colours
@@ -21,9 +22,9 @@ from shipper.timestamp import canonical, canonical_header
 
 FORMATS = ("auto", "json", "human", "stackdriver")
 
-_coloured_key = re.compile(r"\n    (?:\x1b\[[0-9;]*m)*+([^\n=\x1b]+)(?:\x1b\[[0-9;]*m)*+=(?:\x1b\[[0-9;]*m)*+")
+_coloured_key = pattern(r"\n    (?:\x1b\[[0-9;]*m)*+([^\n=\x1b]+)(?:\x1b\[[0-9;]*m)*+=(?:\x1b\[[0-9;]*m)*+")
 _encode = msgspec.json.Encoder().encode
-_stamp = re.compile(rb'(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})|"ts"\s*+:\s*+"([^"\\]{1,64})"')
+_stamp = pattern(rb'(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})|"ts"\s*+:\s*+"([^"\\]{1,64})"')
 
 
 class Recogniser:

@@ -21,6 +21,7 @@ from shipper.parsing.grammar import terminals
 from shipper.parsing.human import HumanParser
 from shipper.parsing.jsonline import JsonParser
 from shipper.parsing.result import Parsed
+from shipper.pattern import pattern
 from shipper.record import Encoded, Log, Record, Source, encoded
 from shipper.shape import Render, ShapeMaker, no_trace, to_json
 from shipper.timestamp import canonical
@@ -36,8 +37,8 @@ SHAPE_KEYS_MAX_CHARACTERS = 2048
 """All these keys together."""
 
 _ZEROS = tuple("0" * (9 - digits) + 'Z"' for digits in range(10))
-_trace = re.compile('[0-9a-f]{32}","span":"[0-9a-f]{16}",').fullmatch
-_level = re.compile(r"([0-9]{3}) \[([a-z]{4})\]").fullmatch
+_trace = pattern('[0-9a-f]{32}","span":"[0-9a-f]{16}",')
+_level = pattern(r"([0-9]{3}) \[([a-z]{4})\]")
 _OFFSET = 2**53 - 1
 
 
@@ -146,7 +147,7 @@ class Renderer:
     def _split_trace(rest: str) -> tuple[str, str]:
         """A JSON line's header before its trace, and the trace as the end of a log's part."""
         rest, mark, ids = rest.partition('"trace":"')
-        if _trace(ids) is None:
+        if _trace.fullmatch(ids) is None:
             raise Odd
         return rest, f",{mark}{ids[:-1]}}}"
 
@@ -189,7 +190,7 @@ class Renderer:
 
 def _rest_and_level(text: str) -> str:
     """``123 [info]`` to the end of the time and the level."""
-    found = _level(text)
+    found = _level.fullmatch(text)
     if found is None:
         raise Odd
     return f'{found[1]}000000Z","level":"{LEVELS.get(found[2], found[2])}"'

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 
+from shipper.pattern import pattern
+
 _REPLACEMENT = "\ufffd"
 
 
@@ -37,7 +39,7 @@ _SIMPLE = {
     '"': '"',
     "'": "'",
 }
-_ESCAPE = re.compile(
+_ESCAPE = pattern(
     r"\\(?:([abfnrtv\\\"'])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.)|$)", re.DOTALL
 )
 
@@ -80,7 +82,7 @@ def _unescape(found: re.Match[str]) -> str:
     return chr(number)
 
 
-_SGR = re.compile(r"\x1b\[[0-9;:]*m")
+_SGR = pattern(r"\x1b\[[0-9;:]*m")
 
 
 def strip_colours(text: str) -> str:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
 
 from shipper.alias import STATUSES
 from shipper.appname import APPS_OVER_SSH, METHODS, normal_name
 from shipper.parsing.result import gather
+from shipper.pattern import pattern
 from shipper.record import JsonValue
 from shipper.timestamp import canonical
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 CACHE_MAX_COUNT = 8192
 """Entries in each of the caches; a full one is emptied."""
@@ -26,11 +30,11 @@ UUIDS = ("organization_id", "workspace_owner_id", "workspace_id", "agent_id", "u
 """Ids that come again."""
 NULLS = (None, "", "<nil>")
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
-_SQL_INT = re.compile(r"\{Int\d{2}:(-?\d{1,10}) Valid:(true|false)\}", re.ASCII).fullmatch
-_INT = re.compile(r"-?\d{1,10}", re.ASCII).fullmatch
+_UUID = pattern(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SQL_INT = pattern(r"\{Int\d{2}:(-?\d{1,10}) Valid:(true|false)\}", re.ASCII)
+_INT = pattern(r"-?\d{1,10}", re.ASCII)
 _OCTETS = frozenset(map(str, range(256)))
-_SCOPE = re.compile(r"[A-Za-z0-9_.-]{1,64}").fullmatch
+_SCOPE = pattern(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class Odd(Exception):
@@ -93,7 +97,12 @@ class Values:
                 gather(wrong, name, value)
                 return None
             text = str(address)
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None and address.scope_id is None:
+        if (
+            address is not None
+            and address.version == 6
+            and address.ipv4_mapped is not None
+            and address.scope_id is None
+        ):
             text = str(address.ipv4_mapped)
         if len(self._ips) >= CACHE_MAX_COUNT:
             self._ips = dict.fromkeys(NULLS)
@@ -108,10 +117,10 @@ class Values:
         if type(value) is int:
             code = value
         elif type(value) is str:
-            sql = _SQL_INT(value)
+            sql = _SQL_INT.fullmatch(value)
             if sql is not None and sql[2] == "false":
                 return None
-            if sql is not None or _INT(value) is not None:
+            if sql is not None or _INT.fullmatch(value) is not None:
                 code = int(sql[1] if sql is not None else value)
         if code is None or not -0x80000000 <= code < 0x80000000:
             gather(wrong, name, value)
@@ -172,7 +181,7 @@ class Values:
 
 def is_uuid(value: JsonValue) -> bool:
     """Whether it is the text of a UUID, in letters of either case."""
-    return type(value) is str and _UUID(value.lower()) is not None
+    return type(value) is str and _UUID.fullmatch(value.lower()) is not None
 
 
 def text(value: JsonValue, name: str, wrong: dict[str, JsonValue]) -> str | None:
@@ -198,15 +207,18 @@ def usable(key: str, value: JsonValue) -> bool:
     if key == "status":
         return value.lower() in STATUSES
     if key == "code":
-        return _SQL_INT(value) is not None or _INT(value) is not None
+        return _SQL_INT.fullmatch(value) is not None or _INT.fullmatch(value) is not None
     return True
 
 
 def _address(value: str) -> IPv4Address | IPv6Address | None:
     """The address, None where it is none. The zone of a link-local one is a name of an interface, nothing else."""
+    # Imported here: addresses are IPv4 mostly, and are told without it.
+    from ipaddress import ip_address
+
     try:
         address = ip_address(value)
     except ValueError:
         return None
-    scope = address.scope_id if isinstance(address, IPv6Address) else None
-    return address if scope is None or _SCOPE(scope) is not None else None
+    scope = address.scope_id if address.version == 6 else None
+    return address if scope is None or _SCOPE.fullmatch(scope) is not None else None

@@ -168,7 +168,7 @@ def command(shell: str) -> int:
 
     Commands and options are completed, and in a query its keys, their values and names the index knows.
     """
-    from shipper.cli.main import connlog
+    from shipper.cli.group import connlog
 
     click.echo(_shell(shell)(connlog, {}, PROGRAM, VARIABLE).source(), nl=False)
     return 0
@@ -176,7 +176,7 @@ def command(shell: str) -> int:
 
 def answer(instruction: str) -> int:
     """What a script asks for, by the value of its variable: ``bash_complete``, ``zsh_complete``, ``fish_complete``."""
-    from shipper.cli.main import connlog
+    from shipper.cli.group import connlog
 
     shell, _, what = instruction.partition("_")
     if shell not in ("bash", "zsh", "fish") or what != "complete":

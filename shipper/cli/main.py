@@ -8,18 +8,16 @@ Exit codes: 0 done, 1 bad news, 2 usage, 3 configuration, 4 I/O, 130 interrupted
 
 from __future__ import annotations
 
+import atexit
 import errno
 import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import click
-
-from shipper import __version__
-from shipper.cli.talk import printable, printable_lines, say
+from shipper.cli.talk import say
 from shipper.errors import ConfigError, ConnlogError, QueryError
 
 IO_FAILED = 4
@@ -34,8 +32,8 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "run": Entry("shipper.cli.run:command", "Run the daemon."),
-    "parse": Entry("shipper.cli.parse:command", "Read logs and print their connection events as NDJSON."),
+    "run": Entry("shipper.cli.run_options:command", "Run the daemon."),
+    "parse": Entry("shipper.cli.parse_options:command", "Read logs and print their connection events as NDJSON."),
     "backfill": Entry("shipper.cli.backfill:command", "Read whole files into the configured outputs."),
     "search": Entry("shipper.cli.search:command", "Search the local index."),
     "grep": Entry("shipper.cli.grep:command", "Find a pattern in the events, as grep does."),
@@ -56,51 +54,14 @@ COMMANDS = {
 """Every command in the order of the help; a test holds the sentences equal to the commands' own."""
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands' names and sentences without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        module, _, name = entry.target.partition(":")
-        command = getattr(import_module(module), name)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{entry.target} is no click command")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            # Imported here: only a mistyped name pays for it.
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "'connlog --help' lists the commands."
-            ctx.fail(f"No such command {args[0]!r}; {hint}")
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(__version__, prog_name="connlog", message="%(prog)s %(version)s")
-def connlog() -> None:
-    """Ships Coder's connection logs and searches them.
-
-    Exit codes: 0 done, 1 nothing found or a check failed, 2 wrong usage, 3 configuration invalid,
-    4 I/O or remote failure, 130 interrupted.
-    """
+QUICK = {"parse": "shipper.cli.parse:quick", "run": "shipper.cli.run:quick"}
+"""Commands whose usual words need no click, which takes as long to load as to read thousands of lines: a function of the
+words behind the command that does the work and returns the exit code, or None where click must look at them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line (without the program's name; None: the process's own) and return its exit code."""
+    """Run one command line (without the program's name) and return its exit code. None: the process's own line, and then
+    a process that is left with nothing to do is ended here."""
     args = list(sys.argv[1:] if argv is None else argv)
     if sys.stdout is None:
         say("standard output is closed; send it to a file, or to /dev/null if it is not wanted")
@@ -121,15 +82,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return INTERRUPTED
-    except click.ClickException as error:
-        shown = io.StringIO()
-        error.show(shown)
-        # It repeats what was typed, which may have been pasted from a log, line ends too.
-        text = shown.getvalue().replace("\t", "    ")
-        if error.message and not isinstance(error, click.exceptions.NoArgsIsHelpError):
-            text = text.replace(error.message, printable(error.message))
-        click.echo(printable_lines(text), err=True, nl=False)
-        return error.exit_code
     except ConfigError as error:
         say("the configuration is invalid", *error.problems)
         return error.exit_code
@@ -144,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         full = error.errno == errno.ENOSPC and error.filename is None
         say(_os_message(error) + ("; make room, or send standard output elsewhere" if full else ""))
         return IO_FAILED
-    return code
+    return _leave(code) if argv is None else code
 
 
 class ClosedInput(io.RawIOBase):
@@ -158,15 +110,40 @@ class ClosedInput(io.RawIOBase):
 
 
 def _invoke(args: list[str]) -> int:
-    """Run the group without click's own error handling: it would end the process, with other codes than ours."""
+    """Do what the words ask for: quickly where they are of the usual kind, by click where not."""
+    quick = QUICK.get(args[0]) if args else None
+    if quick is not None:
+        code: int | None = find(quick)(args[1:])
+        if code is not None:
+            return code
+    from shipper.cli.group import invoke
+
+    return invoke(args)
+
+
+def _leave(code: int) -> int:
+    """End the process, all that was written being out; returns the code where somebody still has something to do.
+
+    Python would go on to take its modules apart, one object after another, for as long as thousands of lines take to read.
+    """
+    threads = sys.modules.get("threading")
+    if sys.flags.inspect or sys.gettrace() or sys.getprofile() or (threads and threads.active_count() > 1):
+        return code
+    # What was asked to be done at the end is done, as without this: flush the log, remove temporary files.
+    atexit._run_exitfuncs()  # noqa: SLF001 (the only way to ask for it)
     try:
-        with connlog.make_context("connlog", args) as ctx:
-            result = connlog.invoke(ctx)
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except click.Abort:
-        return INTERRUPTED
-    return result if isinstance(result, int) else 0
+        sys.stdout.flush()
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        return code
+    os._exit(code)
+
+
+def find(target: str) -> Any:
+    """What ``module:name`` names; the module is loaded for it."""
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
 
 
 def _complete(instruction: str) -> int:
@@ -183,4 +160,4 @@ def _os_message(error: OSError) -> str:
     return f"{where}: {what}" if where else what
 
 
-__all__ = ["COMMANDS", "connlog", "main"]
+__all__ = ["COMMANDS", "main"]

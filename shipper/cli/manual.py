@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from shipper.cli.main import COMMANDS, connlog
+from shipper.cli.group import connlog
+from shipper.cli.main import COMMANDS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = "docs/connlog.1"

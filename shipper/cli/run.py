@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import click
 
 from shipper.service.stop import Stop
 
@@ -16,15 +15,18 @@ if TYPE_CHECKING:
     from shipper.config import Config
 
 
-@click.command("run")
-@click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The configuration file.")
-def command(path: Path | None) -> int:
-    """Run the daemon.
+def quick(words: list[str]) -> int | None:
+    """``connlog run`` with at most ``-c PATH``, a file that can be read; None for other words."""
+    match words:
+        case []:
+            return run(None)
+        case ["-c" | "--config", path] if not path.startswith("-") and os.access(path, os.R_OK):
+            return run(Path(path))
+    return None
 
-    Reads every input into the journal and delivers it to every output. SIGTERM or SIGINT stop reading,
-    deliver what was read, and exit 0; a second one ends it at once, and nothing is lost by that. SIGHUP
-    loads the configuration again: what changed is swapped, or all is refused and goes on as before.
-    """
+
+def run(path: Path | None) -> int:
+    """Run the daemon on the configuration at ``path``, None for the usual places, and return the exit code."""
     with Stop() as stop:
         # Imported here: a signal is heard before all that takes its time, and a refused configuration needs no daemon.
         from shipper.config import load_config

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import sys
 
-import click
-
 
 def printable(text: str) -> str:
     """The text on one line, every character that a terminal might obey, a line end too, written as an escape."""
@@ -26,18 +24,25 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
+def tell(text: str) -> None:
+    """Lines on stderr, as they are; nowhere where it is closed."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
 def say(*lines: str) -> None:
     """A message on stderr behind the program's name; a line end within one of its lines is an escape.
 
     What was written to stdout before comes before it where both lead to the same place."""
     if sys.stdout is not None:
         sys.stdout.flush()
-    click.echo("connlog: " + "\n".join(map(printable, lines)), err=True)
+    tell("connlog: " + "\n".join(map(printable, lines)))
 
 
 def warn(message: str) -> None:
     """One warning on stderr, on one line: something to look at that didn't stop the command."""
-    click.echo(f"connlog: warning: {printable(message)}", err=True)
+    tell(f"connlog: warning: {printable(message)}")
 
 
 def visible(text: str) -> str:

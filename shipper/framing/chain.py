@@ -6,19 +6,18 @@ container runtime cut in two may continue in the next file, or after a restart.
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 from msgspec import Struct
 
+from shipper.pattern import pattern
 from shipper.text import strip_colours
 
 NEEDLE = b"connection_log"
 PRETTY_MAX_BYTES = 131_072
 """Bytes of one JSON document over many lines; a longer one is taken line by line."""
 
-_block_key = re.compile(rb"[^\s=]{1,128}=(?: |\r?$)")
-_header_time = re.compile(rb"(?:\x1b\[[0-9;]*m)*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[")
+_block_key = pattern(rb"[^\s=]{1,128}=(?: |\r?$)")
+_header_time = pattern(rb"(?:\x1b\[[0-9;]*m)*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) \[")
 
 
 class Entry(Struct, gc=False):
@@ -143,7 +142,7 @@ def announces_more(text: bytes) -> bool:
     return text.endswith(b" ...\r")
 
 
-_dots = re.compile(
+_dots = pattern(
     rb"(?:\x1b\[[0-9;]*m)*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} ?(?:\x1b\[[0-9;]*m)* ?(?:\x1b\[[0-9;]*m)*\[[a-z]{4}\]"
     rb"(?:\x1b\[[0-9;]*m)*  ?(?:[^\s:]{1,256}: )?\.\.\.(?:  |\r?$)"
 )

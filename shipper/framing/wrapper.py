@@ -13,6 +13,7 @@ from collections.abc import Callable
 import orjson
 from msgspec import Struct
 
+from shipper.pattern import pattern
 from shipper.record import JsonValue
 from shipper.text import decode
 
@@ -32,14 +33,14 @@ class Piece(Struct, gc=False):
 
 Unwrap = Callable[[bytes], Piece | None]
 
-_match_cri = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S{0,16}) (stdout|stderr) ([PF])(?::\S*)? ?").match
-_match_syslog = re.compile(
+_cri_head = pattern(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S{0,16}) (stdout|stderr) ([PF])(?::\S*)? ?")
+_syslog_head = pattern(
     rb"(?:<\d{1,3}>)?(?:\d )?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S{0,16}) "
     rb"(\S{1,255}) ([^\s:\[\]]{1,64})(?:\[(\d{1,10})\])?:(?: |$)"
-).match
-_match_prefix = re.compile(rb"(?:\[[^\]\s]{1,128}\] |[A-Za-z0-9][A-Za-z0-9_.-]{0,127} +\| ?)").match
+)
+_prefix_head = pattern(rb"(?:\[[^\]\s]{1,128}\] |[A-Za-z0-9][A-Za-z0-9_.-]{0,127} +\| ?)")
 _match_header = re.compile(rb"(?:\x1b\[[0-9;]*m)*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}").match
-_is_journald = re.compile(rb'"(?:__REALTIME_TIMESTAMP|__CURSOR)"\s*+:').search
+_journald_mark = pattern(rb'"(?:__REALTIME_TIMESTAMP|__CURSOR)"\s*+:')
 
 
 def _docker(line: bytes) -> Piece | None:
@@ -57,7 +58,7 @@ def _docker(line: bytes) -> Piece | None:
 
 
 def _cri(line: bytes) -> Piece | None:
-    found = _match_cri(line)
+    found = _cri_head.match(line)
     if found is None:
         return None
     stream = found[2].decode()
@@ -77,7 +78,7 @@ _LINE_BREAKS = {"line-max": b"", "nul": b"\0"}
 
 
 def _journald(line: bytes) -> Piece | None:
-    if _is_journald(line) is None:
+    if _journald_mark.search(line) is None:
         return None
     top = _object(line)
     if top is None or "MESSAGE" not in top or ("__CURSOR" not in top and "__REALTIME_TIMESTAMP" not in top):
@@ -129,7 +130,7 @@ def _one_message(value: JsonValue) -> bytes | None:
 
 
 def _syslog(line: bytes) -> Piece | None:
-    found = _match_syslog(line)
+    found = _syslog_head.match(line)
     if found is None:
         return None
     host, name, pid = (decode(part) if part else None for part in found.groups())
@@ -140,7 +141,7 @@ def _syslog(line: bytes) -> Piece | None:
 
 
 def _prefix(line: bytes) -> Piece | None:
-    found = _match_prefix(line)
+    found = _prefix_head.match(line)
     if found is None:
         return None
     name = decode(found[0]).strip(" |")
@@ -181,11 +182,11 @@ def recognise(line: bytes) -> str | None:
         return "journald" if _journald(line) is not None else None
     if _match_header(line) is not None:
         return None
-    if _match_cri(line) is not None:
+    if _cri_head.match(line) is not None:
         return "cri"
-    if _match_syslog(line) is not None:
+    if _syslog_head.match(line) is not None:
         return "syslog"
-    found = _match_prefix(line)
+    found = _prefix_head.match(line)
     if found is not None and (_match_header(line, found.end()) is not None or line.startswith(b'{"', found.end())):
         return "prefix"
     return None

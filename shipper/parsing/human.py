@@ -15,6 +15,7 @@ from functools import cache
 from shipper.alias import LEVELS, OWN_KEYS
 from shipper.parsing.grammar import HumanGrammar, terminals
 from shipper.parsing.result import Parsed, Refused, gather
+from shipper.pattern import pattern
 from shipper.record import CompactLog, JsonValue, Log
 from shipper.text import BadEscape, unquote
 from shipper.timestamp import canonical_header
@@ -22,13 +23,13 @@ from shipper.timestamp import canonical_header
 MINUTES_MAX_COUNT = 4096
 """Minutes of header stamps remembered; when full they are forgotten."""
 
-_OURS = re.compile(
+_OURS = pattern(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3} \[[^\]\s]{1,8}\]  ?coderd(?:\.[^:\n]*+)?: connection_log"
     r"(?=$|\n|  |\ \.\.\.(?:\n|$)| [^\s=]+=)"
 )
-_single = re.compile(r'(?: [^\s="]++=(?:"(?:[^"\\\n]++|\\.)*+"|[^"\s]++))++(?: \.\.\.)?(?:\n|$)').match
+_single = pattern(r'(?: [^\s="]++=(?:"(?:[^"\\\n]++|\\.)*+"|[^"\s]++))++(?: \.\.\.)?(?:\n|$)')
 """The fields of the documentation's sample, one blank before each; any other text there is another message."""
-_is_hex_id = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{16})").fullmatch
+_hex_id = pattern(r"(?:[0-9a-f]{32}|[0-9a-f]{16})")
 
 
 def _header(terms: dict[str, str]) -> str:
@@ -57,7 +58,7 @@ class HumanParser:
         if ours is None:
             return None
         rest = text[ours.end() : ours.end() + 4]
-        if rest and rest[0] == " " and rest[:2] != "  " and rest != " ..." and _single(text, ours.end()) is None:
+        if rest and rest[0] == " " and rest[:2] != "  " and rest != " ..." and _single.match(text, ours.end()) is None:
             return None
         self.slow_count += 1
         slowly = self.parse_slow(text)
@@ -180,9 +181,9 @@ class HumanParser:
             beside = beside or {}
             kept = [(key, value) for key, value in zip(keys, values, strict=True) if key not in ("trace", "span")]
             for key, value in zip(keys, values, strict=True):
-                if key == "trace" and len(value) == 32 and _is_hex_id(value):
+                if key == "trace" and len(value) == 32 and _hex_id.fullmatch(value):
                     trace = value
-                elif key == "span" and len(value) == 16 and _is_hex_id(value):
+                elif key == "span" and len(value) == 16 and _hex_id.fullmatch(value):
                     span = value
                 elif key in ("trace", "span"):
                     # Loggers before v3 print the address of a function here: no id, so it stays text.

@@ -9,24 +9,24 @@ Facts: slog's slogjson and slogstackdriver sinks; in the flat stackdriver form a
 from __future__ import annotations
 
 import json
-import re
 
 import orjson
 
 from shipper.alias import LEVELS, OWN_KEYS
 from shipper.parsing.pairs import Pairs, TooDeep, constant, integer, plain, real
 from shipper.parsing.result import Parsed, Refused, gather
+from shipper.pattern import pattern
 from shipper.record import CompactLog, JsonValue, Log
 from shipper.text import decode
 from shipper.timestamp import canonical, from_ns
 
 _HEAD_BYTES = 4096
-_MESSAGE = re.compile(rb'"(?:msg|message)"\s*+:\s*+"((?:[^"\\]|\\.){0,64})"')
-_LOGGER = re.compile(rb'(?:"logger_names"\s*+:\s*+\[\s*+|"producer"\s*+:\s*+)"coderd(?:[".])')
-_BEGUN = re.compile(rb'"(?:ts|severity)"\s*+:\s*+"')
-_LEVEL = re.compile(rb'"(?:level|severity)"\s*+:\s*+"')
-_EVENT = re.compile(rb'"(?:msg|message)"\s*+:\s*+"connection_log"')
-_FLAT = re.compile(rb'"message"\s*+:\s*+"connection_log"')
+_MESSAGE = pattern(rb'"(?:msg|message)"\s*+:\s*+"((?:[^"\\]|\\.){0,64})"')
+_LOGGER = pattern(rb'(?:"logger_names"\s*+:\s*+\[\s*+|"producer"\s*+:\s*+)"coderd(?:[".])')
+_BEGUN = pattern(rb'"(?:ts|severity)"\s*+:\s*+"')
+_LEVEL = pattern(rb'"(?:level|severity)"\s*+:\s*+"')
+_EVENT = pattern(rb'"(?:msg|message)"\s*+:\s*+"connection_log"')
+_FLAT = pattern(rb'"message"\s*+:\s*+"connection_log"')
 _CAREFUL = frozenset({float, list, dict})
 _FLAT_CAREFUL = frozenset({float, list})  # the sink's own objects are known by their number of keys
 _TOP = ("ts", "level", "msg", "caller", "func", "logger_names", "trace", "span", "fields")

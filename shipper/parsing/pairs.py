@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from shipper.parsing.result import gather
+from shipper.pattern import pattern
 from shipper.record import JsonValue
 
 DEPTH_MAX_LEVELS = 64
 """Lists and objects inside each other in one value; a line with more is malformed."""
 
-_surrogates = re.compile("[\ud800-\udfff]")
+_surrogates = pattern("[\ud800-\udfff]")
 
 
 class Pairs(list[tuple[str, Any]]):

@@ -16,8 +16,10 @@ from shipper import __version__
 from shipper.cli import main as cli
 from shipper.cli.main import COMMANDS, Entry, main
 from shipper.errors import ConfigError, ConnlogError, QueryError, StateBusy
+from shipper.resource import root
 
 FORBIDDEN_AT_HELP = {"lark", "rich", "msgspec", "orjson", "re2", "watchdog", "sqlite3", "zstandard", "logging"}
+FORBIDDEN_AT_PARSE = (FORBIDDEN_AT_HELP | {"click", "pathlib", "ipaddress"}) - {"msgspec", "orjson"}
 
 
 def _target(entry: Entry) -> click.Command:
@@ -51,6 +53,75 @@ def test_help_imports_nothing_heavy() -> None:
     for name, entry in COMMANDS.items():
         assert f"  {name} " in done.stdout
         assert entry.help in done.stdout
+
+
+def test_parse_of_paths_loads_nothing_that_it_can_do_without() -> None:
+    """Every event of a log pays its part of the start."""
+    code = (
+        "import sys; from shipper.cli.main import main; code = main(['parse', '/dev/null']); "
+        f"print('LOADED', sorted({FORBIDDEN_AT_PARSE!r} & set(sys.modules)), code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "LOADED [] 0"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["parse", "LOG"],
+        ["parse", "LOG", "LOG"],
+        ["parse", "LOG", "/no/such/file"],
+        ["parse", ""],
+        ["parse", "--", "LOG"],
+        ["parse", "LOG", "--format", "nope"],
+        ["run", "-c", "/no/such/file"],
+        ["run", "-c", "LOG"],
+        ["run", "--config", "LOG"],
+        ["run", "--config=LOG"],
+        ["run", "-cLOG"],
+        ["run", "-c"],
+        ["run", "-c", "-c"],
+        ["run", "LOG"],
+    ],
+)
+def test_what_is_done_without_click_is_what_click_would_do(
+    words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "coderd.log"
+    log.write_bytes((Path(root()) / "tests/samples/coderd.log").read_bytes() + b'{"ts":"broken connection_log\n')
+    words = [word.replace("LOG", str(log)) for word in words]
+    quick = main(words), capfd.readouterr()
+    monkeypatch.setattr(cli, "QUICK", {})
+    assert (main(words), capfd.readouterr()) == quick
+
+
+LATE = """
+import atexit, sys, threading
+from shipper.cli.main import main
+{before}
+sys.argv = ["connlog", "--version"]
+code = main()
+print("went on", code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("", ""),
+        ("atexit.register(print, 'at the end')", "at the end\n"),
+        (
+            "threading.Thread(target=lambda: (threading.main_thread().join(), print('the thread'))).start()",
+            "went on 0\nthe thread\n",
+        ),
+        ("sys.setprofile(lambda *_: None)", "went on 0\n"),
+    ],
+    ids=["nothing", "at exit", "a thread", "a profiler"],
+)
+def test_the_end_of_the_process_leaves_out_nothing_that_anybody_waits_for(before: str, said: str) -> None:
+    program = [sys.executable, "-c", LATE.format(before=before)]
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert done.stdout == f"connlog {__version__}\n{said}"
 
 
 def test_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from shipper.cli.table import fitting, visible
 from shipper.extraction import Extractor
 from shipper.index import IndexWriter
 from shipper.record import Gap, Record, Source
-from shipper.resource import ROOT
+from shipper.resource import root
 
 NASTY = "\x1b[31mred\x1b[0m\r\n\u202eevil\x9b"
 ESCAPED = r"\x1b[31mred\x1b[0m\r\n\u202eevil\x9b"
@@ -178,7 +178,7 @@ def test_raw_gives_the_very_bytes_into_a_pipe(index: str, capfdbinary: pytest.Ca
         [sys.executable, "-m", "shipper", "search", "--index", index, "--output", "raw", "code:143"],
         capture_output=True,
         check=True,
-        cwd=ROOT,
+        cwd=root(),
     )
     assert done.stdout == b"".join(f"line {n} {NASTY}".encode() + b"\xff\n" for n in (1, 2))
 
@@ -188,7 +188,7 @@ def test_nothing_of_the_log_reaches_a_terminal_raw(index: str, form: str) -> Non
     ours, theirs = pty.openpty()
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "250", "TERM": "xterm"}
     command = [sys.executable, "-m", "shipper", "search", "--index", index, "--output", form]
-    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=environment, cwd=ROOT) as process:
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=environment, cwd=root()) as process:
         os.close(theirs)
         shown = b""
         try:
@@ -264,7 +264,7 @@ def test_the_index_of_the_configuration_is_asked(
 
 
 def test_what_coderd_wrote_is_found_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log = ROOT / "tests" / "samples" / "coderd.log"
+    log = Path(root()) / "tests" / "samples" / "coderd.log"
     data = log.read_bytes()
     extractor = Extractor(Source(host="h", input="file", path=str(log)), compact=False)
     first, last = extractor.feed(data), extractor.flush(final=True)

@@ -13,7 +13,7 @@ import pytest
 from shipper.cli.main import main
 from shipper.index import IndexWriter
 from shipper.record import Record
-from shipper.resource import ROOT
+from shipper.resource import root
 
 
 def event(number: int, reason: str | None = None) -> Record:
@@ -67,7 +67,7 @@ def test_following_shows_what_is_stored_from_now_on_and_ends_with_ctrl_c(path: P
     writer = IndexWriter(path)
     writer.add(1, [event(1)], [b"first"], stored_ns=0)
     command = [sys.executable, "-m", "shipper", "tail", "-fn1", "--index", str(path), "--output", "raw", "-w3"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root()) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         lines = [process.stdout.readline()]

@@ -14,7 +14,7 @@ import pytest
 
 from shipper.extraction import Extractor
 from shipper.record import Source
-from shipper.resource import ROOT
+from shipper.resource import root
 from tests.coder import fault
 from tests.coder.asking import ask, log
 from tests.coder.form import FUTURE, REDUCED
@@ -208,7 +208,7 @@ def test_events_of_a_log_can_be_loaded() -> None:
     world = World()
     alice = world.user("alice", roles=("owner",))
     records = []
-    for path in sorted((ROOT / "tests/samples").glob("*.log")):
+    for path in sorted((Path(root()) / "tests/samples").glob("*.log")):
         extractor = Extractor(Source(None, "file", path.name))
         records += extractor.feed(path.read_bytes()).records + extractor.flush(final=True).records
     assert load_records(world, records) == len(records) > 0
@@ -223,8 +223,15 @@ def test_events_of_a_log_can_be_loaded() -> None:
 
 
 def test_it_can_be_started_by_hand_with_the_events_of_a_log(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.coder", str(ROOT / "tests/samples/coderd.log"), "--folder", str(tmp_path)]
-    with subprocess.Popen([*command, "--version", "v2.36"], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.coder",
+        str(Path(root()) / "tests/samples/coderd.log"),
+        "--folder",
+        str(tmp_path),
+    ]
+    with subprocess.Popen([*command, "--version", "v2.36"], stdout=subprocess.PIPE, text=True, cwd=root()) as process:
         assert process.stdout is not None
         try:
             said = [process.stdout.readline() for _ in range(6)]
