@@ -346,8 +346,8 @@ class Extractor:
                 self._yield.lookalikes += 1
             self._seen(entry, None)
             return  # a continuation line of an entry that is not ours
-        loose = self._mode == "prefix"
-        if text[:1] != b"{" and ((NEEDLE in text and announces_more(text)) or (loose and opens_block(text))):
+        alone = text[:1] == b"{" and text[-1:] in b"}\r"  # not torn, with the end of a human line behind it
+        if (not alone and NEEDLE in text and announces_more(text)) or (self._mode == "prefix" and opens_block(text)):
             chain.open(text, entry, json=False)
         elif text in (b"{", b"{\r"):
             chain.open(text, entry, json=True)

@@ -188,19 +188,21 @@ class ShapeMaker:
             "span": f"{_HEX}{{16}}",
         }
         fresh = [part for part in parts if part.key is not None]
-        lead, end = "", ""
-        after = []
+        end = ""
+        before, after = [], []
         if parts[0].key is not None:
-            lead = self._form.lead(keys[0]) + self._quote(parts[0])
-            after.append(f"{parts[0].name} = {parts[0].name}[{len(lead)}:]")
+            # Looked at as it stands: its letters may be hexadecimal digits, of which any will do in what follows it.
+            space["lead"] = lead = self._form.lead(keys[0]) + self._quote(parts[0])
+            before.append(f"if {parts[0].name}[:{len(lead)}] != lead: return None")
+            before.append(f"{parts[0].name} = {parts[0].name}[{len(lead)}:]")
         if parts[-1].key is not None and (end := self._quote(parts[-1]) + self._form.end):
             after.append(f"{parts[-1].name} = {parts[-1].name}[:-{len(end)}]")
         pattern = "\n".join(patterns[part.key or ""] for part in fresh)
         space["known"] = known = set[bytes]()
-        space["sound"] = _sound(re.compile(re.escape(lead) + pattern + re.escape(end)).fullmatch, known)
+        space["sound"] = _sound(re.compile(pattern + re.escape(end)).fullmatch, known)
         space["general"] = _GENERAL
         joined = r"\n".join(f"{{{part.name}}}" for part in fresh)
-        look = [f"fresh = f'{joined}'", "look = fresh.encode().translate(general)"]
+        look = [*before, f"fresh = f'{joined}'", "look = fresh.encode().translate(general)"]
         return "\n    ".join([*look, "if look not in known and not sound(fresh, look): return None", *after])
 
     def _quote(self, part: _Part) -> str:

@@ -110,6 +110,32 @@ def test_a_flush_after_each_entry_changes_nothing(path: Path) -> None:
     assert out == read(data)
 
 
+@pytest.mark.parametrize("scan", [True, False])
+@pytest.mark.parametrize("path", [path for path in SMALL if "-color" in path.stem], ids=name_of)
+def test_colours_and_cr_lf_of_a_terminal_change_nothing(path: Path, scan: bool) -> None:
+    """A terminal has both, as in a container with one: many-line fields too are read, bare and wrapped."""
+    data = path.read_bytes()
+    wanted = [replace_source(record) for record in read(data).records]
+    crlf = data.replace(b"\n", b"\r\n")
+    wrapped = b"".join(docker(line + b"\n") for line in crlf.split(b"\n")[:-1])
+    for lines in (crlf, wrapped):
+        found = read(lines, by_scan=scan)
+        assert [replace_source(record) for record in found.records] == wanted
+        assert found.malformed == []
+
+
+def replace_source(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without its place."""
+    return {**record, "source": None}
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_torn_line_with_a_human_one_behind_it_is_the_same_line_by_line(end: bytes) -> None:
+    """What the human line announces is kept with it, or left alone, whichever way the lines are taken."""
+    data = NOISE * 20 + JSON_EVENT[:200] + b"  ID=x ..." + end + b"    CloseReason= a" + end + b"       b" + end
+    assert read(data, by_scan=False) == read(data)
+
+
 @pytest.mark.parametrize(
     "record", [EVENT, JSON_EVENT, docker(EVENT), journald(JSON_EVENT)], ids=["human", "json", "docker", "journald"]
 )

@@ -135,11 +135,10 @@ def hand_over(carry: bytes) -> tuple[bytes, bytes] | None:
 
 def announces_more(text: bytes) -> bool:
     """Whether a human line ends in the `` ...`` that announces a many-line field."""
-    if text.endswith(b" ..."):
+    if text.endswith((b" ...", b" ...\r")):
         return True
-    if b"\x1b[" in text:
-        return strip_colours(text[-64:].decode("utf-8", "replace")).endswith(" ...")
-    return text.endswith(b" ...\r")
+    # A terminal is painted on, and ends lines in CR LF.
+    return b"\x1b[" in text and strip_colours(text[-64:].decode("utf-8", "replace")).endswith((" ...", " ...\r"))
 
 
 _dots = pattern(

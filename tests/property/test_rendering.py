@@ -237,6 +237,16 @@ def human_line(fields: list[str], stamp: str = "2025-07-03 06:57:16.144") -> byt
         ),
         pytest.param(human_line(_HUMAN), human_line(_HUMAN[:-1]), id="no last field"),
         pytest.param(human_line(_HUMAN), human_line([*_HUMAN[:2], *_HUMAN[3:]]), id="no field that is new in each"),
+        pytest.param(
+            json_line([_JSON[4], *_JSON[:4], *_JSON[5:]]),
+            json_line(['"requ3st_ib":"r"', *_JSON[:4], *_JSON[5:]]),
+            id="another name of other hexadecimal digits",
+        ),
+        pytest.param(
+            human_line([_HUMAN[4], *_HUMAN[:4], *_HUMAN[5:]]),
+            human_line(["request_ia=r", *_HUMAN[:4], *_HUMAN[5:]]),
+            id="another name of other hexadecimal digits, human",
+        ),
         pytest.param(json_line(_JSON), json_line(_JSON)[:-1], id="one brace less"),
         pytest.param(json_line(_JSON), json_line([*_JSON, '"Type":"ssh"']), id="a field twice"),
         pytest.param(
