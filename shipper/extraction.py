@@ -14,7 +14,7 @@ import msgspec
 
 from shipper.framing import scan
 from shipper.framing.chain import NEEDLE, Carry, Chain, Entry, announces_more, opens_block
-from shipper.framing.wrapper import WRAPPERS, Piece, Unwrap, recognise
+from shipper.framing.wrapper import WRAPPERS, Piece, Unwrap, begun, recognise
 from shipper.recognition import Recogniser
 from shipper.record import Encoded, Malformed, Record, Source, Yield, encoded
 
@@ -260,12 +260,8 @@ class Extractor:
     def _begin_skip(self, data: bytes, at: int) -> int:
         """Gives up on a line that is over the limit and still has no end."""
         length = len(data) - at
-        entry = Entry(data[at:], self.offset, self.line, length)
-        if self._mode:
-            # Of a wrapped line its beginning tells; of a JSON wrapper's only that it speaks of an event.
-            piece = WRAPPERS[self._mode](entry.raw[: self._line_max_bytes])
-            entry.raw = piece.text if piece is not None else entry.raw
-            entry.lost = "a wrapped line" if piece is None and NEEDLE in entry.raw[:65_536] else None
+        piece = begun(data[at:], self._mode, self._line_max_bytes, auto=self._auto)
+        entry = Entry(piece.text, self.offset, self.line, length, lost=piece.lost)
         verdict = self._overlong(entry)
         self._keep(verdict, b"")
         if verdict is None:
@@ -362,18 +358,18 @@ class Extractor:
     def _finish(self, entry: Entry) -> None:
         """The verdict on one whole entry, kept if it is ours."""
         verdict: Record | Encoded | Malformed | None = None
+        speaks = NEEDLE in entry.raw
         if len(entry.raw) > self._line_max_bytes:
             verdict = self._overlong(entry)
             self._keep(verdict, b"")
-        elif NEEDLE in entry.raw or entry.lost is not None:
+        elif speaks or entry.lost is not None:
             entry.raw = scan.without_cr(entry.raw)
             verdict = self._usual(entry) if self._usual is not None else None
             if verdict is None:
                 verdict = self._verdict(entry)
             self._keep(verdict, entry.raw)
-            if verdict is None:
-                self._yield.lookalikes += 1
         if verdict is None:
+            self._yield.lookalikes += speaks
             raw = entry.raw
             self._yield.not_ours += 1 if raw.find(b"\n") < 0 else scan.count_entries(raw + b"\n", 0, len(raw) + 1)
         self._seen(entry, verdict)

@@ -105,7 +105,7 @@ class Malformed(Struct, frozen=True):
     """An entry that is ours but can't be a record: kept whole, with the reason and the place.
 
     ``raw`` is the entry as framed (wrappers taken off), at most the line limit; ``length`` is its
-    full length in bytes in the source. ``line`` and ``column`` are 1-based, ``column`` in bytes of
+    length in bytes in the source, of one given up before its end of what had come. ``line`` and ``column`` are 1-based, ``column`` in bytes of
     ``raw``; ``time`` is the entry's own stamp, canonical, where it could be read.
     """
 

@@ -209,6 +209,18 @@ def test_a_line_over_the_limit_does_not_stop_the_file(record: bytes, size: int, 
     assert (found.bytes, found.lines) == (len(data), data.count(b"\n"))
 
 
+@pytest.mark.parametrize("wrapper", sorted(WRAPPERS))
+@pytest.mark.parametrize("record", [EVENT, JSON_EVENT], ids=["human", "json"])
+def test_a_first_line_over_the_limit_is_kept_in_part_in_any_wrapper(record: bytes, wrapper: str) -> None:
+    """Where no line before it told the wrapper either, an event that is given up is counted as malformed."""
+    long = record.replace(b"WorkspaceName", b"X" * 20_000, 1)
+    line = WRAPPERS[wrapper](long)
+    found = read(line + WRAPPERS[wrapper](NOISE), repeat(64), line_max_bytes=1500)
+    assert found.records == []
+    assert len(found.malformed) >= 1
+    assert "longer than 1500 bytes" in found.malformed[0]["reason"]
+
+
 def test_a_line_without_end_needs_no_memory() -> None:
     """A stream that never ends its line is given up at the limit, and what waits stays under it."""
     extractor = Extractor(Source())

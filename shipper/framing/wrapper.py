@@ -31,6 +31,7 @@ class Piece(Struct, gc=False):
     lost: str | None = None
 
 
+_HEAD_BYTES = 65_536
 Unwrap = Callable[[bytes], Piece | None]
 
 _cri_head = pattern(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S{0,16}) (stdout|stderr) ([PF])(?::\S*)? ?")
@@ -190,3 +191,16 @@ def recognise(line: bytes) -> str | None:
     if found is not None and (_match_header(line, found.end()) is not None or line.startswith(b'{"', found.end())):
         return "prefix"
     return None
+
+
+def begun(line: bytes, mode: str, most: int, *, auto: bool) -> Piece:
+    """What the beginning of a line tells that is given up because it is too long: the text inside, of as many bytes as
+    are asked for, if its wrapper can be taken off, else the line itself. Of a wrapper of JSON one can only tell whether
+    it speaks of an event; then it is ``lost``. ``mode`` names the wrapper, empty where none was met yet."""
+    name = mode or (recognise(line[:most]) if auto else None)
+    piece = WRAPPERS[name](line[:most]) if name else None
+    if piece is not None:
+        return piece
+    head = line[:_HEAD_BYTES]
+    json = auto and head[:1] == b"{" and (head.startswith(b'{"log":"') or _journald_mark.search(head) is not None)
+    return Piece(line, lost="a wrapped line" if (mode or json) and b"connection_log" in head else None)
