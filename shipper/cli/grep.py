@@ -152,7 +152,7 @@ def _compile(patterns: Sequence[str], *, fold: bool, fixed: bool, word: bool, wh
             for one in patterns:
                 compile_wanted(one, fold=fold, fixed=False)  # its own mistake is told, not that of all together
             pattern = "|".join(f"(?:{one})" for one in patterns)
-            pattern = rf"\A(?:{pattern})\z" if whole else rf"\b(?:{pattern})\b" if word else pattern
+            pattern = rf"^(?:{pattern})$" if whole else rf"\b(?:{pattern})\b" if word else pattern
         return compile_wanted(pattern, fold=fold, fixed=fixed)
     except ValueError as error:
         raise UsageError(f"the pattern can't be used: {error}; -F takes it as plain text") from error

@@ -4,35 +4,66 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import msgspec
 import zstandard
 
-from shipper.index.template import Sheet, first_value, lines_with, put_together, take_apart
+from shipper.index.template import Sheet, Template, lines_with, put_together, take_apart
 
 LINES_MIN = 32
 """Fewer lines are smaller as they are, packed with a dictionary that knows their kind."""
 COLUMN_BYTES_MAX = 1 << 30
 LEVEL = 1
 
+SHARED_CACHED_MAX = 4096
+"""Templates whose shared text is remembered as it was decoded; blocks have the same ones."""
+SHARED_CACHED_BYTES_MAX = 16 << 10
+"""Of one of them; a longer one is decoded anew for each block."""
+
 _COUNT = struct.Struct(">HI")
-_sheet_decoder = msgspec.msgpack.Decoder(Sheet)
 _sheet_encoder = msgspec.msgpack.Encoder()
 Frame = Callable[[bytes], bytes]
 
 
+class _Template(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A template whose ``shared`` is not decoded yet."""
+
+    shared: msgspec.Raw
+    columns: list[int]
+    count: int
+    between: bytes
+
+
+class _Sheet(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    templates: list[_Template]
+    order: bytes
+    plain: bool
+    digits: bytes
+
+
+_sheet_decoder = msgspec.msgpack.Decoder(_Sheet)
+_shared_decoder = msgspec.msgpack.Decoder(list[bytes])
+
+
 class Apart:
     """Lines as ``pack_apart`` packed them; ``inflate`` unpacks what the dictionary of the index is needed for. All raise
-    ValueError where what they need is damaged."""
+    ValueError where what they need is damaged. ``keys``: for each template bytes that are the same for the same shared
+    text."""
 
     def __init__(self, data: bytes, inflate: Frame) -> None:
         try:
             count, length = _COUNT.unpack_from(data)
             lengths = struct.unpack_from(f">{count}I", data, _COUNT.size)
             begin = _COUNT.size + 4 * count
-            self.sheet = _sheet_decoder.decode(inflate(data[begin : begin + length]))
+            sheet = _sheet_decoder.decode(inflate(data[begin : begin + length]))
+            decoded = [_decoded(bytes(one.shared)) for one in sheet.templates]
         except (struct.error, msgspec.MsgspecError) as error:
             raise ValueError(str(error)) from error
+        self.keys = [key for key, _ in decoded]
+        pairs = zip(sheet.templates, decoded, strict=True)
+        templates = [Template(shared, one.columns, one.count, one.between) for one, (_, shared) in pairs]
+        self.sheet = Sheet(templates, sheet.order, sheet.plain, sheet.digits)
         self._frames: list[bytes] = []
         begin += length
         for one in lengths:
@@ -40,14 +71,18 @@ class Apart:
             begin += one
         self._columns: dict[int, bytes] = {}
         self._values: dict[int, list[bytes]] = {}
+        self._firsts: list[list[int]] | None = None
         self._inflate = zstandard.ZstdDecompressor().decompress
         self._lines: list[bytes] | None = None
+
+    def __len__(self) -> int:
+        """How many columns there are."""
+        return len(self._frames)
 
     def lines(self) -> list[bytes]:
         """All lines."""
         if self._lines is None:
-            columns = [self._column(number)[1:-1] for number in range(len(self._frames))]
-            self._lines = put_together(self.sheet, columns)
+            self._lines = put_together(self.sheet, [self.column(number) for number in range(len(self._frames))])
         return self._lines
 
     def line(self, place: int) -> bytes:
@@ -62,11 +97,25 @@ class Apart:
             for at, which in enumerate(template.columns):
                 values = self._values.get(which)
                 if values is None:
-                    values = self._values[which] = self._column(which)[1:-1].split(b"\n")
-                parts += (values[first_value(self.sheet, number, at) + row], template.shared[at + 1])
+                    values = self._values[which] = self.column(which).split(b"\n")
+                parts += (values[self.first_value(number, at) + row], template.shared[at + 1])
         except IndexError as error:
             raise ValueError("its lines are not as many as its templates say") from error
         return b"".join(parts)
+
+    def first_value(self, number: int, place: int) -> int:
+        """Where in its column the values at ``place`` of the lines of template ``number`` begin."""
+        if self._firsts is None:
+            self._firsts = []
+            ends: dict[int, int] = {}
+            for template in self.sheet.templates:
+                firsts = []
+                for which in template.columns:
+                    first = ends.get(which, 0)
+                    ends[which] = first + template.count
+                    firsts.append(first)
+                self._firsts.append(firsts)
+        return self._firsts[number][place]
 
     def sharing(self, holds: Callable[[bytes], object]) -> set[int]:
         """The places of lines that share a text which ``holds`` what is looked for; it is asked once for each template,
@@ -79,18 +128,27 @@ class Apart:
 
     def holding(self, literal: bytes) -> set[int]:
         """The places of lines that may hold ``literal``, all that do among them."""
-        return lines_with(self.sheet, self._column, literal)
+        return lines_with(self.sheet, lambda number: b"\n%b\n" % self.column(number), literal)
 
-    def _column(self, number: int) -> bytes:
-        """A column, a line end before and behind each value."""
+    def column(self, number: int) -> bytes:
+        """A column, a line end between its values."""
         known = self._columns.get(number)
         if known is None:
             try:
-                data = self._inflate(self._frames[number], max_output_size=COLUMN_BYTES_MAX)
+                known = self._inflate(self._frames[number], max_output_size=COLUMN_BYTES_MAX)
             except (IndexError, zstandard.ZstdError, MemoryError) as error:
                 raise ValueError(str(error)) from error
-            known = self._columns[number] = b"\n%b\n" % data
+            self._columns[number] = known
         return known
+
+
+def _decoded(raw: bytes) -> tuple[bytes, list[bytes]]:
+    return _cached(raw) if len(raw) <= SHARED_CACHED_BYTES_MAX else (raw, _shared_decoder.decode(raw))
+
+
+@lru_cache(SHARED_CACHED_MAX)
+def _cached(raw: bytes) -> tuple[bytes, list[bytes]]:
+    return raw, _shared_decoder.decode(raw)
 
 
 class ApartPacker:

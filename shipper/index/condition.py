@@ -18,6 +18,7 @@ from shipper.directory.lookup import Directory, Match
 from shipper.index.ending import read_ending
 from shipper.index.expression import CONNECTIONS, EVENTS, Expression
 from shipper.index.identifier import pack_id, request_number
+from shipper.index.linewise import matching_texts
 from shipper.index.literal import longest_literal
 from shipper.index.person import bounded, meaning
 from shipper.index.schema import COLUMNS, ONGOING, POINT, STATE_NAMES
@@ -48,7 +49,7 @@ from shipper.query.filter import (
 )
 from shipper.query.kind import kinds
 from shipper.query.parse import unknown_value
-from shipper.query.value import compile_regex, read_uuid
+from shipper.query.value import read_uuid
 
 KNOWN_VALUES_MAX = 1000
 _TEXT_COLUMNS = {
@@ -137,11 +138,12 @@ class Compiler(Expression):
         return self._any([*parts, *self._people(matches)])
 
     def pattern(self, term: Pattern) -> str:
-        search = compile_regex(term.regex).search
         literal = longest_literal(term.regex)
-        rows = self._database.execute(*((WORDS_ALL,) if literal is None else (WORDS_HOLDING, (literal.decode(),))))
-        parts = self._words([(word, uses) for word, uses, text in rows if search(text)])
-        named = [row for row in self._directory.shown() if search(row[3])]
+        found = self._database.execute(*((WORDS_ALL,) if literal is None else (WORDS_HOLDING, (literal.decode(),))))
+        rows = found.fetchall()
+        parts = self._words([rows[place][:2] for place in matching_texts(term.regex, [row[2] for row in rows])])
+        shown = list(self._directory.shown())
+        named = [shown[place] for place in matching_texts(term.regex, [row[3] for row in shown])]
         return self._any([*parts, *self._people(self._directory.of_values(named))])
 
     def text(self, term: Text) -> str:

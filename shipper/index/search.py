@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from itertools import dropwhile, islice
 from typing import Protocol
 
 from msgspec import Struct
 
+from shipper.index.apart import Apart
 from shipper.index.block import Block
+from shipper.index.linewise import Linewise, compile_linewise, matching_lines
 from shipper.index.literal import longest_literal
 from shipper.index.reader import IndexReader
+from shipper.index.sieve import Sieve, make_sieve
 from shipper.text import decode
 
 PATTERN_MAX_CHARACTERS = 4096
@@ -47,9 +50,10 @@ class Found(Struct, frozen=True):
 
 class Wanted(Struct, frozen=True):
     """A pattern ready to be looked for: ``regex`` as ``Pattern`` takes it, ``line`` for the line of one event,
-    ``lines`` for many of them in one text, None where that can't tell. ``anywhere``: what matches a piece of a line
-    matches the line, and ``shared`` tells whether one of a template's does; ``literal`` is in every line that
-    matches, where that is known."""
+    ``lines`` for many of them in one text, where it is found if any matches, None where that can't tell. ``anywhere``:
+    what matches a piece of a line matches the line, and ``shared`` tells whether one of a template's does;
+    ``literal`` is in every line that matches, where that is known; ``sieve`` looks into single columns, ``linewise`` at
+    many lines of which none holds a line end."""
 
     regex: str
     line: Spans
@@ -57,6 +61,8 @@ class Wanted(Struct, frozen=True):
     anywhere: bool = False
     literal: bytes | None = None
     shared: Callable[[bytes], bool] = bool
+    sieve: Sieve | None = None
+    linewise: Linewise | None = None
 
 
 def compile_wanted(pattern: str, *, fold: bool, fixed: bool) -> Wanted:
@@ -83,7 +89,7 @@ def compile_wanted(pattern: str, *, fold: bool, fixed: bool) -> Wanted:
             return False
         return any(line.search(piece) is not None for piece in whole.split(b"\n"))
 
-    return Wanted(regex, line, lines, anywhere, literal, shared)
+    return Wanted(regex, line, lines, anywhere, literal, shared, make_sieve(text, fold=fold), compile_linewise(regex))
 
 
 def places(wanted: Wanted, text: str) -> list[tuple[int, int]]:
@@ -165,15 +171,22 @@ def _places_apart(wanted: Wanted, block: Block) -> frozenset[int] | None:
     apart = block.apart()
     if apart is None or not apart.sheet.plain:
         return None
+    sieved = None if wanted.sieve is None else wanted.sieve.places(apart)
+    if sieved is not None and len(sieved.maybe) * 2 <= len(block):
+        return sieved.sure | _looked_at(wanted, apart, sieved.maybe) if sieved.maybe else sieved.sure
     found = apart.sharing(wanted.shared) if wanted.anywhere else set()
     if len(found) < len(block):
         if wanted.literal is None:
             return None
-        maybe = apart.holding(wanted.literal) - found
-        if len(maybe) * LINES_SHARE > len(block):
-            apart.lines()  # all at once: that is less than so many one by one
-        found.update(place for place in maybe if wanted.line.search(apart.line(place)) is not None)
+        found |= _looked_at(wanted, apart, apart.holding(wanted.literal) - found)
     return frozenset(found)
+
+
+def _looked_at(wanted: Wanted, apart: Apart, maybe: Collection[int]) -> set[int]:
+    """Those of some lines that match."""
+    if len(maybe) * LINES_SHARE > len(apart.sheet.order):
+        apart.lines()  # all at once: that is less than so many one by one
+    return {place for place in maybe if wanted.line.search(apart.line(place)) is not None}
 
 
 def _places(wanted: Wanted, block: Block) -> frozenset[int] | None:
@@ -188,22 +201,8 @@ def _places(wanted: Wanted, block: Block) -> frozenset[int] | None:
         text = block.text()
     except ValueError:
         return None  # who reads the line tells of the damage
-    # ASCII needs no decoding, which would take as long as the search.
-    plain = text.isascii()
-    if wanted.lines.search(text if plain else decode(text)) is None:
-        return frozenset()
-    if not plain or b"\r" in text or text.count(b"\n") != len(block):
-        return None
-    found: set[int] = set()
-    line, begin, end = -1, 0, 0
-    for match in wanted.lines.finditer(text):
-        start, stop = match.span()
-        if start >= end:
-            line += 1 + text.count(b"\n", end, start)
-            begin = text.rfind(b"\n", 0, start) + 1
-            end = text.find(b"\n", start) + 1 or len(text) + 1
-        if stop >= end or start < begin:
-            return None  # it reaches into the next line
-        found.add(line)
-    found.discard(len(block))  # behind the last line end is no line
-    return frozenset(found)
+    if not text.isascii():  # which needs no decoding
+        text = decode(text).encode()
+    if wanted.linewise is not None and text.count(b"\n") == len(block):
+        return frozenset(matching_lines(wanted.linewise, text.replace(b"\r\n", b"\n")[:-1]))
+    return None if b"\r" in text or wanted.lines.search(text) is not None else frozenset()

@@ -68,12 +68,15 @@ def read_duration(text: str) -> Comparison:
         raise ValueError(f'"{found[2]}" {error}') from None
 
 
-def compile_regex(text: str) -> Regex:
-    """A regular expression that runs in linear time; raises ValueError with what is wrong with it."""
+def compile_regex(text: str, *, in_lines: bool = False) -> Regex:
+    """A regular expression that runs in linear time; raises ValueError with what is wrong with it. ``in_lines``: no match
+    holds a line end."""
     import re2  # here, since few questions hold one
 
     options = re2.Options()
     options.max_mem = REGEX_MEMORY_BYTES
+    options.never_capture = True  # what groups hold costs a second look
+    options.never_nl = in_lines
     options.log_errors = False
     try:
         compiled: Regex = re2.compile(text, options)
