@@ -213,8 +213,8 @@ class Extractor:
     def _take(self, data: bytes, begin: int, over: int, base: int) -> Record | Malformed | None:
         """The verdict on the bare entry ``data[begin:over]``, kept if it is ours; ``base`` is the offset of data."""
         raw = data[begin : over - 1]
-        if raw[0] == 0:
-            raw = raw.lstrip(b"\0")  # the hole that truncating under a writer leaves
+        if raw[0] in scan.BEFORE_TEXT:
+            raw = scan.text_of(raw)
         if b"\r" in raw:
             raw = scan.without_cr(raw)
         length = over - begin
@@ -294,7 +294,7 @@ class Extractor:
                 if name is not None:
                     self._mode, unwrap = name, WRAPPERS[name]
                     piece = unwrap(line)
-            piece = piece or Piece(line.lstrip(b"\0"))
+            piece = piece or Piece(scan.text_of(line))
             self._piece(piece, over - at)
             self._advance(data, at, over)
             at = over

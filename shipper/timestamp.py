@@ -14,7 +14,8 @@ from functools import cache, lru_cache
 
 _DATE = r"((?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]))"
 _CLOCK = r"((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
-_FRACTION = r"(?:\.(\d{1,9}))?"
+_FRACTION = r"(?:\.(\d{1,9})\d*+)?"
+"""Any; what is below a nanosecond Go cuts off as well."""
 _RFC3339 = _DATE + r"[Tt]" + _CLOCK + _FRACTION + r"(?:[Zz]|([+-]\d\d:\d\d))"
 _GO_STRING = _DATE + " " + _CLOCK + _FRACTION + r" ([+-]\d\d\d\d)(?: \S{1,16})?(?: m=[+-]\d{1,19}\.\d{1,9})?"
 _HEADER = _DATE + " " + _CLOCK + r"\.(\d{3})"

@@ -190,6 +190,15 @@ def test_a_byte_order_mark_and_holes_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("scan", [True, False])
+@pytest.mark.parametrize("record", [EVENT, JSON_EVENT], ids=["human", "json"])
+def test_a_file_put_behind_another_may_bring_its_byte_order_mark(record: bytes, scan: bool) -> None:
+    """The line behind the mark is an event like any other."""
+    found = read(record * 20 + b"\xef\xbb\xbf" + record + NOISE, by_scan=scan)
+    assert (len(found.records), found.not_ours) == (21, 1)
+    assert found.originals[20] == found.originals[0]
+
+
+@pytest.mark.parametrize("scan", [True, False])
 @pytest.mark.parametrize("size", [0, 1, 4096, 100_000])
 @pytest.mark.parametrize("record", [EVENT, JSON_EVENT], ids=["human", "json"])
 def test_a_line_over_the_limit_does_not_stop_the_file(record: bytes, size: int, scan: bool) -> None:

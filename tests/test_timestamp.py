@@ -22,6 +22,14 @@ def nine(fraction: str) -> str:
     return fraction.ljust(9, "0")
 
 
+@pytest.mark.parametrize("form", ["{}Z", "{}+00:00"])
+def test_what_is_below_a_nanosecond_is_cut_off(form: str) -> None:
+    """A fraction may have any number of digits; as Go reads it, nine of them count."""
+    for digits in range(10, 40):
+        assert canonical(form.format("2025-07-03T06:57:16." + "9" * digits)) == f"2025-07-03T06:57:16.{'9' * 9}Z"
+        assert canonical("2025-07-03 06:57:16." + "9" * digits + " +0000 UTC") == f"2025-07-03T06:57:16.{'9' * 9}Z"
+
+
 @given(moments, fractions, offsets)
 def test_rfc_3339_is_the_instant_that_datetime_finds(moment: datetime, fraction: str, offset: int) -> None:
     """Any fraction of up to nine digits, any offset."""
@@ -100,7 +108,7 @@ def test_a_restamped_header_is_read_in_its_zone(moment: datetime) -> None:
     [
         "", "now", "2025-07-03", "2025-07-03T06:57:16", "2025-02-29T00:00:00Z", "2025-04-31T00:00:00Z", "2025-13-01T00:00:00Z",
         "2025-00-01T00:00:00Z", "2025-01-00T00:00:00Z", "2025-07-03T24:00:00Z", "2025-07-03T06:60:16Z", "2025-07-03T06:57:60Z",
-        "2025-07-03T06:57:16.Z", "2025-07-03T06:57:16.1234567890Z", "2025-07-03T06:57:16+2:00", "2025-07-03T06:57:16+24:00",
+        "2025-07-03T06:57:16.Z", "2025-07-03T06:57:16+2:00", "2025-07-03T06:57:16+24:00",
         "2025-07-03T06:57:16+00:60", "2025-07-03T06:57:16Z\n", " 2025-07-03T06:57:16Z", "2025-07-03T06:57:16ZZ",
         "\u0662\u0660\u0662\u0665-07-03T06:57:16Z", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01",
         "2025-07-03 06:57:16", "2025-07-03 06:57:16 UTC", "2025-07-03 06:57:16 +0000 UTC m=", "2025-07-03 06:57:16 +0000 UTC m=+x",

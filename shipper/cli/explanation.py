@@ -72,6 +72,8 @@ def why_not(raw: bytes, form: str = "auto") -> str:
         names = _logger_names(top)
         if not names or names[0] != "coderd":
             return f"its logger is {_short(repr('.'.join(map(str, names))))}, not coderd"
+        if form == "auto":
+            return "the name of its logger does not stand where coderd has it"
         return f"only {form} entries are asked for"
     line = strip_colours(decode(raw)).partition("\n")[0]
     found = _header.match(line)

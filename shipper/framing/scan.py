@@ -14,6 +14,8 @@ BLANKS = b" \t"
 _CLOSING = ord("}")
 MORE_ENDS = b".\rm"
 """What the last byte can be of a line that announces a many-line field: the dots, CR, the end of a colour."""
+BEFORE_TEXT = b"\0\xef"
+"""What a line may begin with that has something before its text."""
 _FIRST_LINE_MAX_BYTES = 65_536
 
 hits = BytesAhoCorasick([NEEDLE]).find_matches_as_indexes
@@ -113,6 +115,12 @@ def _document_end(data: bytes, opened: int, stop: int) -> tuple[int, bool]:
         if first == _CLOSING:
             return over, False
     return over, True
+
+
+def text_of(line: bytes) -> bytes:
+    """A line without what is no text before it: the hole that truncating under a writer leaves, and the byte-order mark of
+    a file that was put behind another."""
+    return line.lstrip(b"\0").removeprefix(b"\xef\xbb\xbf")
 
 
 def without_cr(raw: bytes) -> bytes:

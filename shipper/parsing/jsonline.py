@@ -73,7 +73,7 @@ class JsonParser:
                 ):
                     return self._carefully(raw)
                 return self._from_sink(top, fields, None)
-        elif top.get("message") == "connection_log" and "timestampSeconds" in top:
+        elif top.get("message") == "connection_log":
             if raw.count(b'":') != len(top) + 4 or not _FLAT_CAREFUL.isdisjoint(map(type, top.values())):
                 return self._carefully(raw)
             return self._from_stackdriver(top, None)
@@ -192,7 +192,7 @@ class JsonParser:
             if top.get("msg") == "connection_log" and isinstance(fields, Pairs):
                 own = fields.first(beside)
                 return None if OWN_KEYS.isdisjoint(own) else self._from_sink(top, own, beside)
-            if top.get("message") == "connection_log" and "timestampSeconds" in top:
+            if top.get("message") == "connection_log":
                 if isinstance(fields, Pairs):
                     top["fields"] = plain(fields)
                 return self._from_stackdriver(top, beside)

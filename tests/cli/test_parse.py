@@ -58,6 +58,13 @@ def test_explain_says_what_each_entry_is(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+def test_explain_names_the_logger_where_it_is_at_fault(tmp_path: Path) -> None:
+    """A logger's name where a list of names was expected is what the words speak of."""
+    line = b'{"ts":"2026-01-12T10:11:26Z","level":"INFO","msg":"connection_log","logger_names":"coderd","fields":{"ID":"a"}}\n'
+    done = connlog("--explain", stdin=line, cwd=tmp_path)
+    assert b"not ours, no wrapper: the name of its logger does not stand where coderd has it" in done.stdout
+
+
 def test_what_can_not_be_read_does_not_stop_what_can(tmp_path: Path) -> None:
     """A missing file is named, the next one is read, and the exit code tells."""
     (tmp_path / "coder.log").write_bytes(GOOD)

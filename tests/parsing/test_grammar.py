@@ -35,3 +35,9 @@ def test_each_broken_example_has_its_words() -> None:
     assert isinstance(refused, Refused)
     assert refused.reason == "this quoted string is not closed on its line"
     assert refused.at == len("2025-07-03 06:57:16.144 [info]  coderd: connection_log  ID=a  Reason=")
+
+
+def test_a_level_of_another_kind_is_what_the_words_speak_of() -> None:
+    """A level in capitals ends no line; the level is at fault."""
+    refused = HumanGrammar().tree("2025-07-03 06:57:16.144 [INFO]  coderd: connection_log  ID=a")
+    assert refused == Refused("a level in brackets, such as [info], was expected here", 23)

@@ -111,7 +111,7 @@ def test_a_cut_line_is_refused_at_its_end(head: str, cut: int) -> None:
         (HEAD + ',"fields":{"ID":"a"}}').replace('["coderd"]', '["x","coderd"]'), (HEAD + ',"fields":{"ID":"a"}}').replace('["coderd"]', '"coderd"'),
         (HEAD + ',"fields":{"ID":"a"}}').replace("connection_log", "connection_logs"),
         (HEAD + ',"fields":{"ID":"a"}}').replace('"connection_log"', '["connection_log"]'),
-        FLAT + "}", (FLAT + ',"ID":"a"}').replace('"coderd"', '"x"'), (FLAT + ',"ID":"a"}').replace("timestampSeconds", "x"),
+        FLAT + "}", (FLAT + ',"ID":"a"}').replace('"coderd"', '"x"'),
         '{"fields":{"msg":"connection_log","ID":"a"}}', "{}", "{", "{\"a\":" * 50, "[1]", "null", "",
     ],
 )  # fmt: skip
@@ -307,6 +307,15 @@ def test_the_flat_form_loses_nothing_of_its_header() -> None:
         "logging.googleapis.com/spanId": 7,
     }
     assert parsed(FLAT.replace('"INFO"', "5").replace(":5,", ':"x",') + ',"ID":"a"}').beside
+
+
+@pytest.mark.parametrize("again", ["", ',"x":{"y":1}'])
+def test_a_flat_line_with_its_time_in_another_place_is_an_event(again: str) -> None:
+    """The message, the logger and a key of an event make it ours; the time that is not where the sink puts it is kept."""
+    found = parsed(FLAT.replace("timestampSeconds", "timestamp") + again + ',"ID":"a"}')
+    assert found.log.time is None
+    assert ("timestamp", 1786378806) in zip(found.keys, found.values, strict=True)
+    assert found.beside == {"timestampNanos": 5}
 
 
 @pytest.mark.parametrize(
