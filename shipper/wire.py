@@ -1,4 +1,4 @@
-"""The wire: an adapter for requests whose socket another thread can shut, so that no answer takes longer than it may.
+"""The wire: a connection whose socket another thread can shut, so that no answer takes longer than it may.
 
 A server that sends a byte now and then keeps every timeout of a socket from coming; only the whole request's can end it.
 """
@@ -7,13 +7,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
-from typing import Any
-
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +16,16 @@ class Wire:
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
-
-    @property
-    def connected(self) -> bool:
+        self.connected = False
         """Whether there is, or was, a connection for the request under way."""
-        return self._socket is not None
 
     def opened(self, sock: socket.socket | None) -> None:
         """Take note of a connection that begins (None), or is there."""
+        self._socket = sock
+        self.connected = sock is not None
+
+    def opening(self, sock: socket.socket) -> None:
+        """Take note of the socket of a connection that is not there yet: what is encrypted is not agreed."""
         self._socket = sock
 
     def shut(self) -> None:
@@ -42,53 +37,3 @@ class Wire:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
             except OSError as error:
                 log.debug("a connection was gone already: %s", error)
-
-
-class WireAdapter(HTTPAdapter):
-    """Makes connections with one TLS context, and tells the wire of each."""
-
-    def __init__(self, wire: Wire, context: ssl.SSLContext | None) -> None:
-        self._context = context
-        self._pools = _pool_classes(wire)
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options, ssl_context=self._context)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **options, ssl_context=self._context)
-        manager.pool_classes_by_scheme = self._pools
-        return manager
-
-    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
-        # The context has all of it; requests would add the certificates that it brings.
-        pass
-
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
-    ) -> tuple[Any, Any]:
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, {}
-
-
-def _pool_classes(wire: Wire) -> dict[str, type[HTTPConnectionPool]]:
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            wire.opened(None)
-            super().connect()
-            wire.opened(self.sock)
-
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            wire.opened(None)
-            super().connect()
-            wire.opened(self.sock)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}

@@ -168,7 +168,8 @@ class CoderClient:
         if self._session is None:
             import requests
 
-            from shipper.wire import Wire, WireAdapter
+            from shipper.coder.adapter import WireAdapter
+            from shipper.wire import Wire
 
             session = requests.Session()
             # Without a say of its own in this, requests would send what ~/.netrc holds for the host.

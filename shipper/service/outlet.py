@@ -20,6 +20,7 @@ from shipper.service.sending import Sending
 
 if TYPE_CHECKING:
     from shipper.outputs.hec.sieve import Sieve, Who
+    from shipper.outputs.hec.tls import Trust
 
 Want = Callable[[Iterable[tuple[str, str]]], None]
 """Told of kinds and ids that nobody knows."""
@@ -72,15 +73,16 @@ def _open_index(output: IndexOutput, journal: Journal, folder: Path) -> Delivery
 
 
 def _open_hec(output: SplunkHecOutput, journal: Journal, state: State, want: Want | None) -> Dispatch:
-    # Imported here: requests is slow to import, and only who sends needs it.
+    # Imported here: only who sends needs it, and who does so without TLS needs none.
     from shipper.outputs.hec.client import Line
     from shipper.outputs.hec.lane import Lane
     from shipper.outputs.hec.names import Namer
     from shipper.outputs.hec.output import HecOutput
-    from shipper.outputs.hec.tls import Trust
 
     trust: Trust | None = None
     if any(url.startswith("https:") for url in (*output.endpoints, output.proxy)):
+        from shipper.outputs.hec.tls import Trust
+
         trust = Trust(output)
     if not output.tls_verify:
         log.warning(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -164,6 +163,9 @@ def retry_after(value: str | None) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdecimal():
         return min(float(text[:9]), RETRY_AFTER_MAX_SECONDS)
+    # Imported here: nobody else reads dates of this kind.
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -15,6 +15,7 @@ from shipper.outputs.hec import client as clients
 from shipper.outputs.hec import tls
 from shipper.outputs.hec.answer import Answer, Verdict
 from shipper.outputs.hec.client import EVENT_PATH, HEALTH_PATH, Line, Response
+from shipper.outputs.hec.cookie import COOKIES_MAX_COUNT
 from shipper.outputs.hec.tls import Trust
 from tests.hec import fault
 from tests.hec.certificate import Authority
@@ -74,28 +75,37 @@ def test_cookies_are_kept_over_connections_and_bounded(token: Path, monkeypatch:
             headers = tuple(("Set-Cookie", f"c{number}-{at}=x; Path=/") for at in range(5))
             server.script.add(fault.status(200, b"{}", headers=headers), to="health")
             assert well(line)
-        assert len(line._session.cookies) <= clients.COOKIES_MAX_COUNT
+        assert len(line._connection.cookies) <= COOKIES_MAX_COUNT
         line.close()
 
 
-def test_a_request_is_prepared_once_and_sent_with_what_is_new(token: Path) -> None:
-    """Another body, its length, another token and the cookies of the answer before are in the next request."""
+def test_each_request_has_its_own_body_and_headers_and_the_cookies_of_before(token: Path) -> None:
+    """Over one connection: what a request says is its own, but for what the server wanted to get back."""
     with HecServer(cookie="node", nodes=2) as server:
         line = made(server, token)
-        sent: list[dict[str, str]] = []
         for number, name in enumerate((TOKEN, TOKEN, "another", TOKEN)):
             body = b'{"event":"%s"}' % (b"x" * (1 + number))
             headers = {"Authorization": f"Splunk {name}", "Content-Type": "application/json"}
             response = line.ask("POST", clients.EVENT_PATH, headers, body)
             assert isinstance(response, Response)
             assert response.status == (200 if name == TOKEN else 403)
-            prepared = line._prepared["POST", clients.EVENT_PATH][1]
-            assert prepared.headers["Content-Length"] == str(len(body))
-            sent.append({key: str(value) for key, value in prepared.headers.items()})
-        assert ["Cookie" in headers for headers in sent] == [False, True, True, True]
         assert [event.event for event in server.events] == ["x", "xx", "xxxx"]
-        assert len(line._prepared) == 1
+        assert server.connections == 1
+        assert len({seen.node for seen in server.seen}) == 1
         line.close()
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\0b", "\u2028", " a", ""])
+def test_a_header_that_would_be_more_than_one_is_never_sent(server: HecServer, token: Path, value: str) -> None:
+    line = made(server, token)
+    assert well(line)
+    answer = line.ask("GET", HEALTH_PATH, {"Authorization": value})
+    assert isinstance(answer, Answer)
+    assert answer.verdict is Verdict.REFUSED
+    assert "characters that can't be sent" in answer.text
+    assert not value.strip() or value not in answer.text
+    assert len(server.seen) == 1
+    line.close()
 
 
 def test_certificates_that_are_renewed_are_taken_up(
