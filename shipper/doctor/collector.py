@@ -61,7 +61,7 @@ def of_outputs(config: Config, unit: Unit | None, *, send: bool = False) -> Iter
 
 
 def _of_output(output: SplunkHecOutput, *, send: bool) -> Iterator[Finding]:
-    # Imported here: only who asks for it pays for requests.
+    # Imported here: only who asks for it needs it.
     from shipper.outputs.hec.tls import Trust
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import socket
+import ssl
 import threading
 from types import TracebackType
 from typing import Self
@@ -16,10 +17,11 @@ PIECE_BYTES = 64 * 1024
 
 
 class Proxy:
-    """One request or tunnel for each connection; ``passed`` and ``refused`` count them."""
+    """One request or tunnel for each connection; ``passed`` and ``refused`` count them. With ``tls`` it is asked over TLS."""
 
-    def __init__(self, credential: str = "") -> None:
+    def __init__(self, credential: str = "", tls: ssl.SSLContext | None = None) -> None:
         self.credential = credential
+        self._tls = tls
         self.passed = 0
         self.refused = 0
         self._listener: socket.socket | None = None
@@ -29,7 +31,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """The proxy's address, without the credential."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -57,6 +59,9 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError, BrokenRequest, ValueError), client:
+            if self._tls is not None:
+                client = self._tls.wrap_socket(client, server_side=True)
+                self._sockets.append(client)
             stream = Stream(client)
             head = stream.head()
             if head is None:

@@ -15,8 +15,10 @@ from shipper.outputs.hec import client as clients
 from shipper.outputs.hec import tls
 from shipper.outputs.hec.answer import Answer, Verdict
 from shipper.outputs.hec.client import EVENT_PATH, HEALTH_PATH, Line, Response
+from shipper.outputs.hec.connection import Connection, Limits
 from shipper.outputs.hec.cookie import COOKIES_MAX_COUNT
 from shipper.outputs.hec.tls import Trust
+from shipper.wire import Wire
 from tests.hec import fault
 from tests.hec.certificate import Authority
 from tests.hec.proxy import Proxy
@@ -178,3 +180,36 @@ def test_the_credential_of_a_proxy_is_waited_for_and_read_again(tmp_path: Path, 
         assert rig.delivered()
         assert rig.state().possible_duplicates == 0
         rig.close()
+
+
+@pytest.mark.parametrize("proxy_encrypted", [False, True])
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_proxy_on_the_way_may_be_encrypted_itself(
+    tmp_path: Path, token: Path, encrypted: bool, proxy_encrypted: bool
+) -> None:
+    authority = Authority(tmp_path)
+    tls_of_proxy = authority.server() if proxy_encrypted else None
+    with HecServer(tls=authority.server() if encrypted else None) as server, Proxy("", tls_of_proxy) as proxy:
+        settings = SplunkHecOutput(
+            endpoints=(server.url,), token_file=token, ca_file=authority.ca_file, proxy=proxy.url
+        )
+        line = Line(server.url, settings, Trust(settings))
+        headers = {"Authorization": f"Splunk {TOKEN}"}
+        for number in range(3):
+            body = b'{"event":"%d %s"}' % (number, b"x" * 100_000)
+            response = line.ask("POST", EVENT_PATH, headers, body)
+            assert isinstance(response, Response), response
+            assert response.status == 200
+        assert proxy.passed >= 1
+        assert len(server.events) == 3
+        line.close()
+
+
+def test_a_server_that_is_given_a_name_beyond_ascii_or_a_path_is_asked_by_them(token: Path) -> None:
+    connection = Connection("https://bücher.example/a b/ü", Wire(), Limits(1.0, 1.0, 1000))
+    assert connection._head("GET", "/x", {}, None).split(b"\r\n")[:2] == [
+        b"GET /a%20b/%C3%BC/x HTTP/1.1",
+        b"Host: xn--bcher-kva.example",
+    ]
+    connection = Connection("http://[::1]:8088", Wire(), Limits(1.0, 1.0, 1000))
+    assert b"\r\nHost: [::1]:8088\r\n" in connection._head("GET", "/x", {}, None)
