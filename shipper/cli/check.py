@@ -72,7 +72,7 @@ def command(path: Path | None, connect: bool, send: bool) -> int:
 
 def _tried(config: Config, *, send: bool) -> int:
     """Try each input and output, and tell; returns how many would not work."""
-    # Imported here: only who asks for it pays for requests.
+    # Imported here: only who asks for it needs it.
     from shipper.doctor.case import open_case
     from shipper.doctor.connection import connections
     from shipper.doctor.finding import OK, PROBLEM
