@@ -95,16 +95,21 @@ class Admission:
             self._settle_packed(one, now, changes)
             return False
         position = self._known.match(content.pread, one.device, one.inode)
-        if position is not None and position.only_seen and status.st_size < position.size:
+        if (
+            position is not None
+            and position.only_seen
+            and status.st_size < position.size
+            and (one.inode_key != (position.device, position.inode) or content.generation != position.generation)
+        ):
             position = None  # it begins as one did that had more, which is gone
         if position is not None and not position.only_seen:
             tail = self._resume(content, one.path, one.watch, now, position)
-            copied = self._is_copied(one, position)
-            if copied or tail.kept < position.size:
-                changes.gaps.append(loss.truncated(position, position.offset, tail.kept, self._host))
-            if copied:
+            if self._is_copied(one, position):
+                self._tell_lack(position, tail, changes, truncated=True)
                 tail.age_ns = 0
                 self._roster.resort(tail)
+            elif position.lost:
+                tail.missed()
             return True
         original = find_original(self._roster, content, status.st_size)
         if original is not None:
@@ -120,6 +125,8 @@ class Admission:
         if position is not None:
             if self._is_copied(one, position):
                 changes.gaps.append(loss.truncated(position, 0, status.st_size, self._host))
+            else:
+                tail.remember(position)
             self._forget(position, changes)
         self._add(tail)
         return True
@@ -146,13 +153,23 @@ class Admission:
             self._judged.copy(one, key)
             content.close()
         elif position is not None and not position.only_seen:
-            self.follow_away(content, one.path, one.watch, now, position)
+            tail = self.follow_away(content, one.path, one.watch, now, position)
+            self._tell_lack(position, tail, changes, truncated=self._is_copied(one, position))
         else:
             if position is not None:
                 self._forget(position, changes)
             tail = Tail(content, one.path, one.watch, self._make_extractor, now, stream=self._stream_of(one.path))
             tail.away_since = now
             self._add(tail)
+
+    def _tell_lack(self, position: Position, tail: Tail, changes: Changes, *, truncated: bool) -> None:
+        """``tail`` goes on for the file of ``position``, which was ``truncated`` or is gone: what it lacks is named, but
+        if all of that was given up before."""
+        if not position.lost and truncated:
+            changes.gaps.append(loss.truncated(position, position.offset, tail.kept, self._host))
+        elif not position.lost and tail.kept < position.size:
+            changes.gaps.append(loss.vanished(position, self._host, kept=tail.kept))
+        tail.missed()
 
     def _is_copied(self, one: Found, position: Position) -> bool:
         """Whether the file of ``position`` itself is still there, but what it held is in the file ``one``: a copy, and

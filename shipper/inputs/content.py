@@ -22,6 +22,8 @@ from shipper.inputs.handles import Handles
 
 _GET_GENERATION = 0x80087601
 """Linux's FS_IOC_GETVERSION, as 64-bit systems number it."""
+REACH_MAX_BYTES = 64 << 20
+"""So much of a compressed copy is unpacked to see whether it holds all that was seen of its original."""
 HANDLES = Handles()
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 
@@ -219,3 +221,13 @@ def open_content(path: str) -> Content:
         return plain
     plain.close()
     return UnpackedContent(path, kind)
+
+
+def reach_of(content: Content, size: int) -> int:
+    """How many of ``size`` bytes the file holds; all, where it can't be told or would take long to find out."""
+    if not content.growing and size > REACH_MAX_BYTES:
+        return size
+    try:
+        return content.reach(size)
+    except InputError:
+        return size  # half written, or not to be read now

@@ -18,8 +18,10 @@ from shipper.inputs.late import Latecomers
 from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.missing import Missing
 from shipper.inputs.original import find_original
+from shipper.inputs.parting import begin_after_cut
 from shipper.inputs.roster import Roster
 from shipper.inputs.search import Sibling, find_steadily
+from shipper.inputs.succession import Successors
 from shipper.inputs.tail import Tail
 from shipper.journal import Position
 
@@ -124,20 +126,31 @@ class Finder:
         before, and such copies are to be read first."""
         self._adoption.ask(tail.stream, tail.path, tail.seen_ns - CLOCK_STEP_NS, tail.watch, now)
 
-    def replace(self, tail: Tail, position: Position, now: float) -> Tail | None:
+    def replace(self, tail: Tail, position: Position, now: float, kept: int) -> Tail | None:
         """A followed file was truncated: follow it anew, and before it the copy of what it held, if one is found.
 
         Where none is it is remembered as lost: a copy of less than was read may be there, and must not be read again.
+        If all that was read is among the ``kept`` bytes that it has (else 0), nothing changes without a copy of more.
         """
         stream, path, watch = tail.stream, tail.path, tail.watch
         copies = [Sibling(copy, 0, 0, 0) for copy in self._judged.copies_of(tail.key)]
         found = find_steadily(position, copies, path, stream, self.roster.follows)
-        content, tail.content = tail.content, None
+        content, start = tail.content, 0
+        assert content is not None
+        if kept:
+            after = begin_after_cut(position, kept, content, found[1]) if found is not None else None
+            if found is not None and after is None:
+                found[1].close()
+            if after is None:
+                if tail.untouched:
+                    self._adoption.ask(stream, path, tail.proven_mtime_ns, watch, now)
+                return None
+            start = after
+        tail.content = None
         away_since = tail.away_since
         self.roster.remove(tail)
-        assert content is not None
-        anew = Tail(content, path, watch, self._make_extractor, now, stream=stream)
-        anew.away_since = away_since
+        anew = Tail(content, path, watch, self._make_extractor, now, stream=stream, start=start)
+        anew.away_since, anew.dirty = away_since, anew.dirty or start > 0
         self.roster.add(anew)
         # Files may have come and been copied away since it was last seen.
         if found is None:
@@ -148,6 +161,11 @@ class Finder:
         copy = self._admission.follow_away(found[1], found[0].path, watch, now, position)
         self._adoption.ask(stream, path, copy.age_ns, watch, now)
         return copy
+
+    def kept_beside(self, position: Position) -> int:
+        """How many bytes of what a truncated file held another followed file of its stream holds, 0 where none does."""
+        beside = (tail for tail in self.roster if tail.stream == position.stream and tail.key != position.key)
+        return Successors(beside).reach(position)
 
     # ---- where followed files are, and those before them -------------------------------------------
 

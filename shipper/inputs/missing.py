@@ -91,6 +91,7 @@ class Missing:
                     changes.gaps.append(loss.truncated(position, position.offset, tail.kept, self._host))
                 elif tail.kept < position.size:
                     changes.gaps.append(loss.vanished(position, self._host, kept=tail.kept))
+                tail.missed()
             if first_look or holder is not None:
                 self._adoption.ask(position.stream, position.path, position.mtime_ns, watch, now)
             if holder is None and now - since >= (
@@ -105,15 +106,21 @@ class Missing:
         for position, same_inode in given_up:
             self._since.pop(position.key, None)
             self._sought.pop(position.key, None)
-            if successors.has(position):
+            reach = successors.reach(position)
+            if reach:
                 if same_inode:
-                    # Its copy holds it all; what came between the copy and the truncation nobody knows.
-                    changes.gaps.append(loss.truncated(position, position.offset, position.size, self._host))
+                    # Of what came between the copy and the truncation nobody knows.
+                    changes.gaps.append(loss.truncated(position, position.offset, reach, self._host))
+                elif reach < position.size:
+                    changes.gaps.append(loss.vanished(position, self._host, kept=reach))
                 self._known.remove(position.key)
                 changes.forget.append(position.key)
                 continue
-            kept = loss.truncated(position, position.offset, 0, self._host) if same_inode else None
-            changes.gaps.append(kept or loss.vanished(position, self._host))
+            if same_inode:
+                left = self._may_be_left(position)
+                changes.gaps.append(loss.truncated(position, position.offset, left, self._host))
+            else:
+                changes.gaps.append(loss.vanished(position, self._host))
             if position.only_seen:
                 self._known.remove(position.key)
                 changes.forget.append(position.key)
@@ -121,6 +128,12 @@ class Missing:
             gone = msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns())
             self._known.add(gone)
             changes.positions.append(gone)
+
+    def _may_be_left(self, position: Position) -> int:
+        """So many first bytes of a truncated file may be those that were seen. Of what was read it is known that they
+        are not all there, of what was only seen that they are fewer than those that are known by their hash."""
+        tail = self._roster.at(position.device, position.inode)
+        return min(position.head_length - 1, tail.proven_size) if position.only_seen and tail is not None else 0
 
 
 def _is_unnamed(position: Position) -> bool:

@@ -6,11 +6,12 @@ import os
 import stat
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from msgspec import Struct
 
 from shipper.errors import InputError
-from shipper.inputs.content import Content, open_content
+from shipper.inputs.content import Content, open_content, reach_of
 from shipper.inputs.discovery import is_text, names_in
 from shipper.inputs.identity import holds
 from shipper.inputs.sibling import base_name, is_numbered, is_sibling, stem_of
@@ -111,8 +112,11 @@ def namesakes_of(position: Position, listed: Inodes) -> list[Sibling]:
 def find_holder(
     position: Position, siblings: list[Sibling], taken: Callable[[tuple[int, int]], bool]
 ) -> tuple[Sibling, Content] | None:
-    """The sibling whose content ``position`` was read from, opened. One with its inode is tried first."""
+    """The sibling whose content ``position`` was read from, opened. One with its inode is tried first; of several the
+    one that holds most of what was seen is taken."""
     hint = (position.device, position.inode)
+    best: tuple[Sibling, Content] | None = None
+    most = -1
     for sibling in sorted(siblings, key=lambda s: (s.device, s.inode) != hint):
         if taken((sibling.device, sibling.inode)):
             continue
@@ -120,16 +124,21 @@ def find_holder(
             content = open_content(sibling.path)
         except InputError:
             continue
-        try:
+        reach = -1
+        # Half written, as a copy being compressed is: another look follows while the position is missing.
+        with suppress(InputError):
             # Renamed since it was listed: the name may be another file's by now.
             if not taken(_opened(content)) and holds(position, content.pread):
-                return sibling, content
-        except InputError:
-            # Half written, as a copy being compressed is: another look follows while the position is missing.
+                reach = reach_of(content, position.size)
+        if reach <= most:
             content.close()
             continue
-        content.close()
-    return None
+        if best is not None:
+            best[1].close()
+        best, most = (sibling, content), reach
+        if reach >= position.size:
+            break
+    return best
 
 
 def find_steadily(

@@ -35,20 +35,21 @@ class Successors:
         self._by_head: dict[tuple[int, int], dict[bytes, list[Tail]]] = {}
         """By where a head begins and how long it is, of which there are few."""
 
-    def has(self, position: Position) -> bool:
-        """Whether a followed file holds what the position was read from, and was itself read as far; of what was only
-        seen, whether one begins so and has as many bytes."""
+    def reach(self, position: Position) -> int:
+        """How many bytes a followed file has that holds what the position was read from, and was itself read as far; of
+        what was only seen, one that begins so and has as many bytes. 0 where there is none."""
         if position.only_seen:
-            return any(_begins(tail, position) for tail in self._tails)
+            return position.size if any(_begins(tail, position) for tail in self._tails) else 0
+        reach = 0
         for tail in self._like(position):
             if tail.content is None or tail.fed < position.offset:
                 continue
             try:
                 if holds(position, tail.content.pread):
-                    return True
+                    reach = max(reach, tail.proven_size)
             except InputError:
                 continue
-        return False
+        return reach
 
     def _like(self, position: Position) -> list[Tail]:
         extent = position.head_at, position.head_length

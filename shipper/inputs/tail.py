@@ -15,18 +15,13 @@ from shipper.config import FileInput
 from shipper.errors import InputError
 from shipper.extraction import Yield
 from shipper.framing.chain import hand_over
-from shipper.inputs.content import Content, PlainContent
+from shipper.inputs.content import Content, PlainContent, reach_of
+from shipper.inputs.ending import Ending
 from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.marks import Marks
+from shipper.inputs.truncation import Cut, Truncated
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
-
-REACH_MAX_BYTES = 64 << 20
-"""So much of a compressed copy is unpacked to see whether it holds all that was seen of its original."""
-
-
-class Truncated(Exception):
-    """The bytes that were read are no longer there."""
 
 
 class Tail:
@@ -73,6 +68,9 @@ class Tail:
         """Size and time of the last change as the last scan found them."""
         self.flushed = True
         self.dirty = False
+        self._shrunk = False
+        """Whether the last look found it shorter than it is known to have been, and longer than it was read."""
+        self._ending = Ending()
         self.stream: str
         if position is None:
             self.key = uuid.uuid4().hex
@@ -84,9 +82,9 @@ class Tail:
             self.head_at, self.fed = position.head_at, position.offset
             self._extractor = make_extractor(path, watch, position.offset, position.line, position.carry)
             self.flushed = not self._extractor.waiting
-            # What a copy lacks is missed once, where it takes the place of what it was made of.
-            self.kept = self.proven_size = _reach(content, position.size)
+            self.kept = reach_of(content, position.size)
             self.proven_mtime_ns = position.mtime_ns
+            self.remember(position)
             if not content.growing and position.mtime_ns:
                 # Compressed later than files that were written after it: what was in them is looked for from here on.
                 self.age_ns = position.mtime_ns
@@ -96,6 +94,8 @@ class Tail:
         self.glance()
         overlap = min(MARKER_MAX_BYTES, self.fed - at)
         self._recent = content.pread(self.fed - overlap, overlap) if overlap > 0 else b""
+        if len(self._recent) < overlap or not (position is None or _ends_as_known(self._recent, position)):
+            raise InputError(f"{path}: it was truncated while it was opened; it is looked at again")
         self._marks = Marks(() if position is None else position.marks)
 
     @property
@@ -155,16 +155,52 @@ class Tail:
         if self.untouched:
             if size < self.head_at:
                 raise Truncated  # in the hole that it began with
-            if self._glimpse and not self.content.pread(self.head_at, len(self._glimpse)).startswith(self._glimpse):
-                raise Truncated
             if self._glimpse:
-                self._prove(size)
+                self._see_begin(self.content.pread(self.head_at, len(self._glimpse)))
+                self._see_size(size)
             self.glance()
             return
         overlap = self._recent[-MARKER_MAX_BYTES:]
         if self.content.pread(self.fed - len(overlap), len(overlap)) != overlap:
             raise Truncated
+        self._see_size(size)
+
+    def _see_begin(self, data: bytes) -> None:
+        """Of a file that was not read yet the first bytes are ``data`` now, as many as were seen, or all that it has.
+        Raises Truncated."""
+        if data != self._glimpse:
+            raise Cut(self.head_at + len(data)) if data and self._glimpse.startswith(data) else Truncated
+
+    def _see_size(self, size: int) -> None:
+        """What was read is there, and the last scan found so many bytes. Raises Truncated and InputError."""
+        if self.content is None:
+            return
+        if size < self.proven_size:
+            size = self.content.stat().st_size  # it may be more by now
+            if size < self.proven_size:
+                raise Cut(size) if size >= self.fed else Truncated
+        self._ending.verify(self.content.pread)
         self._prove(size)
+        self._ending.renew(self.fed, self.proven_size, self.content.pread)
+
+    def remember(self, position: Position) -> None:
+        """Of the file of ``position`` more was seen than read; whether it is still there will be noticed."""
+        self.proven_size = max(self.proven_size, position.size)
+        if self.content is not None and self.content.growing:
+            self._ending = Ending(position.size, position.ending)
+
+    def cut_to(self, kept: int) -> None:
+        """It has ``kept`` bytes, and what was seen behind them is missed elsewhere."""
+        self.size = self.proven_size = max(kept, self.fed)
+        self._glimpse = self._glimpse[: self.proven_size - self.head_at]
+        self._shrunk = False
+        self._ending.clear()
+        self.dirty = True
+
+    def missed(self) -> None:
+        """What it lacks of what its position says was there is missed elsewhere."""
+        self.proven_size = max(self.kept, self.fed)
+        self._ending.clear()
 
     def _prove(self, size: int) -> None:
         """It held so many bytes."""
@@ -195,6 +231,7 @@ class Tail:
         if (
             self.found != (self.fed, self.mtime_ns)
             or self.size > self.fed
+            or self.proven_size > self.fed
             or self.grown_at > since
             or self.away_since is not None
             or self.content is None
@@ -214,11 +251,13 @@ class Tail:
             return False
         if not self.content.growing:
             return True
-        if (just_found or self.parked) and self.found == (self.fed, self.mtime_ns):
+        all_read = self.proven_size <= self.fed
+        if all_read and (just_found or self.parked) and self.found == (self.fed, self.mtime_ns):
             self.seen_ns = time.time_ns()
             return False
         status = self.content.stat()
-        changed = status.st_size != self.fed or status.st_mtime_ns != self.mtime_ns
+        changed = status.st_size != self.fed or status.st_mtime_ns != self.mtime_ns or not all_read
+        self._shrunk = self.fed <= status.st_size < self.proven_size
         # A file that shrank keeps its old size here: it tells what the truncation destroyed.
         if not changed:
             self.seen_ns = time.time_ns()
@@ -237,11 +276,16 @@ class Tail:
         if not seen.startswith(overlap):
             raise Truncated
         data = seen[len(overlap) :]
-        if self.untouched and not _goes_on(self._glimpse, data, limit):
-            raise Truncated
+        if self.untouched:
+            size = len(self._glimpse)
+            self._see_begin(data[:size] if size <= limit else self.content.pread(self.head_at, size))
+        if self._shrunk:
+            raise Cut(self.size)
+        if self._ending.data and (self.size > self._ending.end or self._ending.end <= self.fed + len(data)):
+            self._ending.verify(self.content.pread)
         self.seen_ns = time.time_ns()
         # Only now it is known that size and time seen are those of the bytes being followed.
-        self.proven_size, self.proven_mtime_ns = max(self.size, self.fed), self.mtime_ns
+        self.proven_size, self.proven_mtime_ns = max(self.proven_size, self.size, self.fed), self.mtime_ns
         if not data:
             return None
         if self.fed == self.head_at:
@@ -255,6 +299,9 @@ class Tail:
         self.proven_size = max(self.proven_size, self.fed)
         if not self.lag_bytes:
             self.behind_ns = 0
+        if self.content.growing and (self._ending.data or self.proven_size > self.fed):
+            with suppress(InputError):
+                self._ending.renew(self.fed, self.proven_size, self.content.pread)
         self.grown_at = now
         self.flushed = False
         self.dirty = True
@@ -297,6 +344,7 @@ class Tail:
             generation=self.generation,
             marks=self._marks.all,
             target=self._target,
+            ending=self._ending.data if self._ending.end == self.proven_size else b"",
         )
 
     @property
@@ -341,20 +389,9 @@ class Tail:
         return rest
 
 
+def _ends_as_known(read: bytes, position: Position) -> bool:
+    return digest(read[len(read) - position.marker_length :]) == position.marker
+
+
 def _target_of(path: str) -> str:
     return os.path.realpath(path) if os.path.islink(path) else ""  # noqa: PTH114 - paths are text here
-
-
-def _reach(content: Content, size: int) -> int:
-    """How many of ``size`` bytes the file holds; all, where it can't be told or would take long to find out."""
-    if not content.growing and size > REACH_MAX_BYTES:
-        return size
-    try:
-        return content.reach(size)
-    except InputError:
-        return size  # half written, or not to be read now
-
-
-def _goes_on(glimpse: bytes, data: bytes, limit: int) -> bool:
-    """Whether ``data``, at most ``limit`` bytes, is from a file that began with ``glimpse``."""
-    return data[: len(glimpse)] == glimpse[: min(limit, len(glimpse))]

@@ -23,7 +23,8 @@ from shipper.inputs.finder import Finder
 from shipper.inputs.harvest import Harvest
 from shipper.inputs.input import FileState, Turn
 from shipper.inputs.maker import MakeExtractor
-from shipper.inputs.tail import Tail, Truncated
+from shipper.inputs.tail import Tail
+from shipper.inputs.truncation import Cut, Truncated
 from shipper.journal import Batch, Position
 from shipper.timestamp import from_ns
 
@@ -165,8 +166,8 @@ class Tailer:
                         continue
                 tail.verify()
                 self._roster.grown(tail)
-            except Truncated:
-                self._truncated(tail, now)
+            except Truncated as change:
+                self._truncated(tail, now, change)
             except InputError:
                 continue  # reading it tells why
         return again
@@ -260,8 +261,8 @@ class Tailer:
             if changed and earlier is not None and tail.untouched:
                 tail.take_over(earlier)
             got = tail.read(limit, now) if changed else None
-        except Truncated:
-            self._truncated(tail, now)
+        except Truncated as change:
+            self._truncated(tail, now, change)
             return False
         except Moved:
             position = tail.position()
@@ -293,20 +294,29 @@ class Tailer:
         # Nothing is written to a compressed file any more.
         return -1.0 if isinstance(tail.content, UnpackedContent) else self._grace_seconds
 
-    def _truncated(self, tail: Tail, now: float) -> None:
-        """The file begins anew. A copy of what it held is read to its end first, if there is one."""
+    def _truncated(self, tail: Tail, now: float, change: Truncated) -> None:
+        """The file begins anew, or goes on shorter than it was. A copy of what it held is read to its end first, if
+        there is one."""
         position = tail.position()
-        copy = self._finder.replace(tail, position, now)
-        if copy is None:
+        kept = change.kept if isinstance(change, Cut) else 0
+        copy = self._finder.replace(tail, position, now, kept)
+        if copy is not None:
+            kept = copy.kept
+            copy.missed()
+            if not copy.untouched:
+                self._harvest.put(copy.position())
+        elif kept:
+            tail.cut_to(kept)
+            self._roster.grown(tail)
+        else:
             self._harvest.keep(tail.stream, tail.flush(final=True))
             if not tail.untouched:
                 self._harvest.put(msgspec.structs.replace(position, lost=True, seen_ns=time.time_ns()))
             else:
                 self._harvest.drop(tail.key)
-        else:
-            if not copy.untouched:
-                self._harvest.put(copy.position())
-        self._harvest.tell(loss.truncated(position, tail.fed, copy.kept if copy is not None else 0, self._host))
+        if copy is None:
+            kept = max(kept, self._finder.kept_beside(position))
+        self._harvest.tell(loss.truncated(position, tail.fed, kept, self._host))
 
     def _failed(self, tail: Tail, message: str, now: float) -> None:
         """A file that can't be read is let go of after a while, and met again by its content when it can."""

@@ -15,6 +15,7 @@ from msgspec import Struct
 HEAD_MAX_BYTES = 1024
 MARKER_MAX_BYTES = 256
 MARKS_MAX_COUNT = 24
+ENDING_MAX_BYTES = 64
 BACKFILL_PREFIX = "backfill-"
 """Begins the keys of files that ``connlog backfill`` read: the daemon knows them again and does not seek them."""
 
@@ -33,8 +34,9 @@ class Position(Struct, frozen=True):
     says that the file was rotated away and read to its end; ``lost`` that it could not be found
     again and a gap was recorded. ``seen_ns`` is when the file was last known to hold what was read;
     ``generation`` tells an inode that was handed to another file, 0 where the file system doesn't say.
-    ``target`` is the file itself where ``path`` is a link, and empty else. ``marks`` are earlier offsets, each with a hash of the bytes before it: by them a copy is known that holds
-    less than was read.
+    ``target`` is the file itself where ``path`` is a link, and empty else. ``marks`` are earlier offsets, each with a
+    hash of the bytes before it: by them a copy is known that holds less than was read. ``ending`` are the last bytes
+    before ``size``, where more was seen than read: by them a file is known that was cut and has grown again.
     """
 
     key: str
@@ -58,6 +60,7 @@ class Position(Struct, frozen=True):
     generation: int = 0
     marks: tuple[tuple[int, bytes], ...] = ()
     target: str = ""
+    ending: bytes = b""
 
     @property
     def untouched(self) -> bool:

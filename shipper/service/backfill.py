@@ -23,7 +23,8 @@ from shipper.errors import InputError, StateBusy, StateError, StateFull
 from shipper.extraction import Yield
 from shipper.inputs.content import Content, UnpackedContent, open_content
 from shipper.inputs.identity import Known
-from shipper.inputs.tail import Tail, Truncated
+from shipper.inputs.tail import Tail
+from shipper.inputs.truncation import Truncated
 from shipper.journal import Batch, Journal, Piece, Position
 from shipper.journal.position import BACKFILL_PREFIX
 from shipper.service.dispatch import Dispatch

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given
@@ -93,6 +94,7 @@ TRUNCATING = st.lists(
         st.tuples(st.just("pause"), st.integers(0, 20)),
         st.tuples(st.just("crash"), st.integers(0, 1)),
         st.tuples(st.just("glimpse"), st.integers(1, 9)),
+        st.tuples(st.just("cut"), st.tuples(st.integers(0, 20), st.integers(0, 20), st.booleans())),
         st.tuples(st.just("turn"), st.integers(1, 5)),
         st.tuples(st.just("restart"), st.just(0)),
     ),
@@ -104,7 +106,7 @@ TRUNCATING = st.lists(
 @pytest.mark.parametrize("pattern", ["*.log", "*.log*"])
 @given(actions=TRUNCATING)
 def test_no_line_twice_and_no_loss_unnamed_when_files_are_truncated(
-    make_bench: type[Bench], pattern: str, actions: list[tuple[str, int]]
+    make_bench: type[Bench], pattern: str, actions: list[tuple[str, Any]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bench = make_bench(Path(folder), pattern)
@@ -115,9 +117,10 @@ def test_no_line_twice_and_no_loss_unnamed_when_files_are_truncated(
         def note() -> None:
             sizes.extend(len(b"%d something that happened\n" % n) for n in range(len(sizes), bench.written))
 
-        def destroy() -> None:
-            """The log's lines since it began are about to be gone."""
-            destroyed.update(dict.fromkeys(range(begin, bench.written), time.time_ns()))
+        def destroy(first: int = -1) -> None:
+            """The log's lines since it began, or from ``first`` on, are about to be gone."""
+            for number in range(begin if first < 0 else first, bench.written):
+                destroyed.setdefault(number, time.time_ns())
 
         bench.write(1)
         bench.turn()
@@ -157,6 +160,23 @@ def test_no_line_twice_and_no_loss_unnamed_when_files_are_truncated(
                 destroy()
                 bench.log.open("wb").close()
                 begin = bench.written
+            elif action == "cut":
+                # Within what was seen behind what was read, while it is followed or while nobody looks.
+                left, gone, stops = amount
+                bench.write(1)
+                bench.turn()
+                bench.write(left)
+                size = bench.log.stat().st_size
+                bench.write(gone)
+                bench.now += 1
+                bench.tailer._scan(bench.now)
+                bench.keep(bench.tailer._batch())
+                if stops:
+                    bench.stop()
+                destroy(bench.written - gone)
+                os.truncate(bench.log, size)
+                if stops:
+                    bench.start()
             elif action == "glimpse":
                 # Seen at the first look of a life that ends before it reads, and destroyed while nobody looks.
                 bench.write(amount)

@@ -157,3 +157,47 @@ def test_a_truncation_inside_the_hole_that_a_file_began_with_is_noticed(bench: B
     bench.write(300)
     bench.turn(3)
     assert bench.whole()
+
+
+@pytest.mark.parametrize("look", range(1, 14))
+@pytest.mark.parametrize("name", ["pread", "stat"])
+@pytest.mark.parametrize("ahead", [0, 30])
+@pytest.mark.parametrize("grows", [0, 600])
+def test_the_log_is_truncated_while_it_is_met_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, look: int, ahead: int, grows: int
+) -> None:
+    """At each of the looks at the log that a start takes; it may have grown beyond what it was by the next one."""
+    bench.write(300)
+    bench.turn()
+    bench.write(ahead)
+    bench.now += 1
+    bench.tailer._scan(bench.now)
+    bench.keep(bench.tailer._batch())
+    bench.crash()
+    inner: Callable[..., Any] = getattr(PlainContent, name)
+    looks = 0
+
+    def truncating(content: PlainContent, *where: int) -> Any:
+        nonlocal looks
+        if Path(content.path) == bench.log:
+            looks += 1
+            if looks == look:
+                os.truncate(bench.log, 0)
+                bench.write(grows)
+        return inner(content, *where)
+
+    bench.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(PlainContent, name, truncating)
+        bench.turn(3)
+        if looks < look:
+            os.truncate(bench.log, 0)
+    bench.write(3)
+    bench.turn(3)
+    bench.write(600)
+    bench.turn(3)
+    bench.restart()
+    bench.turn(3)
+    missing = set(range(bench.written)) - set(bench.events)
+    assert missing <= set(range(300, 300 + ahead))
+    assert bool(bench.gaps) or (grows and looks == look)
