@@ -90,11 +90,24 @@ class CompactRecord(Record, frozen=True, omit_defaults=True, gc=False):
 
 
 class Encoded(Struct, frozen=True, gc=False):
-    """A record as text: ``json`` is one line of JSON in either form, ``id`` and ``time`` are those it holds."""
+    """A record as text: ``json`` is one line of JSON in either form, ``id`` and ``time`` are those it holds.
+
+    Who made the text from its parts says two of them, so that nobody must look for them: the log's time to the second
+    with its point, and what stands before the offset in the source, which is the same object in one record after
+    another. Both are empty where they are not told, and no part of what makes two records equal.
+    """
 
     id: str
     time: str
     json: str
+    logged: str = ""
+    origin: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Encoded) and (self.id, self.time, self.json) == (other.id, other.time, other.json)
+
+    def __hash__(self) -> int:
+        return hash(self.json)
 
     def record(self) -> Record:
         """The record itself."""

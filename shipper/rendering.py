@@ -74,10 +74,12 @@ class Renderer:
 
     def render(self, raw: bytes, offset: int) -> Encoded | None:
         """The record of a bare line at ``offset``; None: it is left to the careful way."""
-        return self.render_from(raw, f"{self._source_head}{offset}{self._source_tail}")
+        origin = self._source_head
+        return self.render_from(raw, f"{origin}{offset}{self._source_tail}", origin)
 
-    def render_from(self, raw: bytes, source: str) -> Encoded | None:
-        """The record of one line, without a line feed; ``source`` is the record's part that says where it was read."""
+    def render_from(self, raw: bytes, source: str, origin: str = "") -> Encoded | None:
+        """The record of one line, without a line feed; ``source`` is the record's part that says where it was read, and
+        ``origin`` its beginning where other lines have the same."""
         try:
             text = raw.decode()
             if text[0] == "{":
@@ -93,17 +95,19 @@ class Renderer:
                     self._rest, self._log = rest, self._heads[rest]
                 if not (digits.isdigit() and digits.isascii()):
                     return None
-                log = f'"log":{{"time":"{self._starts[head[:27]]}{digits}{_ZEROS[len(digits)]}{self._log}{trace}'
+                logged = self._starts[head[:27]]
+                log = f'"log":{{"time":"{logged}{digits}{_ZEROS[len(digits)]}{self._log}{trace}'
             else:
                 head, _, line = text.partition("  ")
                 logger, _, line = line.partition("  ")
                 shapes = self._human_shapes(line[0], ())
                 if not shapes:
                     return None
-                log = f'"log":{{"time":"{self._stamps[head[:20]]}{self._levels[head[20:]]}{self._loggers[logger]}'
+                logged = self._stamps[head[:20]]
+                log = f'"log":{{"time":"{logged}{self._levels[head[20:]]}{self._loggers[logger]}'
             for shape in shapes:
                 try:
-                    found = shape(line, log, source)
+                    found = shape(line, log, source, logged, origin)
                 except (Odd, LookupError, ValueError):
                     continue
                 if found is not None:

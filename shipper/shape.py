@@ -23,9 +23,9 @@ from shipper.record import SCHEMA, Encoded, JsonValue, Record
 from shipper.timestamp import canonical
 from shipper.value import Odd
 
-Render = Callable[[str, str, str], Encoded | None]
-"""A line from its first field on, the log's part of the record as far as the header tells it, and the source's part,
-to the record; None or Odd: not this shape. No line feed is in any of them."""
+Render = Callable[[str, str, str, str, str], Encoded | None]
+"""A line from its first field on, the log's part of the record as far as the header tells it, the source's part, and
+``logged`` and ``origin`` of ``Encoded``, to the record; None or Odd: not this shape. No line feed is in any of them."""
 Kind = tuple[str | None, str | None, str | None, str | None, bool]
 """The fields of type, method, app or slug, and slug, as they stand, and whether there is a connection id."""
 
@@ -159,8 +159,8 @@ class ShapeMaker:
         time = place["time"]
         usual = f"f'{{seconds[{time}[:19]]}}{{{time}[19:-1]}}{{zeros[len({time})]}}'"
         body.append(f"time = {usual} if {time}[-1] == 'Z' and {time}[20:-1].isdigit() else other_time({time})")
-        body.append(f"return Encoded({place['id']}, time, f'{record}')")
-        render: Render = _function("render", "line, log, source", body, space)
+        body.append(f"return Encoded({place['id']}, time, f'{record}', logged, origin)")
+        render: Render = _function("render", "line, log, source, logged, origin", body, space)
         return render
 
     # -- a line to its parts ---------------------------------------------------------------

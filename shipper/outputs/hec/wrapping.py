@@ -14,13 +14,12 @@ from shipper.outputs.hec.envelope import CACHED_MAX_COUNT, Renderer, epoch, plac
 from shipper.outputs.hec.routing import Routing
 from shipper.record import Encoded, decode_record
 
-AROUND_BYTES = 128
-"""More than what stands in an envelope beside prefix and record."""
 _AFTER_TIME = 94
 _LOG_TIME, _SOURCE, _OFFSET, _CURSOR = ',"log":{"time":"', ',"source":{"host":', ',"offset":', ',"cursor":'
-_LOG_BRACE, _SOURCE_BRACE = _LOG_TIME.index("{"), _SOURCE.index("{")
-_AFTER_LOG_BRACE = _LOG_BRACE + 1
-_EVENT = '"},"event":'
+_EVENT = b',"event":'
+_BETWEEN = "}\n"
+"""What ends the line before."""
+_LOG_BRACE = _LOG_TIME.index("{")
 _FIRST_YEAR = "1971"
 
 
@@ -31,7 +30,7 @@ class HecWrapping:
         self.name = wrapping_name(sourcetype, index)
         self._place = (sourcetype, index)
         self._renderer = Renderer(Routing((), sourcetype, index), sourcetype, index)
-        self._seconds: dict[str, str] = {}
+        self._minutes: dict[str, int] = {}
         self._prefixes: dict[str, str] = {}
         self._plain_days: set[str] = set()
 
@@ -40,70 +39,71 @@ class HecWrapping:
         parts: list[str] = []
         times: list[str] = []
         size = 0
-        # Records of one time are mostly of one day and one source: what was found last is looked for first.
-        day, same_day, last_second, second = "", "", "", ""
-        last_where, prefix = "", ""
+        # Records of one time are mostly of one second and one source: what was found last is looked at first.
+        last, last_logged, begin, prefix = "", "", "", ""
+        last_origin: str | None = None
         for one in encoded:
-            line, time = one.json, one.time
+            time, logged, origin, line = one.time, one.logged, one.origin, one.json
             text = time[:19]
-            if text != last_second:
-                last_second, second = text, self._second(text)
-                if not day or not text.startswith(day):
-                    day = text[:10]
-                    same_day = _LOG_TIME + day
-            # To look for one character costs next to nothing: mostly the first brace is that of ``log``, the next that
-            # of ``source``.
-            log = line.find("{", _AFTER_TIME) - _LOG_BRACE
-            if not line.startswith(same_day, log):
-                log = self._other_day(line, day)
-            # The first one behind the log's time, so it is none that stands in the fields of a line.
-            source = line.find("{", log + _AFTER_LOG_BRACE) - _SOURCE_BRACE
-            if log < 0 or not last_where or not line.startswith(last_where, source):
-                source = line.find(_SOURCE, log) if log >= 0 else -1
-                last_where, prefix = self._where(line, source) if source >= 0 else ("", "")
-            if prefix and second:
-                added: tuple[str, ...] = (second, time[20:29], prefix, one.id, _EVENT, line, "}\n")
-                length = len(line) + len(prefix) + AROUND_BYTES
+            if text != last or logged is not last_logged or origin is not last_origin:
+                # Where it isn't told what stands in a record, each is looked at.
+                last, last_logged, last_origin = text, logged, origin or None
+                begin = self._begin(text)
+                prefix = (self._told if origin else self._found)(one, text[:10]) if begin else ""
+            if prefix:
+                # The line before ends here, so that a record is two parts and no text is made as long as it.
+                head = f'{begin}{time[20:29]}{prefix}{one.id}"}},"event":'
             else:
-                body, time = self._carefully(one)
-                added, length = (body, "\n"), len(body)
-                last_where = prefix = ""
+                head, line, time = self._carefully(one)
+                last_origin = None
+            length = len(head) + len(line)
             if times and (size + length > max_bytes or len(times) >= max_count):
                 yield _wrapped(parts, times)
                 parts, times, size = [], [], 0
-            parts += added
+            parts.append(head)
+            parts.append(line)
             times.append(time)
             size += length
         if times:
             yield _wrapped(parts, times)
 
-    def _where(self, line: str, source: int) -> tuple[str, str]:
-        """How host, input and path stand in a line, and the prefix that belongs to them, empty where it isn't known."""
+    def _told(self, one: Encoded, day: str) -> str:
+        """The prefix of a record of ``day`` that tells of itself; empty where that takes a closer look."""
+        logged = one.logged
+        plain = logged.startswith(day) or day + logged[:10] in self._plain_days
+        return self._prefixes.get(one.origin, "") if plain else ""
+
+    def _found(self, one: Encoded, day: str) -> str:
+        """The prefix of a record of ``day`` that has to be searched; empty where that takes a closer look."""
+        line = one.json
+        # To look for one character costs next to nothing: mostly the first brace is that of ``log``.
+        log = line.find("{", _AFTER_TIME) - _LOG_BRACE
+        if not line.startswith(_LOG_TIME, log):
+            # The first one behind the event's time, so it is none that stands in the fields of a line.
+            log = line.find(_LOG_TIME, _AFTER_TIME)
+        at = log + len(_LOG_TIME)
+        if log < 0 or (not line.startswith(day, at) and day + line[at : at + 10] not in self._plain_days):
+            return ""
+        source = line.find(_SOURCE, log) + 1
+        if not source:
+            return ""
         end = line.find(_OFFSET, source)
         if end < 0:
             end = line.find(_CURSOR, source)
-        where = line[source : end + len(_OFFSET)]
-        return where, self._prefixes.get(where, "")
+        return self._prefixes.get(line[source : end + len(_OFFSET)], "")
 
-    def _other_day(self, line: str, day: str) -> int:
-        """Where the log's time stands in a record of ``day`` that has another one there; -1 where that takes a closer
-        look."""
-        log = line.find(_LOG_TIME, _AFTER_TIME)
-        at = log + len(_LOG_TIME)
-        return log if log >= 0 and day + line[at : at + 10] in self._plain_days else -1
-
-    def _second(self, text: str) -> str:
+    def _begin(self, text: str) -> str:
         """How an envelope begins whose event is of this second; empty where that takes a closer look."""
-        found = self._seconds.get(text)
-        if found is None:
-            if len(self._seconds) >= CACHED_MAX_COUNT:
-                self._seconds.clear()
-            found = f'{{"time":{epoch(text)}.' if text >= _FIRST_YEAR else ""
-            self._seconds[text] = found
-        return found
+        minute = self._minutes.get(text[:16])
+        if minute is None:
+            if len(self._minutes) >= CACHED_MAX_COUNT:
+                self._minutes.clear()
+            minute = epoch(f"{text[:16]}:00") if text >= _FIRST_YEAR else -1
+            self._minutes[text[:16]] = minute
+        return f'{_BETWEEN}{{"time":{minute + int(text[17:])}.' if minute >= 0 else ""
 
-    def _carefully(self, one: Encoded) -> tuple[str, str]:
-        """Envelope and sent time by decoding the record; what was found is remembered for the next that look like it."""
+    def _carefully(self, one: Encoded) -> tuple[str, str, str]:
+        """Head, record and sent time by decoding the record; what was found is remembered for the next that look like it."""
         line = one.json.encode()
         record = decode_record(line)
         if len(self._plain_days) + len(self._prefixes) >= CACHED_MAX_COUNT:
@@ -111,10 +111,11 @@ class HecWrapping:
             self._prefixes.clear()
         if record.log.time is not None and record.time[:10] <= record.log.time[:10]:
             self._plain_days.add(record.time[:10] + record.log.time[:10])
-        place = place_of(record).decode() + (_OFFSET if record.source.offset is not None else _CURSOR)
+        place = place_of(record).decode()[1:] + (_OFFSET if record.source.offset is not None else _CURSOR)
         self._prefixes[place] = prefix_of(record, *self._place).decode()
         body, _, time = self._renderer.carefully(line, b"")
-        return body.decode(), time.decode()
+        at = body.index(_EVENT) + len(_EVENT)
+        return _BETWEEN + body[:at].decode(), body[at:-1].decode(), time.decode()
 
 
 def wrapping_name(sourcetype: str, index: str) -> str:
@@ -123,5 +124,6 @@ def wrapping_name(sourcetype: str, index: str) -> str:
 
 
 def _wrapped(parts: list[str], times: list[str]) -> Wrapped:
-    parts[-1] = parts[-1][:-1]
+    parts[0] = parts[0][len(_BETWEEN) :]
+    parts.append("}")
     return Wrapped("".join(parts).encode(), times)
