@@ -69,6 +69,8 @@ class Extractor:
         self._skipping = state.skipping
         self._chains = state.chains
         self._tail = b""
+        self._open = (-1, 0)
+        """Where a many-line field's line begins that waits for more, and how far those after it were looked at."""
         self._fresh = state.fresh if carry or offset else FIRST_LINES_COUNT if self._auto else 0
         self._yield = Yield()
 
@@ -163,6 +165,11 @@ class Extractor:
         blanks, more_ends = scan.BLANKS, scan.MORE_ENDS
         longest = self._line_max_bytes + 1
         at = start
+        begun_here = self._open[0] == base + start and not flush and stop == end and stop - start <= longest
+        if begun_here and scan.block_end(data, self._open[1] - base, stop)[1]:
+            # A field that comes in many pieces is not looked at again with each.
+            self._open = base + start, base + stop
+            return start
         for _, hit, _ in scan.hits(data):
             if hit < at:
                 continue
@@ -187,6 +194,7 @@ class Extractor:
                     over, open_ended = scan.block_end(data, over, stop)
                     may_go_on = open_ended and stop == end and stop - begin <= longest
                     if may_go_on and not final and (not flush or over == block):
+                        self._open = base + begin, base + stop
                         stop = begin  # its lines may still come
                         break
                     many = True
@@ -319,14 +327,9 @@ class Extractor:
             chain.partial = (text + piece.joint)[: self._line_max_bytes + 1]
             return
         place = Entry(
-            text,
-            chain.partial_offset,
-            chain.partial_line,
-            chain.partial_length,
-            chain.partial_cursor,
-            piece.meta,
-            piece.lost,
-        )
+            text, chain.partial_offset, chain.partial_line, chain.partial_length, chain.partial_cursor,
+            piece.meta, piece.lost,
+        )  # fmt: skip
         chain.partial, chain.partial_offset, chain.partial_length = b"", -1, 0
         self._logical(chain, place)
 

@@ -35,6 +35,7 @@ LINES_OF_ONE: dict[str, bytes] = {
     "unclosed documents": PRETTY, "CRs": b"\r\n", "heads": HUMAN + b" ...\n", "heads and empty lines": HUMAN + b" ...\n\n\n",
     "message heads": b"2026-01-12 10:11:26.102 [info]  coderd: ...\n", "prefixes": b"[API] {\n", "prefixed braces": b"[API] {\n[API]  connection_log\n",
     "Docker pieces": b'{"log":"connection_log","stream":"stderr"}\n', "CRI pieces": b"2026-01-12T10:11:19.839Z stderr P connection_log\n",
+    "field of empty lines": b"\n", "field of blank lines": b"    \n", "field of needles": b"    connection_log\n",
     "new streams": b"x", "null entries": b'{"__CURSOR":"a","MESSAGE":null}\n',
 }  # fmt: skip
 
@@ -62,6 +63,9 @@ def streams_of(kind: str) -> bytes:
     if kind == "new streams":
         return b"".join(b"Jan 12 10:11:19 host%d coder[%d]: %s ...\n" % (at, at, HUMAN) for at in range(7000))
     line = LINES_OF_ONE[kind]
+    if kind.startswith("field of "):
+        # The first lines of a source are taken one by one; the field stands behind them.
+        return b"x\n" * 20 + HUMAN + b" ...\n    X= y\n" + line * (MEGABYTE // len(line))
     return line * (MEGABYTE // len(line))
 
 
