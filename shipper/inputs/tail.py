@@ -19,6 +19,7 @@ from shipper.inputs.content import Content, PlainContent, reach_of
 from shipper.inputs.ending import Ending
 from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.marks import Marks
+from shipper.inputs.parting import same_length
 from shipper.inputs.truncation import Cut, Truncated
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
@@ -169,7 +170,8 @@ class Tail:
         """Of a file that was not read yet the first bytes are ``data`` now, as many as were seen, or all that it has.
         Raises Truncated."""
         if data != self._glimpse:
-            raise Cut(self.head_at + len(data)) if data and self._glimpse.startswith(data) else Truncated
+            kept = self.head_at + same_length(data, self._glimpse)
+            raise Cut(kept) if data and self._glimpse.startswith(data) else Truncated(kept)
 
     def _see_size(self, size: int) -> None:
         """What was read is there, and the last scan found so many bytes. Raises Truncated and InputError."""

@@ -298,14 +298,15 @@ class Tailer:
         """The file begins anew, or goes on shorter than it was. A copy of what it held is read to its end first, if
         there is one."""
         position = tail.position()
-        kept = change.kept if isinstance(change, Cut) else 0
-        copy = self._finder.replace(tail, position, now, kept)
+        kept = change.kept
+        goes_on = isinstance(change, Cut) and kept > 0
+        copy = self._finder.replace(tail, position, now, kept if goes_on else 0)
         if copy is not None:
             kept = copy.kept
             copy.missed()
             if not copy.untouched:
                 self._harvest.put(copy.position())
-        elif kept:
+        elif goes_on:
             tail.cut_to(kept)
             self._roster.grown(tail)
         else:
