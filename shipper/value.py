@@ -23,8 +23,9 @@ CACHE_MAX_COUNT = 8192
 """Entries in each of the caches; a full one is emptied."""
 TYPE_MAX_CHARACTERS = 256
 """A longer type is not remembered."""
-DRIFT_MAX_COUNT = 1000
-"""Names of drift remembered; further ones are not reported."""
+DRIFT_MAX_COUNT = 250
+"""Names of drift remembered of one kind; further ones are not reported. Anyone's app can be a type: a flood of them must not
+keep a new key from being told."""
 
 UUIDS = ("organization_id", "workspace_owner_id", "workspace_id", "agent_id", "user_id")
 """Ids that come again."""
@@ -48,15 +49,15 @@ class Values:
         self._uuids: dict[JsonValue, str | None] = dict.fromkeys(NULLS)
         self._ips: dict[JsonValue, str | None] = dict.fromkeys(NULLS)
         self._types: dict[tuple[JsonValue, bool], tuple[str | None, str | None, str | None]] = {}
-        self._drift_seen: set[str] = set()
+        self._drift_seen: dict[str, set[str]] = {}
         self.drift: list[str] = []
 
     def note(self, kind: str, value: str) -> None:
         """Name what was never seen before."""
-        name = f"{kind}:{value[:80]}"
-        if name not in self._drift_seen and len(self._drift_seen) < DRIFT_MAX_COUNT:
-            self._drift_seen.add(name)
-            self.drift.append(name)
+        name, seen = value[:80], self._drift_seen.setdefault(kind, set())
+        if name not in seen and len(seen) < DRIFT_MAX_COUNT:
+            seen.add(name)
+            self.drift.append(f"{kind}:{name}")
 
     def is_new(self, type_: JsonValue, method: JsonValue) -> bool:
         """Whether ``kind`` would name one of them as never seen before."""
@@ -65,7 +66,8 @@ class Values:
             return False
         if not method and normal_name(name) in APPS_OVER_SSH:
             return False
-        return f"type:{name[:80]}" not in self._drift_seen and len(self._drift_seen) < DRIFT_MAX_COUNT
+        seen = self._drift_seen.get("type", ())
+        return name[:80] not in seen and len(seen) < DRIFT_MAX_COUNT
 
     def uuid(self, value: JsonValue, name: str, wrong: dict[str, JsonValue]) -> str | None:
         """An id in lower case; what is none is put under ``name`` into ``wrong``, here and in the others."""

@@ -321,7 +321,19 @@ def test_drift_is_told_once_and_bounded() -> None:
     for at in range(DRIFT_MAX_COUNT + 50):
         fields = {**BASE, "Type": f"t{at}"}
         normaliser.build(Parsed(tuple(fields), list(fields.values()), Log(), False), Source())
-    assert len(normaliser.take_drift()) == DRIFT_MAX_COUNT - 2
+    assert len(normaliser.take_drift()) == DRIFT_MAX_COUNT - 1
+
+
+def test_a_flood_of_types_hides_no_new_key() -> None:
+    """A type is whatever somebody calls an app; a key is new with an upgrade."""
+    normaliser = Normaliser(Record)
+    for at in range(5 * DRIFT_MAX_COUNT):
+        fields = {**BASE, "Type": f"t{at}"}
+        normaliser.build(Parsed(tuple(fields), list(fields.values()), Log(), False), Source())
+    normaliser.take_drift()
+    fields = {**BASE, "Foo": 1}
+    normaliser.build(Parsed(tuple(fields), list(fields.values()), Log(), False), Source())
+    assert normaliser.take_drift() == ["key:Foo"]
 
 
 @given(

@@ -19,7 +19,8 @@ QUARANTINE_MAX_COUNT = 100_000
 """Beyond it the oldest entries make room, and are counted."""
 REASON_MAX_CHARACTERS = 1000
 GAPS_MAX_COUNT = 10_000
-DRIFT_MAX_COUNT = 1024
+DRIFT_MAX_COUNT = 256
+"""Of one kind, of which there are four: a flood of types must not keep a new key from being told."""
 DRIFT_NAME_MAX_CHARACTERS = 120
 _encode = msgspec.json.Encoder().encode
 
@@ -85,12 +86,13 @@ def _write_quarantine(
 
 
 def _count_drift(db: sqlite3.Connection, names: list[str], now_ns: int) -> tuple[str, ...]:
-    """Count the names, and return those that are new. They come from log lines: beyond the bound no new one is taken."""
+    """Count the names, and return those that are new. They come from log lines: beyond the bound no new one of that
+    kind is taken."""
     fresh: dict[str, None] = {}
     for name in names:
         if db.execute(sql.UP_DRIFT, (name,)).rowcount:
             continue
-        if int(db.execute(sql.COUNT_DRIFT).fetchone()[0]) < DRIFT_MAX_COUNT:
+        if int(db.execute(sql.COUNT_DRIFT, (name.partition(":")[0],)).fetchone()[0]) < DRIFT_MAX_COUNT:
             db.execute(sql.ADD_DRIFT, (name, now_ns, 1))
             fresh[name] = None
     return tuple(fresh)

@@ -177,7 +177,7 @@ TRIM_GAPS: Final = "DELETE FROM gaps WHERE n <= (SELECT MAX(n) FROM gaps) - ?"
 LAST_GAPS: Final = "SELECT body FROM gaps ORDER BY n DESC LIMIT ?"
 COUNT_GAPS: Final = "SELECT COALESCE(MAX(n), 0) FROM gaps"
 
-COUNT_DRIFT: Final = "SELECT COUNT(*) FROM drift"
+COUNT_DRIFT: Final = "SELECT COUNT(*) FROM drift WHERE name >= ?1 || ':' AND name < ?1 || ';'"
 ADD_DRIFT: Final = "INSERT INTO drift VALUES (?, ?, ?)"
 UP_DRIFT: Final = "UPDATE drift SET count = count + 1 WHERE name = ?"
 ALL_DRIFT: Final = "SELECT name, first_ns, count FROM drift ORDER BY first_ns, name"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from shipper.journal import Counters
 from shipper.outputs.hec.state import HecState
-from shipper.status import Status
+from shipper.status import Drift, Status
 from shipper.timestamp import from_ns
 
 DRIFT_MAX_COUNT = 20
+"""Of each kind, so that many types hide no key."""
 FILES_SHOWN_COUNT = 20
 """Of more files those with the greatest lag are shown, with the lag of all."""
 TROUBLES_SHOWN_COUNT = 20
@@ -96,10 +98,11 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     if status.drift:
         yield ""
         yield "NEW IN THE LOGS  (unknown to this version of connlog; the events are kept)"
-        drift = [[*d.name.split(":", 1), _moment(d.first_seen), str(d.count)] for d in status.drift[:DRIFT_MAX_COUNT]]
-        yield from _columns(["", "name", "first seen", "files"], drift, "")
-        if len(status.drift) > DRIFT_MAX_COUNT:
-            yield f"  and {len(status.drift) - DRIFT_MAX_COUNT} more: --output json has all"
+        drift = _first_of_each_kind(status.drift)
+        rows = [[*d.name.split(":", 1), _moment(d.first_seen), str(d.count)] for d in drift]
+        yield from _columns(["", "name", "first seen", "files"], rows, "")
+        if len(status.drift) > len(drift):
+            yield f"  and {len(status.drift) - len(drift)} more: --output json has all"
     for name in status.stalled:
         yield f"STALLED: the thread {name} makes no progress"
     if status.metrics:
@@ -161,6 +164,17 @@ def _names_of(status: Status) -> Iterator[str]:
 
 def _numbers(c: Counters) -> tuple[int, ...]:
     return c.entries, c.stored, c.duplicates, c.malformed, c.not_ours, c.lookalikes
+
+
+def _first_of_each_kind(drift: Sequence[Drift]) -> list[Drift]:
+    shown: list[Drift] = []
+    met: Counter[str] = Counter()
+    for found in drift:
+        kind = found.name.partition(":")[0]
+        met[kind] += 1
+        if met[kind] <= DRIFT_MAX_COUNT:
+            shown.append(found)
+    return shown
 
 
 def _columns(heads: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> Iterator[str]:

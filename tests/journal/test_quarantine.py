@@ -243,6 +243,7 @@ def test_names_of_what_is_new_are_bounded_in_number_and_length(journal: Journal)
     assert len(kept) == ledger_module.DRIFT_MAX_COUNT
     assert max(len(name) for name, _, _ in kept) <= ledger_module.DRIFT_NAME_MAX_CHARACTERS
     assert journal.append(malformed(drift=("key:late",))).drift == ()
+    assert journal.append(malformed(drift=("time:late", "type:late"))).drift == ("time:late", "type:late")
 
 
 def test_a_journal_of_the_first_schema_is_brought_up_to_date_with_its_quarantine(path: Path) -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from shipper.inputs.input import FileState
 from shipper.journal import Counters, Depth, QuarantineSize
 from shipper.service.status_page import SOURCES_MAX_COUNT, page
-from shipper.status import NamesStatus, Status
+from shipper.status import Drift, NamesStatus, Status
 
 
 def status(sources: dict[str, Counters]) -> Status:
@@ -76,3 +76,13 @@ def test_where_names_are_asked_for_and_what_is_wrong_with_it_is_told() -> None:
     at = lines.index("NAMES  https://c  last asked never, 0 learnt, 7 ids open")
     assert lines[at + 1 : at + 3] == ["  ! 401, no", "  ! workspaces: its own only"]
     assert not any(line.startswith("NAMES") for line in page(status({}), state="reading", folder="/s"))
+
+
+def test_many_new_types_hide_no_new_key() -> None:
+    """Of each kind of what is new in the logs the first are shown, and how many there are beside them."""
+    time = "2026-01-02T03:04:05.000000000Z"
+    drift = [Drift(f"type:t{n}", time, 1) for n in range(100)] + [Drift("key:Region", time, 1)]
+    lines = list(page(replace(status({}), drift=drift), state="reading", folder="/s"))
+    assert [line.split()[:2] for line in lines if line.startswith("  type")] == [["type", f"t{n}"] for n in range(20)]
+    assert any(line.split()[:2] == ["key", "Region"] for line in lines)
+    assert "  and 80 more: --output json has all" in lines
