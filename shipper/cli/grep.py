@@ -115,7 +115,12 @@ def command(
             numbers, notes = reader.walk(filter_, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns)
         missing = reader.missing(filter_, since_ns, until_ns)
         held = Filter((*filter_.terms, Pattern(wanted.regex)))
-        in_fields, _ = reader.walk(held, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns, again=True)
+
+        def in_fields_() -> Iterator[int]:
+            found, _ = reader.walk(held, since_ns=since_ns, until_ns=until_ns, now_ns=now_ns, again=True)
+            yield from found
+
+        in_fields = in_fields_()
         for note in notes:
             say(note)
         before_, after_ = max(before, around), max(after, around)

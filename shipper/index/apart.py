@@ -71,7 +71,7 @@ class Apart:
             begin += one
         self._columns: dict[int, bytes] = {}
         self._values: dict[int, list[bytes]] = {}
-        self._firsts: list[list[int]] | None = None
+        self._firsts: dict[int, dict[int, int]] = {}
         self._inflate = zstandard.ZstdDecompressor().decompress
         self._lines: list[bytes] | None = None
 
@@ -105,17 +105,17 @@ class Apart:
 
     def first_value(self, number: int, place: int) -> int:
         """Where in its column the values at ``place`` of the lines of template ``number`` begin."""
-        if self._firsts is None:
-            self._firsts = []
-            ends: dict[int, int] = {}
-            for template in self.sheet.templates:
-                firsts = []
-                for which in template.columns:
-                    first = ends.get(which, 0)
-                    ends[which] = first + template.count
-                    firsts.append(first)
-                self._firsts.append(firsts)
-        return self._firsts[number][place]
+        which = self.sheet.templates[number].columns[place]
+        firsts = self._firsts.get(which)
+        if firsts is None:
+            firsts = self._firsts[which] = {}
+            end = 0
+            for at, template in enumerate(self.sheet.templates):
+                if which in template.columns:
+                    firsts[at] = end
+                    end += template.count * template.columns.count(which)
+        template = self.sheet.templates[number]
+        return firsts[number] + template.count * template.columns[:place].count(which)
 
     def sharing(self, holds: Callable[[bytes], object]) -> set[int]:
         """The places of lines that share a text which ``holds`` what is looked for; it is asked once for each template,

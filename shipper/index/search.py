@@ -101,18 +101,19 @@ def find_lines(
     reader: IndexReader, numbers: Iterator[int], in_fields: Iterator[int], wanted: Wanted, *, invert: bool, all_: bool
 ) -> Iterator[Found]:
     """``numbers`` in order, the hits among them marked; ``invert`` marks the others, and without ``all_`` no
-    others need be given. ``in_fields`` are those of ``numbers``, in order, that hold the pattern in a field."""
-    field = next(in_fields, 0)
+    others need be given. ``in_fields`` are those of ``numbers``, in order, that hold the pattern in a field; they are
+    asked for once that is needed."""
+    field = -1  # not asked for yet: where all lines match that isn't needed
     first = last = 0
     places: frozenset[int] | None = None
     number = next(numbers, None)
     while number is not None:
-        while field and field < number:
-            field = next(in_fields, 0)
         if not first <= number < last:
             first, block = reader.block(number)
             last = first + len(block)
             places = _places(wanted, block)
+        while field and field < number and (places is None or len(places) < last - first):
+            field = next(in_fields, 0)
         held = field == number or (places is not None and number - first in places)
         if held is invert and not all_:
             if places is not None and not places and not invert and not field < last:
@@ -142,7 +143,7 @@ def count_lines(
     """How many of ``numbers`` are hits, at most ``limit`` (0: all); the arguments are those of ``find_lines``."""
     total = at = 0
     some: list[int] = []
-    field = next(in_fields, 0)
+    field = -1  # not asked for yet: where all lines match that isn't needed
     while not limit or total < limit:
         if at == len(some):
             at, some = 0, list(islice(numbers, NUMBERS_TOGETHER))
@@ -152,10 +153,11 @@ def count_lines(
         last = first + len(block)
         here = some[at : (at := bisect_left(some, last, at))]
         held: set[int] = set()
-        while field and field < last:
-            held.add(field)
-            field = next(in_fields, 0)
         places = _places(wanted, block)
+        while field and field < last and (places is None or len(places) < len(block)):
+            if field >= first:
+                held.add(field)
+            field = next(in_fields, 0)
         if places is None:
             found = sum(one in held or wanted.line.search(line_of(reader, one)) is not None for one in here)
         elif len(here) == len(block):
@@ -193,7 +195,7 @@ def _places(wanted: Wanted, block: Block) -> frozenset[int] | None:
     """Which of a block's originals hold the pattern; None where each has to be looked at by itself."""
     try:
         apart = _places_apart(wanted, block)
-    except ValueError:
+    except (ValueError, IndexError):
         return None  # who reads the line tells of the damage
     if apart is not None or wanted.lines is None:
         return apart

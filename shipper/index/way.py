@@ -23,12 +23,13 @@ _ANYTHING = frozenset({".*", ".*?", ".{0,}"})
 class Part(Struct, frozen=True):
     """What is looked for in one piece. ``strange``: it needs another character than hexadecimal digits and hyphens;
     ``needed``: texts that are in all it matches, of which it begins with the first where it is ``begun``. ``ended``: it
-    may hold a line end, were there one."""
+    may hold a line end, were there one. ``plain``: it is this text and nothing else."""
 
     pattern: str
     strange: bool
     needed: tuple[str, ...]
     begun: bool
+    plain: bytes | None
     ended: bool
 
 
@@ -130,6 +131,7 @@ class _Cutter:
             any(needs_other(item, DIGITS, self._fold) for item in items),
             tuple("".join(filter(None, run)) for run in runs),
             bool(literals) and literals[0] is not None,
+            None if None in literals else "".join(filter(None, literals)).encode(),
             any(matches(item, "\n", self._fold) for item in items),
         )
 
