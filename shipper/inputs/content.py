@@ -231,3 +231,8 @@ def reach_of(content: Content, size: int) -> int:
         return content.reach(size)
     except InputError:
         return size  # half written, or not to be read now
+
+
+def target_of(path: str) -> str:
+    """Where a symbolic link leads, empty where the path is none."""
+    return os.path.realpath(path) if os.path.islink(path) else ""  # noqa: PTH114 - paths are text here

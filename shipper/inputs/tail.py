@@ -6,7 +6,6 @@ so that a file that was truncated and has grown again is never taken for its con
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from contextlib import suppress
@@ -15,7 +14,8 @@ from shipper.config import FileInput
 from shipper.errors import InputError
 from shipper.extraction import Yield
 from shipper.framing.chain import hand_over
-from shipper.inputs.content import Content, PlainContent, reach_of
+from shipper.inputs.content import Content, PlainContent, reach_of, target_of
+from shipper.inputs.continuation import continued, with_known
 from shipper.inputs.ending import Ending
 from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.marks import Marks
@@ -58,7 +58,7 @@ class Tail:
         """Of the bytes that its position says were there so many are."""
         self.age_ns = status.st_mtime_ns
         self.path = path
-        self._target = _target_of(path)
+        self._target = target_of(path)
         self.grown_at = now
         self.behind_ns = 0
         """Since when there have been bytes that are not read yet, Unix time; 0 where there are none."""
@@ -112,7 +112,7 @@ class Tail:
     def moved_to(self, path: str, *, named: bool) -> None:
         """It was found at ``path``; or, if not ``named``, no pattern names it any more: then its handle is kept."""
         if path != self.path:
-            self.path, self._target = path, _target_of(path)
+            self.path, self._target = path, target_of(path)
         if isinstance(self.content, PlainContent):
             self.content.path, self.content.pinned = path, not named
 
@@ -273,30 +273,30 @@ class Tail:
     def read(self, limit: int, now: float) -> Yield | None:
         """What the next ``limit`` bytes give, or None at the end. Raises Truncated and InputError."""
         assert self.content is not None
-        overlap = self._recent[-MARKER_MAX_BYTES:]
-        seen = self.content.pread(self.fed - len(overlap), len(overlap) + limit)
-        if not seen.startswith(overlap):
+        begun = self.fed - self._extractor.offset
+        seen = continued(self.content, self._recent, self.fed, begun, limit)
+        if seen is None:
             raise Truncated
-        data = seen[len(overlap) :]
+        fresh = len(seen) - begun
         if self.untouched:
             size = len(self._glimpse)
-            self._see_begin(data[:size] if size <= limit else self.content.pread(self.head_at, size))
+            self._see_begin(seen[:size] if size <= limit else self.content.pread(self.head_at, size))
         if self._shrunk:
             raise Cut(self.size)
-        if self._ending.data and (self.size > self._ending.end or self._ending.end <= self.fed + len(data)):
+        if self._ending.data and (self.size > self._ending.end or self._ending.end <= self.fed + fresh):
             self._ending.verify(self.content.pread)
         self.seen_ns = time.time_ns()
         # Only now it is known that size and time seen are those of the bytes being followed.
         self.proven_size, self.proven_mtime_ns = max(self.proven_size, self.size, self.fed), self.mtime_ns
-        if not data:
+        if not fresh:
             return None
-        if self.fed == self.head_at:
-            seen = data = self._skip_hole(data)
-            if not data:
+        if self.untouched:
+            seen = self._skip_hole(seen)
+            if not (fresh := len(seen)):
                 return Yield()
         if len(self._head) < HEAD_MAX_BYTES and self.fed == self.head_at + len(self._head):
-            self._head += data[: HEAD_MAX_BYTES - len(self._head)]
-        self.fed += len(data)
+            self._head += seen[begun : begun + HEAD_MAX_BYTES - len(self._head)]
+        self.fed += fresh
         self.size = max(self.size, self.fed)
         self.proven_size = max(self.proven_size, self.fed)
         if not self.lag_bytes:
@@ -307,11 +307,12 @@ class Tail:
         self.grown_at = now
         self.flushed = False
         self.dirty = True
-        got = self._extractor.feed(data)
-        keep = self.fed - self._extractor.offset + MARKER_MAX_BYTES
-        self._marks.add(self.fed, seen)
         # A piece is large: no copies of it are made that aren't needed.
-        self._recent = data[-keep:] if keep <= len(data) else (self._recent + data)[-keep:]
+        got = self._extractor.feed(seen, again=True)
+        keep = self.fed - self._extractor.offset + MARKER_MAX_BYTES
+        seen = with_known(self._recent, begun, seen, keep)
+        self._marks.add(self.fed, seen)
+        self._recent = seen[-keep:]
         return got
 
     def flush(self, final: bool = False) -> Yield:
@@ -393,7 +394,3 @@ class Tail:
 
 def _ends_as_known(read: bytes, position: Position) -> bool:
     return digest(read[len(read) - position.marker_length :]) == position.marker
-
-
-def _target_of(path: str) -> str:
-    return os.path.realpath(path) if os.path.islink(path) else ""  # noqa: PTH114 - paths are text here

@@ -32,8 +32,8 @@ class LineExtractor:
     def waiting(self) -> bool:
         return bool(self._rest)
 
-    def feed(self, data: bytes) -> Yield:
-        *lines, self._rest = (self._rest + data).split(b"\n")
+    def feed(self, data: bytes, *, again: bool = False) -> Yield:
+        *lines, self._rest = (data if again else self._rest + data).split(b"\n")
         records = [CompactRecord(1, line.decode(), TIME, "connected") for line in lines]
         size = sum(len(line) + 1 for line in lines)
         self.offset += size
