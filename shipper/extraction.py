@@ -14,7 +14,7 @@ import msgspec
 
 from shipper.framing import scan
 from shipper.framing.chain import NEEDLE, Carry, Chain, Entry, announces_more, opens_block
-from shipper.framing.wrapper import WRAPPERS, Piece, Unwrap, begun, recognise
+from shipper.framing.wrapper import WRAPPERS, Piece, Unwrap, begun, recognise, torn
 from shipper.recognition import Recogniser
 from shipper.record import Encoded, Malformed, Record, Source, Yield, encoded
 
@@ -294,7 +294,7 @@ class Extractor:
         unwrap: Unwrap | None = WRAPPERS.get(self._mode)
         while at < end:
             over = data.index(b"\n", at) + 1
-            line = data[at : over - 1]
+            line = data[at : over - 1] if data[at] not in scan.BEFORE_TEXT else scan.text_of(data[at : over - 1])
             piece = unwrap(line) if unwrap is not None else None
             # Which lines may tell a wrapper must not depend on the pieces that the bytes come in.
             if piece is None and self._auto and (self._mode or self._fresh or NEEDLE in line):
@@ -302,7 +302,7 @@ class Extractor:
                 if name is not None:
                     self._mode, unwrap = name, WRAPPERS[name]
                     piece = unwrap(line)
-            piece = piece or Piece(scan.text_of(line))
+            piece = piece or Piece(line, lost=torn(line, self._mode))
             self._piece(piece, over - at)
             self._advance(data, at, over)
             at = over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
@@ -216,6 +217,30 @@ def test_a_line_over_the_limit_does_not_stop_the_file(record: bytes, size: int, 
     assert found.malformed[0]["length"] >= limit
     assert found.not_ours == 1
     assert (found.bytes, found.lines) == (len(data), data.count(b"\n"))
+
+
+@pytest.mark.parametrize("size", [10**9, 7])
+@pytest.mark.parametrize("record", [EVENT, JSON_EVENT], ids=["human", "json"])
+@pytest.mark.parametrize("wrap", [docker, journald], ids=["docker", "journald"])
+def test_a_torn_line_of_a_wrapper_is_kept_if_an_event_was_in_it(
+    record: bytes, wrap: Callable[[bytes], bytes], size: int
+) -> None:
+    """A machine that stops leaves half a line, and a hole; what stood in it is told, and what follows is read."""
+    line = wrap(record)
+    cut = line[: line.rindex(b"connection_log") + 200]
+    for data, torn in (
+        (line + cut + b"\n" + line, 1),
+        (line + cut + line + line, 1),
+        (line + b"\0" * 500 + line, 0),
+        (cut, wrap is docker),
+        (line + wrap(NOISE)[:-9] + b"\n" + line, 0),
+    ):
+        found = read(data, repeat(size))
+        assert len(found.malformed) == torn, data
+        assert len(found.records) == (2 if len(data) > len(cut) else 0)
+        for bad in found.malformed:
+            assert bad["reason"] == "the line of the wrapper around an event is broken"
+            assert base64.b64decode(bad["raw"]).startswith(cut[:100])
 
 
 @pytest.mark.parametrize("wrapper", sorted(WRAPPERS))

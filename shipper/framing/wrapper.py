@@ -41,6 +41,11 @@ _syslog_head = pattern(
 )
 _prefix_head = pattern(rb"(?:\[[^\]\s]{1,128}\] |[A-Za-z0-9][A-Za-z0-9_.-]{0,127} +\| ?)")
 _match_header = re.compile(rb"(?:\x1b\[[0-9;]*m)*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}").match
+_inner_event = pattern(
+    rb'\\"(?:msg|message)\\"\s*+:\s*+\\"connection_log\\"|coderd(?:\.[^\s:"]{1,256})?: connection_log(?: |"|\\n)'
+    rb"|99,111,110,110,101,99,116,105,111,110,95,108,111,103"
+)
+"""An event inside a text or a list of bytes that JSON carries."""
 _journald_mark = pattern(rb'"(?:__REALTIME_TIMESTAMP|__CURSOR)"\s*+:')
 
 
@@ -204,3 +209,15 @@ def begun(line: bytes, mode: str, most: int, *, auto: bool) -> Piece:
     head = line[:_HEAD_BYTES]
     json = auto and head[:1] == b"{" and (head.startswith(b'{"log":"') or _journald_mark.search(head) is not None)
     return Piece(line, lost="a wrapped line" if (mode or json) and b"connection_log" in head else None)
+
+
+def torn(line: bytes, mode: str) -> str | None:
+    """Why the text of a line can't be had that is no whole JSON, was begun by a wrapper that writes JSON, and has an event
+    in it: the machine may have stopped while it was written. None for every other line."""
+    if line[:1] != b"{" or (
+        mode not in ("docker", "journald") and not line.startswith((b'{"log":"', b'{"__CURSOR":"'))
+    ):
+        return None
+    if _inner_event.search(line) is None or _object(line) is not None:
+        return None
+    return "the line of the wrapper around an event is broken"
