@@ -9,7 +9,8 @@ from functools import lru_cache
 import msgspec
 import zstandard
 
-from shipper.index.template import Sheet, Template, lines_with, put_together, take_apart
+from shipper.index.mould import Moulds
+from shipper.index.template import Sheet, Template, lines_with, put_together
 
 LINES_MIN = 32
 """Fewer lines are smaller as they are, packed with a dictionary that knows their kind."""
@@ -157,10 +158,11 @@ class ApartPacker:
     def __init__(self, deflate: Frame) -> None:
         self._deflate = deflate
         self._compress = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress
+        self._moulds = Moulds()
 
     def pack(self, lines: Sequence[bytes]) -> bytes | None:
         """Lines for ``Apart``; None where they are better kept as they are."""
-        apart = take_apart(lines) if len(lines) >= LINES_MIN else None
+        apart = self._moulds.take_apart(lines) if len(lines) >= LINES_MIN else None
         if apart is None:
             return None
         sheet, columns = apart

@@ -21,7 +21,7 @@ _LABEL_BYTES = 16
 _NUMBERS = b"0123456789.-"
 _COUNTING = b"0123456789.-:T "
 _DIGITS = b"0123456789abcdef-\n"
-_QUOTE, _BLANKS = b'"', b"  "
+QUOTE, _BLANKS = b'"', b"  "
 
 
 class Template(msgspec.Struct, frozen=True, array_like=True):
@@ -47,67 +47,107 @@ class Sheet(msgspec.Struct, frozen=True, array_like=True):
 def take_apart(lines: Sequence[bytes]) -> tuple[Sheet, list[bytes]] | None:
     """The sheet of lines, and its columns, values with line ends between them: the values of the first template, then those
     of the next. None where they have line ends of their own, or too many shapes or pieces."""
-    shapes: dict[object, list[int]] = {}
-    pieces: list[list[bytes]] = []
-    for place, line in enumerate(lines):
-        shape: object
+    cut = cut_lines(lines, range(len(lines)))
+    if cut is None:
+        return None
+    laid = Laid(len(lines))
+    for shape, (places, rows) in cut.items():
+        laid.lay(shape, places, rows)
+    return laid.done(b"".join(lines))
+
+
+Shape = int | tuple[int, bytes]
+
+
+def cut_lines(
+    lines: Sequence[bytes], places: Sequence[int]
+) -> dict[Shape, tuple[list[int], list[Sequence[bytes]]]] | None:
+    """The lines at ``places`` cut into pieces, those of one shape together; None where they are too many pieces."""
+    shapes: dict[Shape, tuple[list[int], list[Sequence[bytes]]]] = {}
+    for place in places:
+        line = lines[place]
+        shape: Shape
         if line[:1] == b"{":
-            cut = line.split(_QUOTE)
+            cut = line.split(QUOTE)
             shape = len(cut), b"".join(cut[::2]).translate(None, _NUMBERS)
         else:
             cut = line.split(_BLANKS)
             shape = len(cut)
         if len(cut) > PIECES_MAX:
             return None
-        pieces.append(cut)
-        shapes.setdefault(shape, []).append(place)
-    whole = b"".join(lines)
-    if len(shapes) > TEMPLATES_MAX or b"\n" in whole:
-        return None
-    templates: list[Template] = []
-    order = bytearray(len(lines))
-    labels: dict[bytes, int] = {}
-    columns: list[list[bytes]] = []
-    for number, (shape, places) in enumerate(shapes.items()):
-        for place in places:
-            order[place] = number
-        between = _BLANKS if isinstance(shape, int) else _QUOTE
-        templates.append(_template([pieces[place] for place in places], between, labels, columns))
-        if len(columns) > PIECES_MAX:
+        known = shapes.get(shape)
+        if known is None:
+            known = shapes[shape] = [], []
+        known[0].append(place)
+        known[1].append(cut)
+    return shapes
+
+
+class Laid:
+    """A sheet in the making, template by template."""
+
+    def __init__(self, lines: int) -> None:
+        self._templates: list[Template] = []
+        self._order = bytearray(lines)
+        self._labels: dict[bytes, int] = {}
+        self._columns: list[list[bytes]] = []
+
+    def lay(self, shape: Shape, places: Sequence[int], rows: Sequence[Sequence[bytes]]) -> None:
+        """Lines of one shape, cut into pieces."""
+        between = _BLANKS if isinstance(shape, int) else QUOTE
+        shared: list[bytes] = []
+        columns: list[Sequence[bytes]] = []
+        held: list[bytes] = []
+        count = len(rows)
+        for number, column in enumerate(zip(*rows, strict=True)):
+            if number:
+                held.append(between)
+            if column.count(column[0]) == count:
+                held.append(column[0])
+                continue
+            start = common_start(min(column), max(column))
+            held.append(start)
+            shared.append(b"".join(held))
+            held = []
+            columns.append([value[len(start) :] for value in column] if start else column)
+        shared.append(b"".join(held))
+        self.put(places, shared, columns, between)
+
+    def put(
+        self, places: Sequence[int], shared: list[bytes], columns: Sequence[Sequence[bytes]], between: bytes = b'"'
+    ) -> None:
+        """Lines that have ``shared`` in common, their values in columns."""
+        number = len(self._templates)
+        used: list[int] = []
+        for text, column in zip(shared, columns, strict=False):
+            # Columns of several templates that stand behind the same text hold the same kind of values.
+            label = text[-_LABEL_BYTES:]
+            place = self._labels.setdefault(label, len(self._labels))
+            if place == len(self._columns):
+                self._columns.append([])
+            self._columns[place] += column
+            used.append(place)
+        self._templates.append(Template(shared, used, len(places), between))
+        if number < TEMPLATES_MAX:  # else all of it is given up
+            for place in places:
+                self._order[place] = number
+
+    def done(self, whole: bytes) -> tuple[Sheet, list[bytes]] | None:
+        """The sheet, and its columns as ``take_apart`` gives them; ``whole``: all lines, one behind the other."""
+        if len(self._templates) > TEMPLATES_MAX or len(self._columns) > PIECES_MAX or b"\n" in whole:
             return None
-    made = [b"\n".join(column) for column in columns]
-    digits = bytes(not column.translate(None, _DIGITS) for column in made)
-    return Sheet(templates, bytes(order), whole.isascii() and b"\r" not in whole, digits), made
+        made = [b"\n".join(column) for column in self._columns]
+        digits = bytes(not column.translate(None, _DIGITS) for column in made)
+        return Sheet(self._templates, bytes(self._order), whole.isascii() and b"\r" not in whole, digits), made
 
 
-def _template(
-    rows: Sequence[Sequence[bytes]], between: bytes, labels: dict[bytes, int], columns: list[list[bytes]]
-) -> Template:
-    shared: list[bytes] = []
-    used: list[int] = []
-    held: list[bytes] = []
-    count = len(rows)
-    for number, column in enumerate(zip(*rows, strict=True)):
-        if number:
-            held.append(between)
-        if column.count(column[0]) == count:
-            held.append(column[0])
-            continue
-        # Not into a number: a time or a counter goes on, and the template would be another in each block.
-        start = _common_start(min(column), max(column)).rstrip(_COUNTING)
-        held.append(start)
-        text = b"".join(held)
-        held = []
-        shared.append(text)
-        # Columns of several templates that stand behind the same text hold the same kind of values.
-        label = text[-_LABEL_BYTES:]
-        place = labels.setdefault(label, len(labels))
-        if place == len(columns):
-            columns.append([])
-        columns[place] += [value[len(start) :] for value in column] if start else column
-        used.append(place)
-    shared.append(b"".join(held))
-    return Template(shared, used, count, between)
+def common_start(one: bytes, other: bytes) -> bytes:
+    """How both begin; but not into a number: a time or a counter goes on, and the template would be another in each
+    block."""
+    for place, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return one[:place].rstrip(_COUNTING)
+    return min(one, other, key=len).rstrip(_COUNTING)
 
 
 def put_together(sheet: Sheet, columns: Sequence[bytes]) -> list[bytes]:
@@ -196,10 +236,3 @@ def _sought(literal: bytes, before: bytes, behind: bytes, between: bytes, digits
             if behind.startswith(left) or left.startswith(behind):
                 sought.append(b"%b%b\n" % (edge, rest[:inside]))
     return tuple(one for one in sought if between not in one and not (digits and one.translate(None, _DIGITS)))
-
-
-def _common_start(one: bytes, other: bytes) -> bytes:
-    for place, (left, right) in enumerate(zip(one, other, strict=False)):
-        if left != right:
-            return one[:place]
-    return min(one, other, key=len)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import re2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from shipper.index import mould
 from shipper.index.apart import Apart
 from shipper.index.block import PRIMER, Block, BlockCodec
 from shipper.index.literal import longest_literal
@@ -44,6 +46,37 @@ def test_every_line_that_holds_a_text_is_found(lines: list[bytes], data: st.Data
     literal = data.draw(_literal | st.just(line[begin : begin + data.draw(st.integers(1, 30))] or b"a"))
     found = lines_with(sheet, lambda number: b"\n%b\n" % columns[number], literal)
     assert found >= {place for place, one in enumerate(lines) if literal in one}
+
+
+@given(st.lists(_lines, min_size=1, max_size=4), st.integers(1, 6), st.integers(0, 3))
+@example([[b'{"a":"%s"}' % (b"x" * n,) for n in range(6)], [b'{"a":"y"}', b'{"a":1}']], 1, 0)
+def test_lines_come_back_as_they_were_by_the_shapes_of_those_before(
+    blocks: list[list[bytes]], least: int, most: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mould, "LINES_MIN", least)
+        patch.setattr(mould, "WIDENED_MAX", 1 + most)
+        patch.setattr(mould, "MOULDS_MAX", 2 + most)
+        moulds = mould.Moulds()
+        for lines in (*blocks, *blocks):
+            apart = moulds.take_apart(lines)
+            assert apart is not None
+            sheet, columns = apart
+            assert put_together(sheet, columns) == lines
+            for literal in (lines[0][:9], lines[-1][3:], b'":"'):
+                found = lines_with(sheet, lambda number, of=columns: b"\n%b\n" % of[number], literal or b"a")
+                assert found >= {place for place, one in enumerate(lines) if (literal or b"a") in one}
+
+
+def test_a_line_that_is_too_long_to_share_or_ends_within_is_kept_as_it_is_cut() -> None:
+    moulds = mould.Moulds()
+    long = [b'{"a":"%b"}' % (b"%d" % n + b"x" * mould.BYTES_MAX) for n in range(mould.LINES_MIN)]
+    for _ in range(2):
+        apart = moulds.take_apart(long)
+        assert apart is not None
+        assert put_together(*apart) == long
+    assert moulds.take_apart([b'{"a":"1\n"}'] * mould.LINES_MIN) is None
+    assert moulds.take_apart([b'{"a":"2\n"}'] * mould.LINES_MIN) is None
 
 
 @given(_lines.map(lambda lines: lines * 32), st.lists(st.binary(max_size=9), min_size=1, max_size=40))
