@@ -9,6 +9,7 @@ RFC3339Nano cuts trailing zeros) and Go's ``time.Time.String()``, e.g.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 
@@ -117,10 +118,19 @@ def to_ns(text: str) -> int:
     return max(NS_MIN, min(NS_MAX, _second_ns(text[:19]) + int(text[20:29])))
 
 
+def all_to_ns(texts: Sequence[str]) -> list[int]:
+    """``to_ns`` of each; many of near times at once take a third of the time."""
+    seconds = {second: _second_ns(second) for second in {text[:19] for text in texts}}
+    found = [seconds[text[:19]] + int(text[20:29]) for text in texts]
+    if found and (min(found) < NS_MIN or max(found) > NS_MAX):
+        return [max(NS_MIN, min(NS_MAX, one)) for one in found]
+    return found
+
+
 @lru_cache(SECONDS_MAX_COUNT)
 def _second_ns(text: str) -> int:
     moment = datetime.fromisoformat(text + "+00:00") - _EPOCH
     return (moment.days * 86400 + moment.seconds) * 1_000_000_000
 
 
-__all__ = ["NS_MAX", "NS_MIN", "canonical", "canonical_header", "from_ns", "to_ns"]
+__all__ = ["NS_MAX", "NS_MIN", "all_to_ns", "canonical", "canonical_header", "from_ns", "to_ns"]

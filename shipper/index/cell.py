@@ -6,7 +6,7 @@ text too long for a word, a time beyond 64 bits) stays in the block.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import UNSET, Struct, UnsetType
@@ -71,24 +71,30 @@ class RowCells(NamedTuple):
     texts: tuple[str | None, ...]
 
 
-def encode_rest(record: Record, time_ns: int, cut: bool) -> bytes:
-    """The record as JSON without what its row gives back; ``cut``: one of its texts is too long for a word."""
-    if cut or not timestamp.NS_MIN < time_ns < timestamp.NS_MAX or record.status not in _STATUSES:
-        return encode_record(_rest(record, time_ns))
-    return _encode_lean(
-        Lean(
-            record.schema,
-            "",
-            "",
-            "",
-            record.client_session_id,
-            record.request_id,
-            record.log,
-            record.source,
-            record.extra,
-            record.names,
+def encode_rests(records: Sequence[Record], times: Sequence[int], cut: Collection[int]) -> list[bytes]:
+    """The records as JSON without what their rows give back; ``cut``: the places of those with a text that is too long for
+    a word."""
+    encoded = [
+        _encode_lean(
+            Lean(
+                one.schema,
+                "",
+                "",
+                "",
+                one.client_session_id,
+                one.request_id,
+                one.log,
+                one.source,
+                one.extra,
+                one.names,
+            )
         )
-    )
+        for one in records
+    ]
+    for place, (record, time_ns) in enumerate(zip(records, times, strict=True)):
+        if not timestamp.NS_MIN < time_ns < timestamp.NS_MAX or record.status not in _STATUSES or place in cut:
+            encoded[place] = encode_record(_rest(record, time_ns))
+    return encoded
 
 
 def _rest(record: Record, time_ns: int) -> Record:

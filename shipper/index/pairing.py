@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from shipper.index import sql
 from shipper.index.connection import Cell, Part, Span, merge_cells, part, span
 from shipper.index.identifier import Packed
-from shipper.index.presence import Presence, id_numbers, pair_mark, pair_number
+from shipper.index.presence import Presence, agent_mark, pair_numbers, workspace_mark
 from shipper.index.schema import COMPLETED, KEY_BYTES, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, UNKNOWN
 from shipper.index.segment import NewestFirst
 from shipper.index.word import Words
@@ -24,12 +24,12 @@ from shipper.timestamp import NS_MIN
 PARTS_MERGED_MAX = 32
 """Of a connection with more events only those that give a value are kept for later merges."""
 
-CELLS = 6
+_CELLS = 6
 """Where the cells begin in a row of ``ADD_EVENT``."""
-ROW_KIND = CELLS + 2
 _KIND, _PLACE = 2, 3
 _AGENT_NAME = KIND_COLUMNS.index("agent_name")
 _WORKSPACE = PLACE_COLUMNS.index("workspace")
+NUMBERS_TOGETHER = 4096
 Key = tuple[Packed, int | None, int | None]
 
 
@@ -43,7 +43,7 @@ class Found(NamedTuple):
 
 
 class Gathered(NamedTuple):
-    """The events of one connection in a batch, by their places in it; ``found``: it was in the index before."""
+    """The events of one connection in a batch, by their places in it, in order; ``found``: it was in the index before."""
 
     number: int
     found: Found | None
@@ -68,59 +68,73 @@ class Pairing:
             database, "connections", self._numbers, int(database.execute(sql.COUNT_PAIRED).fetchone()[0])
         )
 
-    def _numbers(self) -> Iterator[int]:
-        expand = self._words.expand
-        for connection_id, place, kind in self._database.execute(sql.ALL_PAIRED):
-            yield pair_number(connection_id, expand("places", place)[_WORKSPACE], expand("kinds", kind)[_AGENT_NAME])  # type: ignore[arg-type]  # ids of words
+    def _numbers(self) -> Iterator[list[int]]:
+        rows = self._database.execute(sql.ALL_PAIRED)
+        while some := rows.fetchmany(NUMBERS_TOGETHER):
+            yield self._keys_of(*zip(*some, strict=True))
+
+    def _keys_of(self, ids: Sequence[Packed], places: Sequence[Any], kinds: Sequence[Any]) -> list[int]:
+        """The keys of presence of connections; equal ones are seldom of two connections."""
+        workspaces, agents = self._belongings(places, kinds)
+        by_place = {place: workspace_mark(word) for place, word in workspaces.items()}
+        by_kind = {kind: agent_mark(word) for kind, word in agents.items()}
+        return pair_numbers(ids, map(by_place.__getitem__, places), map(by_kind.__getitem__, kinds))
+
+    def _belongings(self, places: Sequence[Any], kinds: Sequence[Any]) -> tuple[dict[int, Any], dict[int, Any]]:
+        """The word of the workspace of each place, and of the agent of each kind."""
+        expand = self._words.expand_all
+        return expand("places", places, _WORKSPACE), expand("kinds", kinds, _AGENT_NAME)
 
     def gather(
         self, ids: Sequence[Packed | None], kinds: Sequence[Any], places: Sequence[Any], number: int
-    ) -> tuple[list[int], list[Gathered | None], int]:
-        """The number of the connection that each event of a batch belongs to, those of one connection gathered (None:
-        an event that is a connection by itself), and the last number there is then; ``number`` is the last now."""
-        workspaces = {place: self._words.expand("places", place)[_WORKSPACE] for place in set(places)}
-        agents = {kind: self._words.expand("kinds", kind)[_AGENT_NAME] for kind in set(kinds)}
-        keys = [
-            None if id_ is None else (id_, workspaces[place], agents[kind])
-            for id_, kind, place in zip(ids, kinds, places, strict=True)
-        ]
-        paired: dict[Any, Gathered] = {}
-        found = self._find([key for key in dict.fromkeys(keys) if key is not None])  # type: ignore[misc]  # ids of words
-        belongs: list[int] = []
-        gathered: list[Gathered | None] = []
-        for place, key in enumerate(keys):
-            one = None
-            if key is None:
+    ) -> tuple[Sequence[int], list[Gathered], int]:
+        """The number of the connection that each event of a batch belongs to, those connections that were there before
+        or have several of these events, and the last number there is then; ``number`` is the last now."""
+        paired = [place for place, id_ in enumerate(ids) if id_ is not None]
+        numbers = self._keys_of(
+            [ids[place] for place in paired],  # type: ignore[misc]  # none of these is None
+            [places[place] for place in paired],
+            [kinds[place] for place in paired],
+        )
+        maybe = self.presence.perhaps(numbers)
+        special = set(maybe)
+        if len(set(numbers)) < len(numbers):
+            times = Counter(numbers)
+            special.update(place for place, one in enumerate(numbers) if times[one] > 1)
+        if not special:
+            self.presence.add(numbers)
+            return range(number + 1, number + 1 + len(ids)), [], number + len(ids)
+        some = [paired[place] for place in sorted(special)]
+        workspaces, agents = self._belongings([places[place] for place in some], [kinds[place] for place in some])
+        groups: dict[Key, list[int]] = {}
+        for place in some:
+            groups.setdefault((ids[place], workspaces[places[place]], agents[kinds[place]]), []).append(place)  # type: ignore[arg-type]  # none is None
+        looked = {paired[place] for place in maybe}
+        known: set[int] = set()
+        firsts: dict[int, tuple[Found | None, list[int]]] = {}
+        others: set[int] = set()
+        for key, members in groups.items():
+            found = self._look(*key) if members[0] in looked else None
+            if found is not None:
+                known.update(members)
+            if found is not None or len(members) > 1:
+                firsts[members[0]] = found, members
+                others.update(members[1:])
+        self.presence.add(one for place, one in zip(paired, numbers, strict=True) if place not in known)
+        belongs = [0] * len(ids)
+        gathered: list[Gathered] = []
+        for place in range(len(ids)):
+            if place in firsts:
+                found, members = firsts[place]
+                if found is None:
+                    number += 1
+                gathered.append(Gathered(number if found is None else found.number, found, members))
+                for member in members:
+                    belongs[member] = gathered[-1].number
+            elif place not in others:
                 number += 1
-                belongs.append(number)
-            else:
-                one = paired.get(key)
-                if one is None:
-                    before = found.get(key)  # type: ignore[arg-type]  # ids of words
-                    if before is None:
-                        number += 1
-                    one = paired[key] = Gathered(number if before is None else before.number, before, [])
-                one.places.append(place)
-                belongs.append(one.number)
-            gathered.append(one)
+                belongs[place] = number
         return belongs, gathered, number
-
-    def _find(self, keys: Sequence[Key]) -> dict[Key, Found]:
-        """The connections of keys; those that have none are noted, since they get one now."""
-        marks: dict[tuple[int | None, int | None], int] = {}
-        numbers = []
-        for number, (_, workspace, agent) in zip(id_numbers([key[0] for key in keys]), keys, strict=True):
-            mark = marks.get((workspace, agent))
-            if mark is None:
-                mark = marks[workspace, agent] = pair_mark(workspace, agent)
-            numbers.append(number ^ mark)
-        found = {}
-        for place in self.presence.perhaps(numbers):
-            one = self._look(*keys[place])
-            if one is not None:
-                found[keys[place]] = one
-        self.presence.add(number for number, key in zip(numbers, keys, strict=True) if not found or key not in found)
-        return found
 
     def _look(self, connection_id: Packed, workspace: int | None, agent: int | None) -> Found | None:
         expand = self._words.expand
@@ -142,8 +156,8 @@ class Pairing:
         these are."""
         self._database.executemany(sql.ADD_ALONE, alone)
         self._database.executemany(sql.ADD_CONNECTION, rows)
-        kinds.update(row[CELLS + _KIND] for row in rows)
-        self._database.executemany(sql.COUNT_KIND, [(count, kind) for kind, count in kinds.items()])
+        kinds.update(row[_CELLS + _KIND] for row in rows)
+        self._database.executemany(sql.COUNT_KIND, [(count, kind) for kind, count in kinds.items() if count])
 
     def extend(self, found: Found, came: Sequence[Member], connection_id: Cell, stored_ns: int) -> None:
         """Add events to a connection; ``came`` is in the order of storage."""
@@ -158,17 +172,16 @@ class Pairing:
         firsts = (events[0], events[1] if len(events) > 1 else None)
         self._change(found.number, found.kind, members, firsts, connection_id, stored_ns)
 
-    def alone(self, connection_id: Packed | None, row: Sequence[Any]) -> tuple[Any, ...]:
-        """What ``ADD_ALONE`` wants of a new connection of one event, from the event's own row for ``ADD_EVENT``: what
-        ``span`` gives of a single part."""
-        event, time_ns, ended = row[0], row[2], row[3]
-        if self._words.is_web(row[ROW_KIND]):
-            state = POINT
-        elif ended:
-            state = COMPLETED
-        else:
-            state = UNKNOWN if connection_id is None or time_ns == NS_MIN else ONGOING
-        return state, connection_id, event
+    def alone(
+        self, ids: Sequence[Packed | None], ended: Sequence[bool], times: Sequence[int], kinds: Sequence[Any]
+    ) -> list[int]:
+        """The states of new connections of one event each, from columns of these events: what ``span`` gives of a single
+        part."""
+        web = {kind: self._words.is_web(kind) for kind in set(kinds)}
+        return [
+            POINT if web[kind] else COMPLETED if end else UNKNOWN if id_ is None or time_ns == NS_MIN else ONGOING
+            for id_, end, time_ns, kind in zip(ids, ended, times, kinds, strict=True)
+        ]
 
     def together(self, number: int, members: Sequence[Member], connection_id: Cell, stored_ns: int) -> tuple[Any, ...]:
         """The row of a new connection of several events, which are in the order of storage; those beyond the

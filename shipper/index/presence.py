@@ -17,14 +17,16 @@ from shipper.index import sql
 BITS_MIN, BITS_MAX = 1 << 20, 1 << 29
 """From 128 KiB to 64 MiB of memory; beyond the latter it says yes too often, which costs only time."""
 KEY_BITS_MIN = 16
-"""Bits for each key, of which two are set: with fewer it is made anew with twice as many."""
+"""Bits for each key, of which three are set: with fewer it is made anew with twice as many. One of two hundred keys that
+are not there is then looked for at most, and to look for one in millions takes as long as to add ten."""
 _LEVEL = 1
 
-Keys = Callable[[], Iterable[int]]
+Keys = Callable[[], Iterable[Iterable[int]]]
 
 
 class Presence:
-    """A set of keys, which are numbers of 64 or more bits that look random; ``keys`` gives those in the database."""
+    """A set of keys, which are numbers of 64 or more bits that look random; ``keys`` gives those in the database, some at a
+    time."""
 
     def __init__(self, database: sqlite3.Connection, name: str, keys: Keys, count: int) -> None:
         """As it was kept when the last writer closed, else by reading ``count`` keys."""
@@ -44,16 +46,19 @@ class Presence:
         return [
             place
             for place, key in enumerate(keys)
-            if bits[(key & mask) >> 3] >> (key & 7) & bits[(key >> 32 & mask) >> 3] >> (key >> 32 & 7) & 1
+            if bits[(key & mask) >> 3] >> (key & 7) & 1
+            and bits[(key >> 32 & mask) >> 3] >> (key >> 32 & 7) & 1
+            and bits[(key >> 17 & mask) >> 3] >> (key >> 17 & 7) & 1
         ]
 
     def add(self, keys: Iterable[int]) -> None:
         """Take keys in, before or after the database does."""
         bits, mask, count = self._bits, self._mask, self._count
         for key in keys:
-            one, two = key & mask, key >> 32 & mask
+            one, two, three = key & mask, key >> 32 & mask, key >> 17 & mask
             bits[one >> 3] |= 1 << (one & 7)
             bits[two >> 3] |= 1 << (two & 7)
+            bits[three >> 3] |= 1 << (three & 7)
             count += 1
         self._count = count
 
@@ -72,7 +77,8 @@ class Presence:
         while size < min(2 * KEY_BITS_MIN * count, BITS_MAX):
             size *= 2
         self._bits, self._mask, self._count = bytearray(size // 8), size - 1, 0
-        self.add(self._keys())
+        for some in self._keys():
+            self.add(some)
 
 
 def _unpack(data: bytes) -> bytearray | None:
@@ -105,11 +111,20 @@ def id_numbers(packed: Sequence[bytes | str]) -> list[int]:
 _ends = struct.Struct(">I8xI").iter_unpack
 
 
-def pair_number(packed: bytes | str, workspace: int | None, agent: int | None) -> int:
-    """The key of what the events of one connection have in common: its id, and the words of workspace and agent."""
-    return id_number(packed) ^ pair_mark(workspace, agent)
+def pair_numbers(packed: Sequence[bytes | str], workspaces: Iterable[int], agents: Iterable[int]) -> list[int]:
+    """The keys of what the events of one connection have in common: its id, and the marks of its workspace and agent."""
+    marks = zip(id_numbers(packed), workspaces, agents, strict=True)
+    return [number ^ (workspace + agent & _KEY) for number, workspace, agent in marks]
 
 
-def pair_mark(workspace: int | None, agent: int | None) -> int:
-    """What the words of workspace and agent change of an id's key."""
-    return ((workspace or 0) * 0x9E3779B97F4A7C15 + (agent or 0) * 0xC2B2AE3D27D4EB4F) & 0xFFFFFFFFFFFFFFFF
+def workspace_mark(word: int | None) -> int:
+    """What the word of a workspace changes of an id's key."""
+    return (word or 0) * 0x9E3779B97F4A7C15 & _KEY
+
+
+def agent_mark(word: int | None) -> int:
+    """What the word of an agent changes of an id's key."""
+    return (word or 0) * 0xC2B2AE3D27D4EB4F & _KEY
+
+
+_KEY = 0xFFFFFFFFFFFFFFFF

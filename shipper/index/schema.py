@@ -153,6 +153,18 @@ UPDATE kinds SET connections = (SELECT count(*) FROM connections WHERE kind = ki
 DROP INDEX connections_by_kind;
 """
 
+# What only questions ask for is indexed by smaller segments: what is added touches a fifth of the pages, while a question
+# takes a look into each segment, which costs it little. And what was kept of the keys had another form.
+_FIFTH = """
+DROP INDEX connections_by_place;
+DROP INDEX connections_by_user;
+DROP INDEX connections_by_ip;
+CREATE INDEX connections_by_place ON connections (id >> 13, place);
+CREATE INDEX connections_by_user ON connections (id >> 13, user) WHERE user IS NOT NULL;
+CREATE INDEX connections_by_ip ON connections (id >> 13, ip) WHERE ip IS NOT NULL;
+DELETE FROM presence;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST.format(
         kind_columns=", ".join(f"{name} INTEGER" for name in _FIRST_KIND_COLUMNS),
@@ -168,6 +180,7 @@ MIGRATIONS: tuple[str, ...] = (
     ),
     _THIRD,
     _FOURTH,
+    _FIFTH,
 )
 """Migration n (from 0) brings version n to n + 1."""
 
@@ -182,6 +195,8 @@ COLUMNS = (*KIND_COLUMNS, *PLACE_COLUMNS, *ROW_COLUMNS)
 
 SEGMENT_BITS = 16
 """Of an event's or a connection's number; the rest of it is its segment, as the indexes by key have it."""
+WORD_SEGMENT_BITS = 13
+"""The same for the indexes by words and places."""
 KEY_BYTES = 4
 """What the indexes by key hold of an id; the row holds all of it."""
 

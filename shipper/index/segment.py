@@ -11,10 +11,10 @@ from shipper.index.schema import SEGMENT_BITS
 from shipper.index.sql import ENDS
 
 
-def segments(database: sqlite3.Connection, table: str) -> str:
+def segments(database: sqlite3.Connection, table: str, bits: int = SEGMENT_BITS) -> str:
     """All segments of ``events`` or ``connections`` as a JSON array."""
     low, high = database.execute(ENDS.format(table=table)).fetchone()
-    return "[]" if high is None else listed(low >> SEGMENT_BITS, high >> SEGMENT_BITS)
+    return "[]" if high is None else listed(low >> bits, high >> bits)
 
 
 def listed(first: int, last: int) -> str:

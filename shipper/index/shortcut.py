@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.json import encode
 
-from shipper.index.schema import KEY_BYTES, PLACE_COLUMNS
+from shipper.index.schema import KEY_BYTES, PLACE_COLUMNS, WORD_SEGMENT_BITS
 from shipper.index.segment import segments
 
 ROWS_MAX = 10_000
 """Connections of one shortcut; what is more frequent is found soon by walking from the newest."""
-PROBES_MAX = 10_000
+PROBES_MAX = 40_000
 """Looks into the index of one shortcut: one for each value and segment."""
 
 INDEXED = frozenset({"place", "user", "ip"})
@@ -78,11 +78,11 @@ def _held(database: sqlite3.Connection, probe: Held) -> list[int] | None:
         return []
     if probe.column not in INDEXED:
         return None
-    among = segments(database, "connections")
+    among = segments(database, "connections", WORD_SEGMENT_BITS)
     if (among.count(",") + 1) * len(probe.ids) > PROBES_MAX:
         return None
     statement = (
-        "SELECT id FROM connections WHERE id >> 16 IN (SELECT value FROM json_each(?)) "  # noqa: S608  # own names
+        f"SELECT id FROM connections WHERE id >> {WORD_SEGMENT_BITS} IN (SELECT value FROM json_each(?)) "  # noqa: S608  # own names
         f"AND {probe.column} IN (SELECT value FROM json_each(?)) LIMIT ?"
     )
     return [row[0] for row in database.execute(statement, (among, listed(probe.ids), ROWS_MAX + 1))]

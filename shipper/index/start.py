@@ -6,7 +6,7 @@ A workspace's agent gets another id with each start of the workspace.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from shipper.index import sql
@@ -14,8 +14,6 @@ from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS
 from shipper.index.word import Words
 from shipper.timestamp import NS_MIN
 
-_TIME, _ENDED, _KIND, _PLACE, _AGENT = 2, 3, 8, 9, 10
-"""Places in a row of ``ADD_EVENT``."""
 _NAME = KIND_COLUMNS.index("agent_name")
 _WORKSPACE = PLACE_COLUMNS.index("workspace")
 
@@ -27,17 +25,26 @@ class Starts:
         self._database = database
         self._words = words
 
-    def take(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Take rows of ``ADD_EVENT``; an end is no sign of a new start, it may come late."""
-        self._database.executemany(sql.ADD_START, self._found(rows))
-
-    def _found(self, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[object, ...]]:
+    def take(
+        self,
+        times: Sequence[int],
+        ended: Sequence[bool],
+        kinds: Sequence[Any],
+        places: Sequence[Any],
+        agents: Sequence[Any],
+    ) -> None:
+        """Take columns of new events; an end is no sign of a new start, it may come late."""
+        found = [
+            one
+            for one in zip(agents, times, ended, kinds, places, strict=True)
+            if one[0] is not None and not one[2] and one[1] != NS_MIN
+        ]
+        workspaces = self._words.expand_all("places", (one[4] for one in found), _WORKSPACE)
+        names = self._words.expand_all("kinds", (one[3] for one in found), _NAME)
         first: dict[tuple[object, ...], int] = {}
-        for row in rows:
-            agent, time_ns = row[_AGENT], row[_TIME]
-            if agent is not None and not row[_ENDED] and time_ns != NS_MIN:
-                workspace = self._words.expand("places", row[_PLACE])[_WORKSPACE]
-                if workspace is not None:
-                    key = (workspace, self._words.expand("kinds", row[_KIND])[_NAME] or 0, agent)
-                    first[key] = min(first.get(key, time_ns), time_ns)
-        return ((*key, time_ns) for key, time_ns in first.items())
+        for agent, time_ns, _, kind, place in found:
+            workspace = workspaces[place]
+            if workspace is not None:
+                key = (workspace, names[kind] or 0, agent)
+                first[key] = min(first.get(key, time_ns), time_ns)
+        self._database.executemany(sql.ADD_START, [(*key, time_ns) for key, time_ns in first.items()])

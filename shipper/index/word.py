@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
 from socket import AF_INET, AF_INET6, inet_pton
@@ -123,6 +123,11 @@ class Words:
             self._expand_to(table, number, found)
         return found
 
+    def expand_all(self, table: str, numbers: Iterable[int], column: int) -> dict[int, Cell]:
+        """Of each of these ``kinds`` or ``places`` the id of one of its words."""
+        expanded = self._expanded[table]
+        return {number: (expanded.get(number) or self.expand(table, number))[column] for number in set(numbers)}
+
     def _expand_to(self, table: str, number: int, words: tuple[Cell, ...]) -> None:
         expanded = self._expanded[table]
         if len(expanded) >= GROUPS_CACHED_MAX:
@@ -145,9 +150,12 @@ class Words:
 
     def _column(self, texts: Sequence[str | None], column: int, stored_ns: int) -> list[int | None]:
         """The ids of the texts of one column."""
+        empty = texts.count(None)
+        if empty == len(texts):
+            return list(texts)  # type: ignore[arg-type]  # all are None
         known = self._known[column]
         ids = list(map(known.get, texts))  # type: ignore[arg-type]  # None has no id
-        if ids.count(None) == texts.count(None):
+        if ids.count(None) == empty:
             return ids
         missing = dict.fromkeys(text for text in texts if text is not None and text not in known)
         learned = self._learn(list(missing), column, stored_ns)

@@ -16,15 +16,15 @@ from shipper.directory.schema import take_over
 from shipper.index import sql
 from shipper.index.block import BlockCodec, group_blocks
 from shipper.index.bulk import Bulk
-from shipper.index.cell import encode_rest
+from shipper.index.cell import encode_rests
 from shipper.index.connection import part
 from shipper.index.ending import LIMIT_FACT
 from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
 from shipper.index.identifier import Packed, pack_ids, request_numbers
 from shipper.index.notice import add_notices, drop_notices, settle_notices
-from shipper.index.pairing import ROW_KIND, Found, Member, Pairing
-from shipper.index.presence import Presence, id_number, id_numbers
+from shipper.index.pairing import NUMBERS_TOGETHER, Found, Member, Pairing
+from shipper.index.presence import Presence, id_numbers
 from shipper.index.schema import KEY_BYTES
 from shipper.index.segment import NewestFirst
 from shipper.index.start import Starts
@@ -83,7 +83,7 @@ class IndexWriter:
             self._presence = Presence(
                 self._database,
                 "events",
-                lambda: (id_number(row[0]) for row in self._database.execute(sql.ALL_EVENT_IDS)),
+                self._event_numbers,
                 int(self._database.execute(sql.COUNT_EVENTS).fetchone()[0]),
             )
             self._presence_kept = True
@@ -259,6 +259,11 @@ class IndexWriter:
         self._presence.add(numbers)
         return new
 
+    def _event_numbers(self) -> Iterator[list[int]]:
+        rows = self._database.execute(sql.ALL_EVENT_IDS)
+        while some := rows.fetchmany(NUMBERS_TOGETHER):
+            yield id_numbers([row[0] for row in some])
+
     def _has_event(self, packed: bytes) -> bool:
         return any(
             self._database.execute(sql.HAS_EVENT, (among, packed[:KEY_BYTES], packed)).fetchone() is not None
@@ -272,15 +277,18 @@ class IndexWriter:
         records, pairing = new.records, self._pairing
         self._words.begin(stored_ns)
         columns = self._words.columns(records, stored_ns)
-        times = [timestamp.to_ns(record.time) for record in records]
+        kinds: list[Any] = columns.ids[0]
+        places, agents = columns.ids[1:3]
+        times = timestamp.all_to_ns([record.time for record in records])
+        ended = [record.status == "disconnected" for record in records]
         ids = pack_ids([record.connection_id for record in records])
-        belongs, gathered, number = pairing.gather(ids, columns.ids[0], columns.ids[1], self._last(sql.LAST_CONNECTION))
+        belongs, gathered, last = pairing.gather(ids, kinds, places, self._last(sql.LAST_CONNECTION))
         rows: list[tuple[Any, ...]] = list(
             zip(
                 range(first, first + len(records)),
                 new.packed,
                 times,
-                [record.status == "disconnected" for record in records],
+                ended,
                 belongs,
                 request_numbers([record.request_id for record in records]),
                 [record.code for record in records],
@@ -289,33 +297,32 @@ class IndexWriter:
                 strict=True,
             )
         )
-        rest = [
-            encode_rest(record, time_ns, place in columns.cut)
-            for place, (record, time_ns) in enumerate(zip(records, times, strict=True))
-        ]
-        connections: list[tuple[Any, ...]] = []
-        alone: list[tuple[Any, ...]] = []
-        later: list[tuple[Found, list[Member], Packed | None]] = []
-        for place, one in enumerate(gathered):
-            if one is None or (len(one.places) == 1 and one.found is None):
-                alone.append(pairing.alone(ids[place], rows[place]))
-            elif one.places[0] == place:
-                members = [_member(rows[other]) for other in one.places]
-                if one.found is None:
-                    connections.append(pairing.together(one.number, members, ids[place], stored_ns))
-                else:
-                    later.append((one.found, members, ids[place]))
-        self._add_blocks(rest, new.originals, first, stored_ns)
+        self._add_blocks(encode_rests(records, times, columns.cut), new.originals, first, stored_ns)
         self._database.executemany(sql.ADD_EVENT, rows)
-        self._starts.take(rows)
-        pairing.add(connections, alone, Counter([rows[event - first][ROW_KIND] for *_, event in alone]))
+        self._starts.take(times, ended, kinds, places, agents)
+        alone = list(zip(pairing.alone(ids, ended, times, kinds), ids, range(first, first + len(rows)), strict=True))
+        counted = Counter(kinds)
+        if gathered:
+            several = {place for one in gathered for place in one.places}
+            alone = [row for place, row in enumerate(alone) if place not in several]
+            counted.subtract(kinds[place] for place in several)
+        connections: list[tuple[Any, ...]] = []
+        later: list[tuple[Found, list[Member], Packed | None]] = []
+        for one in gathered:
+            members = [_member(rows[place]) for place in one.places]
+            connection_id = ids[one.places[0]]
+            if one.found is None:
+                connections.append(pairing.together(one.number, members, connection_id, stored_ns))
+            else:
+                later.append((one.found, members, connection_id))
+        pairing.add(connections, alone, counted)
         for found, members, connection_id in later:
             pairing.extend(found, members, connection_id, stored_ns)
         if columns.named:
             self._database.execute(sql.SET_FACT, ("named", 1))
         self._segments.reach(rows[-1][0])
         self._presence.grow()
-        pairing.reach(number)
+        pairing.reach(last)
 
     def _add_blocks(self, rest: Sequence[bytes], originals: Sequence[bytes], first: int, stored_ns: int) -> None:
         for place in group_blocks(rest, originals):
