@@ -76,13 +76,13 @@ def _many(statement: str) -> dict[int, str]:
     return {count: statement.format(", ".join("?" * count)) for count in (1, 8, 64, 512)}
 
 
-FIND_KINDS = _many("SELECT key, id FROM kinds WHERE key IN ({})")
+FIND_KINDS = _many("SELECT key, id, used_ns FROM kinds WHERE key IN ({})")
 LAST_KIND = "SELECT coalesce(max(id), 0) FROM kinds"
 GET_KIND = f"SELECT {_kind_columns} FROM kinds WHERE id = ?"  # noqa: S608  # own names only
 ADD_KIND = f"INSERT INTO kinds (id, key, used_ns, {_kind_columns}) VALUES (?, ?, ?, {_kind_marks})"  # noqa: S608  # own names only
 COUNT_KIND = "UPDATE kinds SET connections = connections + ? WHERE id = ?"
 MARK_KIND = "UPDATE kinds SET used_ns = max(used_ns, ?) WHERE id = ?"
-FIND_PLACES = _many("SELECT key, id FROM places WHERE key IN ({})")
+FIND_PLACES = _many("SELECT key, id, used_ns FROM places WHERE key IN ({})")
 LAST_PLACE = "SELECT coalesce(max(id), 0) FROM places"
 GET_PLACE = f"SELECT {_place_columns} FROM places WHERE id = ?"  # noqa: S608  # own names only
 ADD_PLACE = f"INSERT INTO places (id, key, used_ns, {_place_columns}) VALUES (?, ?, ?, {_place_marks})"  # noqa: S608  # own names only

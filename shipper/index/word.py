@@ -224,8 +224,10 @@ class Words:
         find, mark, add, last = _TABLES[table]
         packed = [msgspec.msgpack.encode(row) for row in rows]
         distinct = list(dict.fromkeys(packed))
-        known: dict[bytes, int] = dict(_found(self._database, find, distinct))
-        self._database.executemany(mark, [(stored_ns, number) for number in known.values()])
+        found = list(_found(self._database, find, distinct))
+        known: dict[bytes, int] = {key: number for key, number, _ in found}
+        unmarked = [(stored_ns, number) for _, number, used_ns in found if used_ns // DAY_NS < stored_ns // DAY_NS]
+        self._database.executemany(mark, unmarked)
         number = int(self._database.execute(last).fetchone()[0])
         fresh = []
         for key, row in zip(packed, rows, strict=True):
