@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import re2
 from hypothesis import example, given
@@ -23,6 +25,10 @@ _lines = st.lists(
     _json | _human | st.binary(max_size=6).map(lambda raw: raw.replace(b"\n", b"")), min_size=1, max_size=40
 )
 _literal = st.text('ab0-%: ="{}[],', min_size=1, max_size=8).map(str.encode)
+
+
+def _column_of(columns: list[bytes]) -> Callable[[int], bytes]:
+    return lambda number: b"\n%b\n" % columns[number]
 
 
 @given(_lines)
@@ -64,7 +70,7 @@ def test_lines_come_back_as_they_were_by_the_shapes_of_those_before(
             sheet, columns = apart
             assert put_together(sheet, columns) == lines
             for literal in (lines[0][:9], lines[-1][3:], b'":"'):
-                found = lines_with(sheet, lambda number, of=columns: b"\n%b\n" % of[number], literal or b"a")
+                found = lines_with(sheet, _column_of(columns), literal or b"a")
                 assert found >= {place for place, one in enumerate(lines) if (literal or b"a") in one}
 
 
