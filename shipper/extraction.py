@@ -302,7 +302,7 @@ class Extractor:
                 if name is not None:
                     self._mode, unwrap = name, WRAPPERS[name]
                     piece = unwrap(line)
-            piece = piece or Piece(line, lost=torn(line, self._mode))
+            piece = piece or Piece(line, lost=torn(line, self._mode, first=self._fresh > 0))
             self._piece(piece, over - at)
             self._advance(data, at, over)
             at = over

@@ -32,6 +32,7 @@ class Piece(Struct, gc=False):
 
 
 _HEAD_BYTES = 65_536
+_BEGINNINGS = (b'{"log":"', b'{"__CURSOR":"')
 Unwrap = Callable[[bytes], Piece | None]
 
 _cri_head = pattern(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S{0,16}) (stdout|stderr) ([PF])(?::\S*)? ?")
@@ -211,13 +212,11 @@ def begun(line: bytes, mode: str, most: int, *, auto: bool) -> Piece:
     return Piece(line, lost="a wrapped line" if (mode or json) and b"connection_log" in head else None)
 
 
-def torn(line: bytes, mode: str) -> str | None:
+def torn(line: bytes, mode: str, *, first: bool) -> str | None:
     """Why the text of a line can't be had that is no whole JSON, was begun by a wrapper that writes JSON, and has an event
-    in it: the machine may have stopped while it was written. None for every other line."""
-    if line[:1] != b"{" or (
-        mode not in ("docker", "journald") and not line.startswith((b'{"log":"', b'{"__CURSOR":"'))
-    ):
-        return None
-    if _inner_event.search(line) is None or _object(line) is not None:
+    in it: the machine may have stopped while it was written. None for every other line. ``mode`` names the wrapper; of a
+    ``first`` line its beginning tells."""
+    ours = line[:1] == b"{" and (mode in ("docker", "journald") or (first and line.startswith(_BEGINNINGS)))
+    if not ours or _inner_event.search(line) is None or _object(line) is not None:
         return None
     return "the line of the wrapper around an event is broken"

@@ -51,6 +51,15 @@ def test_hostile_streams_are_the_same_line_by_line(data: bytes, sizes: list[int]
     assert counted(read(data, sizes, by_scan=False)) == counted(read(data))
 
 
+@pytest.mark.parametrize("wrapper", ["auto", "none"])
+@pytest.mark.parametrize("path", [path for path in FILES if path.stem.startswith("wrap-docker")], ids=name_of)
+def test_torn_lines_of_a_wrapper_are_the_same_line_by_line(path: Path, wrapper: str) -> None:
+    """Half lines behind bare ones and between wrapped ones, whether or not a wrapper is looked for."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    data = b"x\n" * 20 + b"".join(line[:-9] + b"\n" for line in lines[:40]) + b"".join(lines[:40] + lines[:9])
+    assert counted(read(data, by_scan=False, wrapper=wrapper)) == counted(read(data, wrapper=wrapper))
+
+
 @given(st.lists(records(), max_size=6).map(b"".join), st.lists(st.sampled_from([1, 3, 64, 999]), max_size=30))
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_pieces_do_not_matter(data: bytes, sizes: list[int]) -> None:
