@@ -82,6 +82,8 @@ def command(since: str, until: str | None, backfill: bool, details: bool, output
             "the token has neither the role Auditor nor Owner, nor one in an organization: rows only seem to be missing"
         )
     _write(report, output, details)
+    if added is not None:
+        _say_added(added, run.missing_count)
     for note in report.notes:
         warn(note)
     if report.equal and output == "table":
@@ -119,8 +121,25 @@ def _write(report: Report, output: str, details: bool) -> None:
         if details and report.findings:
             click.echo()
             _write_findings(report.findings)
-    if report.backfilled is not None:
-        say(f"{report.backfilled} events were added from the API")
+
+
+def _say_added(added: int, missing: int) -> None:
+    """What was added, beside the counts, which are those of the comparison; and what was not."""
+    if added == 1:
+        say("1 event was added from the API; the counts are those from before; the next run finds it on both sides")
+    elif added:
+        say(
+            f"{added} events were added from the API; the counts are those from before; the next run finds them on both sides"
+        )
+    else:
+        say("0 events were added from the API")
+    if missing > added:
+        left = missing - added
+        say(
+            f"{left} {'event' if left == 1 else 'events'} had been delivered before and {'is' if left == 1 else 'are'} "
+            "missing in this index: deleted by its retention, or with an index file; 'connlog index rebuild' with the "
+            "log files brings back what they hold"
+        )
 
 
 def _write_table(report: Report) -> None:
