@@ -11,25 +11,31 @@ from typing import ClassVar
 import click
 
 from shipper.cli import question
-from shipper.cli.column import Row, View, chosen, read_names, read_zone, usual
-from shipper.cli.line import Lines
-from shipper.cli.output import Csv, write_json
-from shipper.cli.talk import coloured, say, visible, visible_lines
+from shipper.cli.column import read_names, read_zone
+from shipper.cli.hit import Form, Place, Printer, path_of
+from shipper.cli.talk import coloured, say, visible
 from shipper.errors import UsageError
 from shipper.index import IndexReader
-from shipper.index.search import Found, Wanted, compile_wanted, count_lines, find_lines, line_of, places
+from shipper.index.search import Found, Wanted, compile_wanted, count_lines, find_lines
 from shipper.query.filter import Filter, Pattern
-from shipper.record import Record
 
 CONTEXT_MAX = 1000
 CONTEXT = click.IntRange(0, CONTEXT_MAX)
 FORMATS = ("raw", "table", "ndjson", "csv")
+_find_basic = re.compile(r"(?<!\\)\\[|(){}+?<>]").search
+_find_perl = re.compile(r"\(\?(?:[=!>#|]|<[=!])|\\[1-9kKGRXZh]|[+*?}]\+").search
 
 
 class GrepCommand(question.QuestionCommand):
     """Short options may be written together, as in ``-iv`` or ``-A3``."""
 
-    short_options: ClassVar[re.Pattern[str]] = re.compile(r"-[ivcFoqwxEl]*(?:[ABCm]\d*|e)?")
+    short_options: ClassVar[re.Pattern[str]] = re.compile(r"-[ivcFoqwxElPrRnbH]*(?:[ABCm]\d*|e)?")
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``--color`` alone is a flag, as grep has it: what follows is the pattern."""
+        ends = args.index("--") if "--" in args else len(args)
+        flags = [f"{arg}=auto" if arg in {"--color", "--colour"} else arg for arg in args[:ends]]
+        return super().parse_args(ctx, [*flags, *args[ends:]])
 
 
 @click.command(cls=GrepCommand)
@@ -47,6 +53,29 @@ class GrepCommand(question.QuestionCommand):
 @click.option("-q", "--quiet", "quiet", is_flag=True, help="Nothing but the exit code, as soon as it is known.")
 @click.option("-F", "--fixed-strings", "fixed", is_flag=True, help="The pattern is plain text.")
 @click.option("-E", "--extended-regexp", is_flag=True, expose_value=False, help="As it is without: RE2.")
+@click.option(
+    "-P",
+    "--perl-regexp",
+    "perl",
+    is_flag=True,
+    help="As it is without: RE2 reads Perl's syntax, but for looking around and back references.",
+)
+@click.option(
+    "-r", "-R", "--recursive", is_flag=True, expose_value=False, help="As it is without: the index has all files."
+)
+@click.option("-H", "--with-filename", "path", is_flag=True, help="Before each line, the file that it was read from.")
+@click.option(
+    "-b", "--byte-offset", "offset", is_flag=True, help="Before each line, the byte at which it begins there."
+)
+@click.option("-n", "--line-number", "numbered", is_flag=True, hidden=True)
+@click.option(
+    "--color",
+    "--colour",
+    "colour",
+    type=click.Choice(("auto", "always", "never")),
+    default="auto",
+    help="Mark hits: on a terminal, always, never.",
+)
 @click.option("-o", "--only-matching", "only", is_flag=True, help="Only the parts that match, a line each.")
 @click.option("-A", "--after-context", "after", type=CONTEXT, default=0, help="So many events after each.")
 @click.option("-B", "--before-context", "before", type=CONTEXT, default=0, help="So many events before each.")
@@ -80,6 +109,11 @@ def command(
     files: bool,
     quiet: bool,
     fixed: bool,
+    perl: bool,
+    path: bool,
+    offset: bool,
+    numbered: bool,
+    colour: str,
     only: bool,
     after: int,
     before: int,
@@ -104,8 +138,13 @@ def command(
     patterns = given or (() if pattern is None else (pattern,))
     if not patterns:
         raise UsageError("a PATTERN is missing; write connlog grep PATTERN [QUERY]")
+    if numbered:
+        raise UsageError(
+            "-n: an event has no line number, since the index keeps events and not the lines between them; -b shows the "
+            "byte at which it begins in its file, -H the file"
+        )
     now_ns = question.now()
-    wanted = _compile(patterns, fold=fold, fixed=fixed, word=word, whole=whole)
+    wanted = _compile(patterns, fold=fold, fixed=fixed, perl=perl, word=word, whole=whole)
     names, view = read_names(columns, output), read_zone(tz)
     filter_ = question.read_query(words, now_ns)
     since_ns, until_ns = question.read_range(since, until, now_ns)
@@ -137,16 +176,29 @@ def command(
             elif files:
                 total = _print_files(reader, found)
             else:
-                form = _Form(output, names, view)
-                total = _print(_Printer(reader, wanted, form, only, invert), found, before_, after_)
+                marks = colour == "always" or (colour == "auto" and coloured())
+                place = Place(path, offset)
+                form = Form(output, names, view)
+                printer = Printer(reader, wanted, form, only=only, invert=invert, place=place, colour=marks)
+                total = _print(printer, found, before_, after_)
         if not quiet:
+            if not total and not fixed:
+                _say_plain(patterns)
             question.say_missing(missing)
         return 0 if total else 1
     finally:
         reader.close()
 
 
-def _compile(patterns: Sequence[str], *, fold: bool, fixed: bool, word: bool, whole: bool) -> Wanted:
+def _say_plain(patterns: Sequence[str]) -> None:
+    """Tell of what grep without -E reads as an operator, where nothing was found."""
+    found = next((found[0] for one in patterns if (found := _find_basic(one))), None)
+    if found is not None:
+        meant = "\\b" if found[1] in "<>" else found[1]
+        say(f'"{found}" is a plain "{found[1]}" here, as with grep -E; write {meant} for what grep means by it')
+
+
+def _compile(patterns: Sequence[str], *, fold: bool, fixed: bool, perl: bool, word: bool, whole: bool) -> Wanted:
     pattern = patterns[0]
     try:
         if len(patterns) > 1 or word or whole:
@@ -160,7 +212,10 @@ def _compile(patterns: Sequence[str], *, fold: bool, fixed: bool, word: bool, wh
             pattern = rf"^(?:{pattern})$" if whole else rf"\b(?:{pattern})\b" if word else pattern
         return compile_wanted(pattern, fold=fold, fixed=fixed)
     except ValueError as error:
-        raise UsageError(f"the pattern can't be used: {error}; -F takes it as plain text") from error
+        told = f"the pattern can't be used: {error}; "
+        if perl or _find_perl("".join(patterns)):
+            told += "RE2, which takes the same time for each line, knows neither looking around nor back references; "
+        raise UsageError(f"{told}-F takes it as plain text") from error
 
 
 def _limited(found: Iterator[Found], limit: int) -> Iterator[Found]:
@@ -176,15 +231,14 @@ def _print_files(reader: IndexReader, found: Iterator[Found]) -> int:
     """Print where the hits were read from, each place once; gives how many there are."""
     told: set[str] = set()
     for one in found:
-        row = reader.row(one.event, events=True)
-        path = (row.source.path or row.source.input or "-") if isinstance(row, Record) else "-"
+        path = path_of(reader.row(one.event, events=True))
         if path not in told:
             told.add(path)
             click.echo(visible(path))
     return len(told)
 
 
-def _print(printer: _Printer, found: Iterator[Found], before: int, after: int) -> int:
+def _print(printer: Printer, found: Iterator[Found], before: int, after: int) -> int:
     """Print the hits with what is around them; gives the number of hits."""
     total = 0
     held: deque[Found] = deque(maxlen=before)
@@ -206,64 +260,3 @@ def _print(printer: _Printer, found: Iterator[Found], before: int, after: int) -
         else:
             held.append(one)
     return total
-
-
-class _Form:
-    """Writes events in another form than that of their lines."""
-
-    def __init__(self, output: str, names: tuple[str, ...] | None, view: View) -> None:
-        self.name = output
-        self._lines: Lines | None = None
-        self._csv: Csv | None = None
-        if output == "table":
-            self._lines = Lines(
-                usual(True, view) if names is None else chosen(names, True, view), asked=names is not None
-            )
-        elif output == "csv":
-            self._csv = Csv(events=True, names=names)
-
-    def write(self, row: Row) -> None:
-        if self._csv is not None:
-            self._csv.write([row])
-        elif self._lines is None:
-            write_json(row)
-        elif isinstance(row, Record):
-            self._lines.write(row)
-
-
-class _Printer:
-    """Prints events in the form that was asked for."""
-
-    def __init__(self, reader: IndexReader, wanted: Wanted, form: _Form, only: bool, invert: bool) -> None:
-        self._reader, self._wanted, self._form = reader, wanted, form
-        self._only, self._marked, self._colour = only, not invert, coloured()
-
-    def part(self) -> None:
-        """What stands between hits that are not neighbours."""
-        if self._form.name == "raw" and not self._only:
-            click.echo("--")
-
-    def write(self, one: Found) -> None:
-        if self._only:
-            text = self._text(one)
-            for begin, end in places(self._wanted, text) if one.hit and self._marked else ():
-                if begin < end:
-                    click.echo(visible(text[begin:end]))
-        elif self._form.name == "raw":
-            click.echo(self._line(self._text(one), one.hit))
-        else:
-            self._form.write(self._reader.row(one.event, events=True))
-
-    def _text(self, one: Found) -> str:
-        return line_of(self._reader, one.event) if one.text is None else one.text
-
-    def _line(self, text: str, hit: bool) -> str:
-        """The original line; a character that a terminal obeys is an escape, and on one the hits are marked."""
-        parts: list[str] = []
-        at = 0
-        for begin, end in places(self._wanted, text) if self._marked and hit and self._colour else ():
-            marked = click.style(visible_lines(text[begin:end]), fg="red", bold=True)
-            parts += (visible_lines(text[at:begin]), marked)
-            at = end
-        parts.append(visible_lines(text[at:]))
-        return "".join(parts)

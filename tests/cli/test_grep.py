@@ -65,6 +65,10 @@ def run(capsys: pytest.CaptureFixture[str], index: str, *args: str) -> tuple[int
         (["-C1", "alpha|epsilon"], ["alpha one", "beta ONE", "--", "delta two one", "epsilon", "zeta"]),
         (["-m", "1", "one"], ["alpha one"]),
         (["-e", "-", "--"], []),
+        (["-P", r"^alpha\b"], ["alpha one"]),
+        (["-rP", "-i", "ALPHA"], ["alpha one"]),
+        (["-R", "epsilon"], ["epsilon"]),
+        (["--color", "epsilon"], ["epsilon"]),
         (["-e", "alpha", "-e", "epsilon"], ["alpha one", "epsilon"]),
         (["-F", "-e", "[31", "-e", "eps"], [r"gamma \x1b[31mred", "epsilon"]),
         (["-w", "on"], []),
@@ -163,3 +167,45 @@ def test_what_is_found_is_what_each_line_alone_says(
     args = ["-v"] if invert else []
     main(["grep", "--index", str(path), "--output", "ndjson", *args, "-e", pattern])
     assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == expected
+
+
+def test_no_line_number_is_invented(index: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for flags in ("-n", "-rn", "-in"):
+        assert main(["grep", flags, "--index", index, "one"]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "-b shows the byte" in said.err
+
+
+def test_the_place_of_an_event_is_where_it_was_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "index.db"
+    writer = IndexWriter(path)
+    sources = [Source("h", "file", "/log/a\x1b[31m", 7), Source("h", "journald"), Source("h", "file", "/log/b", 0)]
+    made = [replace(event(n), source=source) for n, source in enumerate(sources)]
+    writer.add(1, made, [b"one", b"two", b"three"], stored_ns=0)
+    writer.close()
+    assert run(capsys, str(path), "-Hb", "^on|tw") == (0, [r"/log/a\x1b[31m:7:one", "journald:-:two"])
+    assert run(capsys, str(path), "-H", "-A1", "two") == (0, ["journald:two", "/log/b-three"])
+    assert run(capsys, str(path), "-bo", "e+$")[1][:1] == ["7:e"]
+
+
+def test_what_only_grep_without_e_reads_as_an_operator_is_told_where_nothing_is_found(
+    index: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["grep", "--index", index, r"alpha\|epsilon"])
+    assert 'is a plain "|" here' in capsys.readouterr().err
+    main(["grep", "--index", index, r"\<alpha"])
+    assert r"write \b" in capsys.readouterr().err
+    main(["grep", "--index", index, "-F", r"alpha\|epsilon"])
+    assert "plain" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pattern", ["(?=a)", "(?<!a)b", r"(a)\1", "a++", r"a\Kb"])
+def test_what_re2_lacks_of_perl_is_told(index: str, capsys: pytest.CaptureFixture[str], pattern: str) -> None:
+    assert main(["grep", "--index", index, "-P", pattern]) == 2
+    assert "neither looking around nor back references" in capsys.readouterr().err
+
+
+def test_colour_may_be_asked_for_and_refused(index: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, index, "--color=always", "psi") == (0, ["e\x1b[31m\x1b[1mpsi\x1b[0mlon"])
+    assert run(capsys, index, "--color=never", "psi") == (0, ["epsilon"])
