@@ -41,7 +41,7 @@ def find_original(roster: Roster, content: Content, size: int) -> Tail | None:
         grown_to = _grown_to(tail, tail.content)
         intact = _is_intact(position, tail.content)
         if not content.growing:
-            if _is_packed_copy(position, content, size, tail.content if intact else None):
+            if _is_packed_copy(position, content, tail.content if intact else None):
                 return tail
         elif (intact and size <= grown_to and is_copy(size, content.pread, tail.head_at, tail.content.pread)) or (
             not (intact and _is_intact(position, tail.content))
@@ -90,14 +90,13 @@ def _is_twin(content: Content, size: int, other: Content) -> bool:
     return are_equal(0, length, content.pread, other.pread)
 
 
-def _is_packed_copy(position: Position, content: Content, size: int, original: Content | None) -> bool:
+def _is_packed_copy(position: Position, content: Content, original: Content | None) -> bool:
     """The same of a compressed file: how much it holds is only known when all of it was unpacked."""
     if holds(position, content.pread):
         beyond = content.pread(position.offset, MARKER_MAX_BYTES)
         return original is None or original.pread(position.offset, len(beyond)) == beyond
+    if original is None:
+        return False
     # Compressed before the original was written to for the last time.
-    return (
-        original is not None
-        and size < position.offset
-        and is_copy(size, content.pread, position.head_at, original.pread)
-    )
+    size = content.reach(position.offset)
+    return size < position.offset and is_copy(size, content.pread, position.head_at, original.pread)

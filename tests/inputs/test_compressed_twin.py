@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import zstandard
 
 if TYPE_CHECKING:
     from tests.inputs.conftest import Bench
@@ -115,3 +116,25 @@ def test_at_the_first_start_with_read_from_end_it_is_told_and_left(bench: Bench)
     bench.turn(3)
     assert not bench.events
     assert "connlog backfill" in bench.tailer.troubles[str(bench.folder / "old.gz")]
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+@pytest.mark.parametrize("preamble", [3, 60])
+def test_a_compressed_file_that_only_begins_as_a_read_one_does_is_read(
+    bench: Bench, preamble: int, ending: str
+) -> None:
+    """Of logs that share their first bytes one that was compressed unread is shorter, packed, than what they share."""
+    bench.pattern = str(bench.folder / "coderd*")
+    bench.restart()
+    shared = b"0 the same words begin each file of this program\n" * preamble
+    bench.log.write_bytes(shared + b"1 one\n")
+    bench.turn()
+    bench.rotate_numbered()
+    (bench.folder / "coderd.log.1").rename(bench.folder / "coderd.log.2")
+    other = shared + b"2 two\n" * 20
+    packed = gzip.compress(other) if ending == "gz" else zstandard.ZstdCompressor().compress(other)
+    (bench.folder / f"coderd.log.1.{ending}").write_bytes(packed)
+    bench.turn(6)
+    bench.restart()
+    bench.turn(6)
+    assert (bench.events.count(1), bench.events.count(2)) == (1, 20)
