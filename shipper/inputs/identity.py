@@ -25,11 +25,20 @@ ReadAt = Callable[[int, int], bytes]
 
 
 def holds(position: Position, read: ReadAt) -> bool:
-    """Whether the bytes that ``position`` was read from are all still there, by head and marker."""
+    """Whether the bytes that ``position`` was read from are all still there, by head and marker; of what was only seen
+    whether it begins so, and the last bytes are those that were seen, where there are as many."""
     if not position.head_length:
         return False
     head = read(position.head_at, position.head_length)
-    return len(head) == position.head_length and digest(head) == position.head and marker_holds(position, read)
+    same = len(head) == position.head_length and digest(head) == position.head
+    return same and marker_holds(position, read) and (not position.only_seen or ending_holds(position, read))
+
+
+def ending_holds(position: Position, read: ReadAt) -> bool:
+    """Whether the last bytes that were seen are the same, where there are any. Files may share their first kilobyte."""
+    size = len(position.ending)
+    seen = read(position.size - size, size) if size else b""
+    return len(seen) < size or seen == position.ending
 
 
 def marker_holds(position: Position, read: ReadAt) -> bool:
@@ -110,7 +119,7 @@ class Known:
             if len(head) == length:
                 found.extend(self._by_head.get((at, length, digest(head)), {}).values())
         found.sort(key=lambda p: ((p.device, p.inode) == (device, inode), p.offset), reverse=True)
-        return next((position for position in found if marker_holds(position, read)), None)
+        return next((position for position in found if _is_it(position, read, device, inode)), None)
 
     def begin_in(self, read: ReadAt, stream: str) -> int:
         """Where to begin in a file beside the log ``stream`` that holds less than was read of a file that is lost or
@@ -139,6 +148,12 @@ def are_equal(begin: int, end: int, read: ReadAt, read_other: ReadAt) -> bool:
         if read(at, length) != read_other(at, length):
             return False
     return begin < end
+
+
+def _is_it(position: Position, read: ReadAt, device: int, inode: int) -> bool:
+    """Of what was only seen another file may begin alike; the one with its inode is it, even if it was cut."""
+    sure = not position.only_seen or (position.device, position.inode) == (device, inode)
+    return marker_holds(position, read) and (sure or ending_holds(position, read))
 
 
 def _kept_ns(position: Position) -> int:

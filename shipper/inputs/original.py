@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from shipper.errors import InputError
 from shipper.inputs.content import Content
-from shipper.inputs.ending import Ending
-from shipper.inputs.identity import are_equal, holds, is_copy
+from shipper.inputs.identity import are_equal, ending_holds, holds, is_copy
 from shipper.inputs.marks import begin_of_rest
 from shipper.inputs.roster import Roster
 from shipper.inputs.tail import Tail
-from shipper.inputs.truncation import Cut
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES
 
@@ -54,16 +50,10 @@ def find_original(roster: Roster, content: Content, size: int) -> Tail | None:
 def _is_intact(position: Position, content: Content) -> bool:
     """Whether it holds all that was read, and what was seen behind that."""
     try:
-        return holds(position, content.pread) and (not content.growing or _is_as_long(position, content))
+        as_long = not content.growing or content.stat().st_size >= position.size
+        return as_long and holds(position, content.pread) and ending_holds(position, content.pread)
     except InputError:
         return False
-
-
-def _is_as_long(position: Position, content: Content) -> bool:
-    with suppress(Cut):
-        Ending(position.size, position.ending).verify(content.pread)
-        return content.stat().st_size >= position.size
-    return False
 
 
 def _grown_to(tail: Tail, content: Content) -> int:

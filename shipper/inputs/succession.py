@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from shipper.errors import InputError
 from shipper.inputs.content import PlainContent
 from shipper.inputs.discovery import Found
-from shipper.inputs.identity import holds
+from shipper.inputs.identity import ending_holds, holds
 from shipper.inputs.tail import Tail
 from shipper.journal import Position
 from shipper.journal.position import digest
@@ -63,6 +63,11 @@ class Successors:
 
 
 def _begins(tail: Tail, position: Position) -> bool:
+    if tail.content is None:
+        return False
     head = tail.head[: position.head_length]
     same = tail.head_at == position.head_at and len(head) == position.head_length and digest(head) == position.head
-    return same and tail.proven_size >= position.size
+    try:
+        return same and tail.proven_size >= position.size and ending_holds(position, tail.content.pread)
+    except InputError:
+        return False

@@ -146,6 +146,7 @@ class Tail:
                     # Only if it still begins so, its size was that of this file and not of one that came after it.
                     if self.content.pread(self.head_at, HEAD_MAX_BYTES) == seen:
                         self._prove(size)
+                        self._ending.renew(self.fed, self.proven_size, self.content.pread)
 
     def verify(self) -> None:
         """See whether what was read, or seen, is still there, and how far the file goes by now: as the last scan found it.
@@ -167,8 +168,7 @@ class Tail:
         self._see_size(size)
 
     def _see_begin(self, data: bytes) -> None:
-        """Of a file that was not read yet the first bytes are ``data`` now, as many as were seen, or all that it has.
-        Raises Truncated."""
+        """An unread file begins with ``data`` now: as many bytes as were seen, or all that it has. Raises Truncated."""
         if data != self._glimpse:
             kept = self.head_at + same_length(data, self._glimpse)
             raise Cut(kept) if data and self._glimpse.startswith(data) else Truncated(kept)

@@ -106,3 +106,29 @@ def test_what_grew_behind_the_part_that_was_read_is_known_at_the_next_look(bench
     bench.start()
     bench.turn(6)
     assert [gap.bytes for gap in bench.gaps] == [4 * LINE]
+
+
+@pytest.mark.parametrize("more", [0, 500])
+@pytest.mark.parametrize("way", ["made anew", "rotated and deleted"])
+def test_a_file_that_begins_alike_hides_no_loss(bench: Bench, way: str, more: int) -> None:
+    """All files of a program begin with the same two kilobytes."""
+    preamble = b"999 what each file begins with\n" * 70
+    bench.log.write_bytes(preamble)
+    bench.written = 1000
+    bench.write(100)
+    see(bench)
+    seen = bench.log.stat().st_size
+    # The inode stays in use.
+    bench.log.rename(bench.folder / "elsewhere")
+    if way != "made anew":
+        (bench.folder / "coderd.log.1").write_bytes(preamble)
+        bench.write(100 + more, bench.folder / "coderd.log.1")
+    bench.log.write_bytes(preamble)
+    bench.write(100 + more)
+    (bench.folder / "elsewhere").unlink()
+    bench.start()
+    bench.turn(6)
+    bench.restart()
+    bench.turn(6)
+    assert sorted({*bench.events} - {999}) == list(range(1100, bench.written))
+    assert [gap.bytes for gap in bench.gaps] == [seen]
