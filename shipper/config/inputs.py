@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -10,9 +9,10 @@ from msgspec import Struct
 
 from shipper.config.option import Choice, Duration, Globs, Option, Size, Zone
 from shipper.config.word import Names, Place, Word
+from shipper.pattern import pattern
 
 _SECOND_MS = 1000
-_ending = re.compile(r"\.(?:service|socket|device|mount|automount|swap|target|path|timer|slice|scope)\Z")
+_ending = pattern(r"\.(?:service|socket|device|mount|automount|swap|target|path|timer|slice|scope)\Z")
 FORMATS = ("auto", "json", "human", "stackdriver")
 WRAPPERS = ("auto", "none", "docker", "cri", "journald", "syslog")
 _Format = Annotated[

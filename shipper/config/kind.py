@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from msgspec import Struct
 from shipper.config.address import read_web_address
 from shipper.config.option import Base, ListError, quoted, toml_name
 from shipper.config.secret import handed_secret
+from shipper.pattern import pattern
 
 ROUTE_FIELDS = (
     "status", "type", "method", "app", "organization_id", "workspace_owner_id", "workspace_id", "agent_id", "user_id", "code",
@@ -23,10 +23,10 @@ ROUTE_FIELDS = (
 """What a route may look at: closed sets and ids, which nobody but coderd chooses; never free text."""
 ROUTES_MAX, VALUES_MAX = 100, 1000
 NAME_MAX_CHARACTERS = 40
-_match_name = re.compile(r"[a-z][a-z0-9_-]*", re.ASCII).fullmatch
-_match_index = re.compile(r"[a-z0-9_][a-z0-9_-]{0,79}", re.ASCII).fullmatch
-_match_sourcetype = re.compile(r"[A-Za-z0-9_:.-]{1,100}", re.ASCII).fullmatch
-_COLLECTOR = re.compile(r"/services/collector(?:/event)?(?:/1\.0)?$")
+_name = pattern(r"[a-z][a-z0-9_-]*", re.ASCII)
+_index_name = pattern(r"[a-z0-9_][a-z0-9_-]{0,79}", re.ASCII)
+_sourcetype = pattern(r"[A-Za-z0-9_:.-]{1,100}", re.ASCII)
+_COLLECTOR = pattern(r"/services/collector(?:/event)?(?:/1\.0)?$")
 
 
 def _text(value: object, example: str) -> str:
@@ -83,7 +83,7 @@ class Name(Struct, frozen=True):
 
     def read(self, value: object, base: Base) -> str:
         text = _text(value, '"splunk"')
-        if not _match_name(text) or len(text) > NAME_MAX_CHARACTERS:
+        if not _name.fullmatch(text) or len(text) > NAME_MAX_CHARACTERS:
             raise ValueError(
                 f'{quoted(text[:80])} is no name; write at most {NAME_MAX_CHARACTERS} of a-z, 0-9, "-" and "_", '
                 "beginning with a letter"
@@ -120,7 +120,7 @@ class IndexName(Struct, frozen=True):
 
     def read(self, value: object, base: Base) -> str:
         text = _text(value, '"security"')
-        if text and not _match_index(text):
+        if text and not _index_name.fullmatch(text):
             raise ValueError(
                 f"{quoted(text[:80])} is no name of an index; write lower-case letters, digits, _ and -, such as "
                 '"security"'
@@ -140,7 +140,7 @@ class SourceType(Struct, frozen=True):
 
     def read(self, value: object, base: Base) -> str:
         text = _text(value, '"coder:connection_log"')
-        if not _match_sourcetype(text):
+        if not _sourcetype.fullmatch(text):
             raise ValueError(f'{quoted(text[:80])} is no source type; write one such as "coder:connection_log"')
         return text
 
@@ -238,6 +238,8 @@ class Routes(Struct, frozen=True):
             raise ValueError(f"must be a table, not {toml_name(item)}; write [[output.route]] and its keys below")
         for key in item:
             if key not in ("field", "values", "index", "sourcetype"):
+                from difflib import get_close_matches  # here, since most keys are known
+
                 near = get_close_matches(str(key), ("field", "values", "index", "sourcetype"), n=1)
                 hint = f"did you mean {quoted(near[0])}?" if near else "known here: field, values, index, sourcetype"
                 raise ValueError(f"{quoted(str(key))} is not known; {hint}")

@@ -8,9 +8,7 @@ page of the documentation all come from these.
 from __future__ import annotations
 
 import json
-import zoneinfo
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol, get_type_hints
 
@@ -97,6 +95,8 @@ class Choice(Struct, frozen=True):
         known = ", ".join(quoted(word) for word in self.words)
         if text in self.later:
             raise ValueError(f"{quoted(text)} isn't built into this version yet; use {known}")
+        from difflib import get_close_matches  # here, since most words are known
+
         near = get_close_matches(text.lower(), self.words, n=1)
         hint = f"did you mean {quoted(near[0])}?" if near else f"use {known}"
         raise ValueError(f"{quoted(text)} is not known; {hint}")
@@ -272,6 +272,9 @@ class Zone(Struct, frozen=True):
         text = text_of(value, '"Europe/Berlin"')
         if text == "UTC":  # needs no zone database, which a small container may lack
             return text
+        import zoneinfo
+        from difflib import get_close_matches
+
         try:
             zoneinfo.ZoneInfo(text)
         except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):

@@ -10,17 +10,19 @@ import re
 import tomllib
 from typing import Any
 
+from shipper.pattern import pattern
+
 Key = tuple[str | int, ...]
 
-_bare = re.compile(r"[A-Za-z0-9_-]+")
-_blank = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-_space = re.compile(r"[ \t]*")
-_scalar = re.compile(r"[^,\]}#\n]+")
+_bare = pattern(r"[A-Za-z0-9_-]+")
+_blank = pattern(r"(?:[ \t\r\n]|#[^\n]*)*")
+_space = pattern(r"[ \t]*")
+_scalar = pattern(r"[^,\]}#\n]+")
 _strings = (
-    re.compile(r'"""(?:[^\\]|\\.)*?"{3,5}', re.DOTALL),
-    re.compile(r"'''.*?'{3,5}", re.DOTALL),
-    re.compile(r'"(?:[^"\\]|\\.)*"'),
-    re.compile(r"'[^']*'"),
+    pattern(r'"""(?:[^\\]|\\.)*?"{3,5}', re.DOTALL),
+    pattern(r"'''.*?'{3,5}", re.DOTALL),
+    pattern(r'"(?:[^"\\]|\\.)*"'),
+    pattern(r"'[^']*'"),
 )
 
 

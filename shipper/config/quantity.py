@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from shipper.pattern import pattern
+
 DURATION_MS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 SIZE_BYTES = {
     "TiB": 1 << 40,
@@ -25,8 +27,8 @@ DIGITS_MAX = 15
 """Longest number read: more digits are no duration and no size, and cost time."""
 
 _NUMBER = rf"(\d{{1,{DIGITS_MAX}}})"
-_duration_part = re.compile(_NUMBER + r"(ms|[wdhms])", re.ASCII)
-_match_size = re.compile(_NUMBER + " ?(" + "|".join(SIZE_BYTES) + ")", re.ASCII).fullmatch
+_duration_part = pattern(_NUMBER + r"(ms|[wdhms])", re.ASCII)
+_size = pattern(_NUMBER + " ?(" + "|".join(SIZE_BYTES) + ")", re.ASCII)
 _NO_DURATION = 'is no duration; write a number with ms, s, m, h, d or w, such as "5s", "1h30m" or "365d"'
 _NO_SIZE = 'is no size; write a number with B, KiB, MiB, GiB, TiB, kB, MB, GB or TB, such as "64KiB" or "2GiB"'
 
@@ -56,7 +58,7 @@ def duration_text(milliseconds: int) -> str:
 
 def parse_size(text: str) -> int:
     """Bytes of ``"64KiB"`` (1024) or ``"64kB"`` (1000)."""
-    found = _match_size(text)
+    found = _size.fullmatch(text)
     if found is None:
         raise ValueError(_NO_SIZE)
     return int(found[1]) * SIZE_BYTES[found[2]]

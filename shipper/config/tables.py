@@ -6,7 +6,6 @@ It never stops at the first problem: what can't be read is left out, and the who
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -187,6 +186,8 @@ class TableReader:
         for name in table:
             if name in known:
                 continue
+            from difflib import get_close_matches  # here, since most keys are known
+
             near = get_close_matches(name.lower(), known, n=1)
             hint = f"did you mean {quoted(near[0])}?" if near else f"known here: {', '.join(known)}"
             self._problem((*key, name), f"is not known; {hint}")

@@ -9,20 +9,20 @@ a link.
 from __future__ import annotations
 
 import os
-import re
 from collections import OrderedDict
 
+from shipper.pattern import pattern
 from shipper.record import JsonValue
 
 LINKS_MAX_COUNT = 4096
 HOPS_MAX_COUNT = 8
 Meta = dict[str, JsonValue]
 
-_pod = re.compile(
+_pod = pattern(
     r"/([a-z0-9.-]{1,253})_([a-z0-9.-]{1,253})_([0-9A-Za-z-]{1,64})/([a-z0-9.-]{1,253})/(\d{1,9})\.log[^/]*\Z"
 )
-_link = re.compile(r"/([a-z0-9.-]{1,253})_([a-z0-9.-]{1,253})_([a-z0-9.-]{1,253})-([0-9a-f]{64})\.log\Z")
-_docker = re.compile(r"/([0-9a-f]{64})/\1-json\.log[^/]*\Z")
+_link = pattern(r"/([a-z0-9.-]{1,253})_([a-z0-9.-]{1,253})_([a-z0-9.-]{1,253})-([0-9a-f]{64})\.log\Z")
+_docker = pattern(r"/([0-9a-f]{64})/\1-json\.log[^/]*\Z")
 
 
 def meta_of(path: str) -> Meta:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import bz2
 import fcntl
-import gzip
-import lzma
 import os
 import stat
 import struct
@@ -161,7 +158,7 @@ class UnpackedContent:
                 self._at += len(part)
                 length -= len(part)
             return b"".join(parts)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+        except _damaged() as error:
             raise InputError(f"{self._path}: can't be unpacked: {error}; it may be still being written") from error
 
     def reach(self, limit: int) -> int:
@@ -180,12 +177,24 @@ class UnpackedContent:
 
     def _unpack(self) -> _Reader:
         if self._kind == "gzip":
+            import gzip
+
             return gzip.GzipFile(fileobj=self._file, mode="rb")
         if self._kind == "bzip2":
+            import bz2
+
             return bz2.BZ2File(self._file)
         if self._kind == "xz":
+            import lzma
+
             return lzma.LZMAFile(self._file)
         return zstandard.ZstdDecompressor().stream_reader(self._file, read_across_frames=True, closefd=False)
+
+
+def _damaged() -> tuple[type[Exception], ...]:
+    """What the decoders raise that were loaded."""
+    lzma = sys.modules.get("lzma")
+    return (OSError, EOFError, zlib.error, zstandard.ZstdError, *(() if lzma is None else (lzma.LZMAError,)))
 
 
 def _open_file(path: str) -> int:

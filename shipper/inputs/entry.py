@@ -6,15 +6,15 @@ stands in a line only where it is one. Keys that begin with an underscore are jo
 
 from __future__ import annotations
 
-import re
-
 import orjson
 from msgspec import Struct
 
-_place = re.compile(r"(?:^|;)s=([0-9a-f]{32});i=([0-9a-f]{1,16})(?:;|$)")
-_since_boot = re.compile(r"(?:^|;)b=([0-9a-f]{32});m=([0-9a-f]{1,16})(?:;|$)")
-_cursor = re.compile(rb'"__CURSOR" ?: ?"([^"\\]{1,1024})"')
-_realtime = re.compile(rb'"__REALTIME_TIMESTAMP" ?: ?"(\d{1,19})"')
+from shipper.pattern import pattern
+
+_place = pattern(r"(?:^|;)s=([0-9a-f]{32});i=([0-9a-f]{1,16})(?:;|$)")
+_since_boot = pattern(r"(?:^|;)b=([0-9a-f]{32});m=([0-9a-f]{1,16})(?:;|$)")
+_cursor = pattern(rb'"__CURSOR" ?: ?"([^"\\]{1,1024})"')
+_realtime = pattern(rb'"__REALTIME_TIMESTAMP" ?: ?"(\d{1,19})"')
 DROPPED_ID = "a596d6fe7bfa4994828e72309e95d61e"
 """MESSAGE_ID of journald's word that it dropped messages because there were too many (sd-messages.h)."""
 

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath
 
-_COMPRESSED = re.compile(r"(?:\.(?:gz|bz2|xz|zst|zstd|Z))\Z")
-_STAMPED = re.compile(r"\.log\.(\d{8}-\d{6})(?:\.gz)?\Z", re.ASCII)
-_ADDED = re.compile(r"[-._](?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
-_ROTATED = re.compile(r"[-._]?(?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
+from shipper.pattern import pattern
+
+_COMPRESSED = pattern(r"(?:\.(?:gz|bz2|xz|zst|zstd|Z))\Z")
+_STAMPED = pattern(r"\.log\.(\d{8}-\d{6})(?:\.gz)?\Z", re.ASCII)
+_ADDED = pattern(r"[-._](?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
+_ROTATED = pattern(r"[-._]?(?=[^/]*[0-9])[-0-9T.:_Z+]+\Z", re.ASCII)
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from shipper.errors import QueryError
+from shipper.pattern import pattern
 from shipper.resource import read_data
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ ELEMENTS_MAX = 256
 GRAMMAR = "grammars/query.lark"
 
 _TERMINAL = r"^([A-Z]+)(?:\.\d+)?: /(.+)/([a-z]*)$"
-_find_word = re.compile(r"\S").search
+_word = pattern(r"\S")
 
 # Bytes of a command line that are not UTF-8; in records each such byte is one U+FFFD.
 _SURROGATES = "[\ud800-\udfff]"
@@ -84,7 +85,7 @@ def parse_elements(query: str) -> list[Element]:
 
 
 def _blanks_end(query: str, place: int) -> int:
-    found = _find_word(query, place)
+    found = _word.search(query, place)
     return len(query) if found is None else found.start()
 
 

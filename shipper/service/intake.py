@@ -10,8 +10,6 @@ from shipper.extraction import Extractor
 from shipper.inputs.container import LINKS
 from shipper.inputs.files import Files
 from shipper.inputs.input import Input
-from shipper.inputs.journald import Journald
-from shipper.inputs.stdin import KEY, SOURCE, Stdin
 from shipper.inputs.tailer import Tailer
 from shipper.journal import Journal
 from shipper.record import Source
@@ -34,6 +32,8 @@ def open_readings(config: Config, journal: Journal, host: str, appended: Callabl
         )
     for piped in config.inputs:
         if isinstance(piped, StdinInput):
+            from shipper.inputs.stdin import SOURCE  # here, as below: each input needs its own modules alone
+
             make_stdin = partial(_make_stdin, piped, journal, host)
             readings.append(Reading(SOURCE, make_stdin, journal, appended, lasting=False, settings=piped))
     for polled in config.inputs:
@@ -49,10 +49,14 @@ def _make_files(watches: Sequence[FileInput], journal: Journal, host: str) -> In
 
 
 def _make_journald(watch: JournaldInput, journal: Journal, host: str) -> Input:
+    from shipper.inputs.journald import Journald
+
     return Journald(watch, journal.feeds(), journal.counters().keys(), host)
 
 
 def _make_stdin(watch: StdinInput, journal: Journal, host: str) -> Input:
+    from shipper.inputs.stdin import KEY, Stdin
+
     return Stdin(watch, journal.feeds().get(KEY), host)
 
 

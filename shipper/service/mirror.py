@@ -18,8 +18,6 @@ from shipper.config.load import SYSTEM_FILE
 from shipper.errors import ConfigError
 from shipper.inputs.container import LINKS
 from shipper.inputs.discovery import discover
-from shipper.inputs.journalctl import matches_of
-from shipper.service.installation import UNIT
 
 CGROUP = Path("/proc/self/cgroup")
 IDENTIFIER = "connlog"
@@ -47,6 +45,8 @@ def reflections(
     a file with this status, one sentence each."""
     for number, source in enumerate(config.inputs, start=1):
         if isinstance(source, JournaldInput) and unit is not None and _is_own(source.directory):
+            from shipper.inputs.journalctl import matches_of  # here: only who reads the journal needs it
+
             for match in matches_of(source):
                 own = {"unit": unit, "identifier": IDENTIFIER}.get(match.option)
                 if own is not None and fnmatchcase(own, match.name):
@@ -93,6 +93,8 @@ def refuse_own_log(config: Config, *, by_file: bool = True) -> None:
     except OSError:
         unit = None
     if unit is None and config.path == SYSTEM_FILE:
+        from shipper.service.installation import UNIT
+
         unit = UNIT
     stderr: os.stat_result | None = None
     if by_file:

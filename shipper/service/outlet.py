@@ -14,7 +14,6 @@ from shipper.errors import ConfigError, ConnlogError, QueryError, StateNewer
 from shipper.journal import Journal, Wrapping
 from shipper.journal.seal import SEGMENT_MAX_BYTES, SEGMENT_MAX_COUNT
 from shipper.outputs.delivery import Delivery, Target
-from shipper.query import parse_query
 from shipper.service.dispatch import Dispatch
 from shipper.service.sending import Sending
 
@@ -129,10 +128,12 @@ def _stamp(path: Path | None) -> tuple[int, int, int] | None:
 
 def read_filter(output: SplunkHecOutput, who: Who | None = None) -> Sieve | None:
     """The output's filter, None for none; ``who`` tells it names. Raises ConfigError."""
-    from shipper.outputs.hec.sieve import Sieve
-
     if not output.filter.strip():
         return None
+    # Imported here: only who leaves something out needs it.
+    from shipper.outputs.hec.sieve import Sieve
+    from shipper.query import parse_query
+
     try:
         return Sieve(parse_query(output.filter, time.time_ns()), who)
     except QueryError as error:

@@ -6,7 +6,6 @@ endpoint needs once. All that comes from a server is bounded here: the head, the
 
 from __future__ import annotations
 
-import base64
 import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -112,9 +111,9 @@ class Connection:
     def _open(self) -> Stream:
         first = self._proxy or self._url
         self._wire.opened(None)
-        sock = socket.create_connection(
-            (first.hostname or "", first.port or _PORTS[first.scheme]), self._limits.connect_seconds
-        )
+        # As bytes, since for text Python loads the tables of IDNA, of which nothing is left to do.
+        host: Any = (first.hostname or "").encode()
+        sock = socket.create_connection((host, first.port or _PORTS[first.scheme]), self._limits.connect_seconds)
         try:
             self._wire.opening(sock)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -192,6 +191,8 @@ def _authority(url: SplitResult, *, with_port: bool) -> str:
 def _login(proxy: SplitResult) -> str:
     if proxy.username is None:
         return ""
+    import base64
+
     login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
     return f"Proxy-Authorization: Basic {base64.b64encode(login).decode()}\r\n"
 

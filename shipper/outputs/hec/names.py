@@ -18,15 +18,14 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from shipper import timestamp
-from shipper.directory.lookup import Directory
 from shipper.directory.sighting import ORGANIZATION, USER, WORKSPACE
 from shipper.errors import ConnlogError, StateError
 from shipper.index.failure import translated
-from shipper.index.store import open_reader
 from shipper.journal import Parcel
 from shipper.record import decode_record
 
 if TYPE_CHECKING:
+    from shipper.directory.lookup import Directory
     from shipper.index.evidence import Witness
 
 CACHED_MAX_COUNT = 65_536
@@ -239,6 +238,10 @@ class Namer:
             if now < self._again or not self._path.exists():
                 return None
             self._again = now + REOPEN_SECONDS
+            # Imported here: where there is no index there are no names.
+            from shipper.directory.lookup import Directory
+            from shipper.index.store import open_reader
+
             try:
                 database = open_reader(self._path)
             except StateError:

@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -27,13 +28,15 @@ from shipper.outputs.hec.pool import Pool
 from shipper.outputs.hec.progress import Progress
 from shipper.outputs.hec.routing import Routing
 from shipper.outputs.hec.sealed import AnySlice
-from shipper.outputs.hec.sieve import Sieve
 from shipper.outputs.hec.state import HecState, Latency
 from shipper.outputs.hec.supply import Limits, Supply
 from shipper.outputs.hec.token import Token
 from shipper.outputs.hec.trouble import Troubles
 from shipper.outputs.hec.waiting import FIRST_ACK, Waiting, key_of
 from shipper.outputs.hec.wrapping import wrapping_name
+
+if TYPE_CHECKING:
+    from shipper.outputs.hec.sieve import Sieve
 
 IDLE_SECONDS = 5.0
 TIDY_SECONDS = 60.0
