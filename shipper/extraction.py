@@ -274,6 +274,7 @@ class Extractor:
         self._keep(verdict, b"")
         if verdict is None:
             self._yield.not_ours += 1
+        self._seen(entry, verdict)
         self._skipping = 1
         self._yield.bytes += length
         self.offset += length

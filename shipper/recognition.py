@@ -88,7 +88,7 @@ class Recogniser:
             parsed = self._json.parse(raw) if self._reads_json else None
         elif self._reads_human:
             text = decode(raw)
-            parsed = self.human.parse(_uncoloured(text) if "\x1b" in text else text)
+            parsed = self.human.parse(uncoloured(text) if "\x1b" in text else text)
         else:
             parsed = None
         if parsed is None:
@@ -122,7 +122,7 @@ def _zone(name: str) -> tzinfo | None:
     return ZoneInfo(name)
 
 
-def _uncoloured(text: str) -> str:
+def uncoloured(text: str) -> str:
     """An entry without what the sink painted: its first line, and the key of its many-line field.
 
     The text of a many-line field is left alone: what stands there is the value's own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,11 @@ from shipper.alias import KEYS, OWN_KEYS
 from shipper.cli.talk import printable
 from shipper.extraction import Extractor
 from shipper.framing.chain import NEEDLE, Entry
-from shipper.record import Encoded, Malformed, Record, Source
+from shipper.parsing.human import HumanParser
+from shipper.parsing.jsonline import JsonParser
+from shipper.parsing.result import Parsed
+from shipper.recognition import uncoloured
+from shipper.record import Encoded, JsonValue, Malformed, Record, Source
 from shipper.resource import read_data
 from shipper.text import decode, strip_colours
 
@@ -35,14 +39,16 @@ class Explainer(Extractor):
         self._usual = None  # here each entry is looked at by the careful way
         self._name = source.path or "<stdin>"
         self._format = format
+        self._json, self._human = JsonParser(), HumanParser()
 
     def _seen(self, entry: Entry, verdict: Record | Encoded | Malformed | None) -> None:
         last = entry.line + entry.raw.count(b"\n")
         place = f"{printable(self._name)}:{entry.line}" + (f"-{last}" if last > entry.line else "")
         wrapper = self._mode or "no wrapper"
         if isinstance(verdict, Record):
-            click.echo(f"{place}: event, {verdict.log.format}, {wrapper}, {era(entry.raw)}")
-            for line in _fields(verdict, entry.raw):
+            fields = self._on_line(entry.raw)
+            click.echo(f"{place}: event, {verdict.log.format}, {wrapper}, {era(fields)}")
+            for line in _fields(verdict, fields):
                 click.echo(f"    {line}")
         elif isinstance(verdict, Malformed):
             from shipper.cli.parse import complaint
@@ -50,6 +56,11 @@ class Explainer(Extractor):
             click.echo(f"{complaint(verdict, self._name)}\n    malformed: it is kept whole, and counted ({wrapper})")
         else:
             click.echo(f"{place}: not ours, {wrapper}: {why_not(entry.raw, self._format)}")
+
+    def _on_line(self, raw: bytes) -> dict[str, JsonValue]:
+        """The fields of an event by their names on its line: what a value says is no name."""
+        found = self._json.parse(raw) if raw[:1] == b"{" else self._human.parse(uncoloured(decode(raw)))
+        return dict(zip(found.keys, found.values, strict=True)) if isinstance(found, Parsed) else {}
 
 
 def why_not(raw: bytes, form: str = "auto") -> str:
@@ -97,15 +108,12 @@ def _logger_names(top: dict[str, Any]) -> list[object]:
     return names if isinstance(names, list) else [names]
 
 
-def era(raw: bytes) -> str:
-    """Which coderd and which logger an event's shape points to."""
-    text = decode(raw)
-    names = {name for names in KEYS.values() for name in names if re.search(rf'(?:^|[ "])"?{name}"?(?:=|\s*:)', text)}
-    words = [entry["say"] for entry in _eras()["keys"] if names.issuperset(entry["has"])][:1]
+def era(fields: Mapping[str, JsonValue]) -> str:
+    """Which coderd and which logger an event's fields point to, as its line has them."""
+    words = [entry["say"] for entry in _eras()["keys"] if fields.keys() >= set(entry["has"])][:1]
     for entry in _eras()["logger"]:
-        found = re.search(rf'(?:^|[ "]){entry["key"]}"?(?:=|\s*:\s*)"([^"]{{0,64}})"', text)
-        value = found[1] if found else ""
-        if value and value.startswith(entry.get("starts", "")) and entry.get("contains", "") in value:
+        value = fields.get(entry["key"])
+        if type(value) is str and value.startswith(entry.get("starts", "")) and entry.get("contains", "") in value:
             words.append(entry["say"])
     return ", ".join(words) or "version unknown"
 
@@ -115,8 +123,8 @@ def _eras() -> dict[str, Any]:
     return tomllib.loads(read_data("grammars/eras.toml"))
 
 
-def _fields(record: Record, raw: bytes) -> Iterator[str]:
-    """Each key of the record that has a value, with the name that the line has for it."""
+def _fields(record: Record, names: Container[str]) -> Iterator[str]:
+    """Each key of the record that has a value, with the name that the line has for it among its ``names``."""
     known = to_builtins(record)
     for key, value in known.items():
         if key in ("log", "extra"):
@@ -124,8 +132,8 @@ def _fields(record: Record, raw: bytes) -> Iterator[str]:
                 if inner_value is not None:
                     yield f"{key + '.' + printable(inner):<22} {_show(inner_value)}"
         elif key != "source" and value is not None:
-            names = [name for name in KEYS.get(key, ()) if name.encode() in raw]
-            hint = f"   ({names[0]})" if names else ""
+            own = [name for name in KEYS.get(key, ()) if name in names]
+            hint = f"   ({own[0]})" if own else ""
             yield f"{key:<22} {_show(value)}{hint}"
 
 

@@ -58,6 +58,24 @@ def test_explain_says_what_each_entry_is(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+def test_explain_takes_no_name_out_of_a_value(tmp_path: Path) -> None:
+    """The version is told by the names of fields, not by what a user agent says."""
+    line = GOOD.replace(b'UserAgent=""', b'UserAgent="x AgentID=1 IP=2 ConnectionMethod=ssh CloseReason= ID"')
+    assert line != GOOD
+    told = connlog("--explain", stdin=line, cwd=tmp_path).stdout.decode()
+    assert "event, human, no wrapper, coderd of July 2025 or later" in told
+    assert "   (Ip)" in told
+    assert "(IP)" not in told
+
+
+def test_explain_tells_of_a_line_that_is_too_long(tmp_path: Path) -> None:
+    """It is given up before its end, and shown with its beginning."""
+    line = GOOD.replace(b'UserAgent=""', b"UserAgent=" + b"x" * 3_000_000)
+    done = connlog("--explain", stdin=line + GOOD, cwd=tmp_path)
+    assert b"the entry is longer than 1048576 bytes" in done.stdout
+    assert done.stdout.count(b": event, human") == 1
+
+
 def test_explain_names_the_logger_where_it_is_at_fault(tmp_path: Path) -> None:
     """A logger's name where a list of names was expected is what the words speak of."""
     line = b'{"ts":"2026-01-12T10:11:26Z","level":"INFO","msg":"connection_log","logger_names":"coderd","fields":{"ID":"a"}}\n'
