@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 
 import msgspec
 import zstandard
@@ -24,7 +25,7 @@ SHARED_CACHED_BYTES_MAX = 16 << 10
 
 _COUNT = struct.Struct(">HI")
 _sheet_encoder = msgspec.msgpack.Encoder()
-Frame = Callable[[bytes], bytes]
+Frame = Callable[[bytes | memoryview], bytes]
 
 
 class _Template(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -52,7 +53,7 @@ class Apart:
     ValueError where what they need is damaged. ``keys``: for each template bytes that are the same for the same shared
     text."""
 
-    def __init__(self, data: bytes, inflate: Frame) -> None:
+    def __init__(self, data: bytes | memoryview, inflate: Frame) -> None:
         try:
             count, length = _COUNT.unpack_from(data)
             lengths = struct.unpack_from(f">{count}I", data, _COUNT.size)
@@ -65,11 +66,8 @@ class Apart:
         pairs = zip(sheet.templates, decoded, strict=True)
         templates = [Template(shared, one.columns, one.count, one.between) for one, (_, shared) in pairs]
         self.sheet = Sheet(templates, sheet.order, sheet.plain, sheet.digits)
-        self._frames: list[bytes] = []
-        begin += length
-        for one in lengths:
-            self._frames.append(data[begin : begin + one])
-            begin += one
+        self._data = data
+        self._ends = list(accumulate(lengths, initial=begin + length))
         self._columns: dict[int, bytes] = {}
         self._values: dict[int, list[bytes]] = {}
         self._firsts: dict[int, dict[int, int]] = {}
@@ -78,12 +76,12 @@ class Apart:
 
     def __len__(self) -> int:
         """How many columns there are."""
-        return len(self._frames)
+        return len(self._ends) - 1
 
     def lines(self) -> list[bytes]:
         """All lines."""
         if self._lines is None:
-            self._lines = put_together(self.sheet, [self.column(number) for number in range(len(self._frames))])
+            self._lines = put_together(self.sheet, [self.column(number) for number in range(len(self))])
         return self._lines
 
     def line(self, place: int) -> bytes:
@@ -136,7 +134,8 @@ class Apart:
         known = self._columns.get(number)
         if known is None:
             try:
-                known = self._inflate(self._frames[number], max_output_size=COLUMN_BYTES_MAX)
+                frame = self._data[self._ends[number] : self._ends[number + 1]]
+                known = self._inflate(frame, max_output_size=COLUMN_BYTES_MAX)
             except (IndexError, zstandard.ZstdError, MemoryError) as error:
                 raise ValueError(str(error)) from error
             self._columns[number] = known

@@ -95,7 +95,7 @@ class Block:
         """Its originals apart, where they are kept so."""
         if self._apart is None and self._form == _APART:
             begin = _HEAD.size + self._length
-            self._apart = Apart(self._data[begin : begin + self._split], self._codec.inflate)
+            self._apart = Apart(memoryview(self._data)[begin : begin + self._split], self._codec.inflate)
         return self._apart
 
     def text(self) -> bytes:
@@ -166,7 +166,7 @@ class BlockCodec:
         lengths = compress(struct.pack(f"<{len(originals)}I", *map(len, originals)))
         return b"".join((_HEAD.pack(_WHOLE, len(rests), len(lengths), len(text)), text, lengths, packed))
 
-    def inflate(self, data: bytes) -> bytes:
+    def inflate(self, data: bytes | memoryview) -> bytes:
         """One frame; raises ValueError where it is damaged."""
         try:
             return self._decompressor.decompress(data, max_output_size=FRAME_BYTES_MAX)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from msgspec import Struct
@@ -112,12 +112,16 @@ class Planner:
         fixed, plain = next(
             ((at, part.plain) for at, part in enumerate(run) if part.plain and 0 < at < cuts), (0, None)
         )
-        for first in range(1) if begin else range(len(pieces) - cuts):
-            piece = pieces[min(first + fixed, len(pieces) - 1)]
-            if plain is not None and piece.place is None and piece.before != plain:
-                continue
+        places = range(1 if begin else len(pieces) - cuts)
+        if end:
+            places = places[max(0, len(pieces) - cuts - 1) :]
+        firsts: Iterable[int] = places
+        if plain is not None:
+            held = (at - fixed for at, one in enumerate(pieces) if one.place is not None or one.before == plain)
+            firsts = [first for first in held if first in places]
+        for first in firsts:
             last = first + cuts
-            if last >= len(pieces) or (end and last != len(pieces) - 1):
+            if last >= len(pieces):
                 continue
             checks: list[Check] = []
             for at, probe in enumerate(probes):

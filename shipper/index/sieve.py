@@ -61,7 +61,8 @@ class Sieve:
             elif plan.open:
                 maybe.update(look.places(number))
             else:
-                sure |= look.alone(number, plan.alone)
+                if plan.alone:
+                    sure |= look.alone(number, plan.alone)
                 for checks in plan.sure:
                     sure |= look.met(number, checks)
                 for checks in plan.maybe:
