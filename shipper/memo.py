@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakSet
 
 CACHE_MAX_BYTES = 32 << 20
-"""About what all memos may take; then all are emptied."""
+"""About what all memos may take; then all are emptied. A rebuild of the index lets them take more."""
 ENTRY_BYTES = 300
 """About what one entry takes beside its own characters."""
 ENTRY_MAX_CHARACTERS = 1024
@@ -27,6 +28,7 @@ class Cache:
 
     _all: ClassVar[WeakSet[Cache]] = WeakSet()
     _bytes: ClassVar[int] = 0
+    _times: ClassVar[int] = 1
     _met: ClassVar[set[int]] = set()
     _gate: ClassVar[Lock] = Lock()
     """Held by who goes through all caches, or adds one: threads come and go with their sources."""
@@ -41,12 +43,22 @@ class Cache:
         self._parts.append(part)
 
     @staticmethod
+    @contextmanager
+    def widened(times: int) -> Iterator[None]:
+        """Meanwhile all memos of the process may take so many times the memory: for a command that reads whole logs."""
+        Cache._times = times
+        try:
+            yield
+        finally:
+            Cache._times = 1
+
+    @staticmethod
     def met(key: int) -> bool:
         """Whether this was asked before; what comes once would only fill the room of what comes again."""
         met = Cache._met
         if key in met:
             return True
-        if len(met) >= RUNS_MET_MAX_COUNT:
+        if len(met) >= RUNS_MET_MAX_COUNT * Cache._times:
             met.clear()
         met.add(key)
         return False
@@ -57,7 +69,7 @@ class Cache:
             return False
         # Threads may count past each other here: the bound is one of memory, not of entries.
         Cache._bytes += characters + ENTRY_BYTES
-        if Cache._bytes > CACHE_MAX_BYTES:
+        if Cache._bytes > CACHE_MAX_BYTES * Cache._times:
             Cache._bytes = characters + ENTRY_BYTES
             with Cache._gate:
                 caches = list(Cache._all)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from shipper.index import IndexWriter
 
 BATCH_EVENTS = 32_768
+MEMOS_TIMES = 4
+"""The memory for what was made of texts before, against that of other commands: 128 MiB. Logs of tens of thousands of
+workspaces are then read in half the time."""
 BAD_NEWS = 1
 
 
@@ -118,6 +121,7 @@ def _remove(path: Path) -> None:
 def _fill(path: Path, fresh: Path, paths: tuple[str, ...], tz: str) -> int:
     """Fill a new index from all there is; gives how many events it holds."""
     from shipper.index import IndexWriter
+    from shipper.memo import Cache
 
     writer = IndexWriter(fresh, durable=False)
     if os.geteuid() == 0:
@@ -129,8 +133,9 @@ def _fill(path: Path, fresh: Path, paths: tuple[str, ...], tz: str) -> int:
     try:
         cursor, carried = _carry_over(path, writer)
         added += carried
-        for name in paths:
-            added += sum(_from_log(name, writer, tz))
+        with Cache.widened(MEMOS_TIMES):
+            for name in paths:
+                added += sum(_from_log(name, writer, tz))
         added += _from_journal(path.with_name("journal.db"), writer, cursor)
     finally:
         writer.close()

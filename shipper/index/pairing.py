@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ _KIND, _PLACE = 2, 3
 _AGENT_NAME = KIND_COLUMNS.index("agent_name")
 _WORKSPACE = PLACE_COLUMNS.index("workspace")
 NUMBERS_TOGETHER = 4096
+_NO_ID = bytes(16)
 Key = tuple[Packed, int | None, int | None]
 
 
@@ -55,6 +56,16 @@ class Member(NamedTuple):
 
     part: Part
     event: int
+
+
+class Alone(NamedTuple):
+    """Events of a batch, by the number of the first, with the ids and states of their connections; but for the places of
+    ``others`` each is a new connection of its own."""
+
+    first: int
+    ids: Sequence[Packed | None]
+    states: Sequence[int]
+    others: Collection[int]
 
 
 class Pairing:
@@ -151,13 +162,29 @@ class Pairing:
         self._segments.reach(number)
         self.presence.grow()
 
-    def add(self, rows: Sequence[tuple[Any, ...]], alone: Sequence[tuple[Any, ...]], kinds: Counter[int]) -> None:
-        """Add new connections: rows of ``ADD_CONNECTION``, and rows of ``ADD_ALONE`` with ``kinds``, how many of each kind
-        these are."""
-        self._database.executemany(sql.ADD_ALONE, alone)
+    def add(self, rows: Sequence[tuple[Any, ...]], alone: Alone, kinds: Counter[int]) -> None:
+        """Add new connections: rows of ``ADD_CONNECTION``, and those of one event, with how many of each kind the latter
+        are."""
+        self._add_alone(alone)
         self._database.executemany(sql.ADD_CONNECTION, rows)
         kinds.update(row[_CELLS + _KIND] for row in rows)
         self._database.executemany(sql.COUNT_KIND, [(count, kind) for kind, count in kinds.items() if count])
+
+    def _add_alone(self, alone: Alone) -> None:
+        first, ids, states, others = alone
+        has = bytes([48 if id_ is None else 49 for id_ in ids])
+        whole = [_NO_ID if id_ is None else id_ for id_ in ids]
+        if all(isinstance(id_, bytes) and len(id_) == len(_NO_ID) for id_ in whole):
+            marks = bytearray(48 + state for state in states)
+            for place in others:
+                marks[place] = 45
+            packed = b"".join(whole)  # type: ignore[arg-type]  # all are bytes
+            self._database.execute(sql.ADD_ALL_ALONE, (first, bytes(marks), has, packed, first + len(ids) - 1))
+        else:
+            rows = enumerate(zip(states, ids, strict=True))
+            self._database.executemany(
+                sql.ADD_ALONE, [(*row, first + place) for place, row in rows if place not in others]
+            )
 
     def extend(self, found: Found, came: Sequence[Member], connection_id: Cell, stored_ns: int) -> None:
         """Add events to a connection; ``came`` is in the order of storage."""
@@ -172,11 +199,10 @@ class Pairing:
         firsts = (events[0], events[1] if len(events) > 1 else None)
         self._change(found.number, found.kind, members, firsts, connection_id, stored_ns)
 
-    def alone(
+    def states(
         self, ids: Sequence[Packed | None], ended: Sequence[bool], times: Sequence[int], kinds: Sequence[Any]
     ) -> list[int]:
-        """The states of new connections of one event each, from columns of these events: what ``span`` gives of a single
-        part."""
+        """The states of connections of one event each, from columns of these events: what ``span`` gives of a single part."""
         web = {kind: self._words.is_web(kind) for kind in set(kinds)}
         return [
             POINT if web[kind] else COMPLETED if end else UNKNOWN if id_ is None or time_ns == NS_MIN else ONGOING

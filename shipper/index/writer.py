@@ -23,7 +23,7 @@ from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
 from shipper.index.identifier import Packed, pack_ids, request_numbers
 from shipper.index.notice import add_notices, drop_notices, settle_notices
-from shipper.index.pairing import NUMBERS_TOGETHER, Found, Member, Pairing
+from shipper.index.pairing import NUMBERS_TOGETHER, Alone, Found, Member, Pairing
 from shipper.index.presence import Presence, id_numbers
 from shipper.index.schema import KEY_BYTES
 from shipper.index.segment import NewestFirst
@@ -300,12 +300,10 @@ class IndexWriter:
         self._add_blocks(encode_rests(records, times, columns.cut), new.originals, first, stored_ns)
         self._database.executemany(sql.ADD_EVENT, rows)
         self._starts.take(times, ended, kinds, places, agents)
-        alone = list(zip(pairing.alone(ids, ended, times, kinds), ids, range(first, first + len(rows)), strict=True))
+        several = {place for one in gathered for place in one.places}
+        alone = Alone(first, ids, pairing.states(ids, ended, times, kinds), several)
         counted = Counter(kinds)
-        if gathered:
-            several = {place for one in gathered for place in one.places}
-            alone = [row for place, row in enumerate(alone) if place not in several]
-            counted.subtract(kinds[place] for place in several)
+        counted.subtract(kinds[place] for place in several)
         connections: list[tuple[Any, ...]] = []
         later: list[tuple[Found, list[Member], Packed | None]] = []
         for one in gathered:

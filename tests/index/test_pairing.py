@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from shipper.index import IndexReader, IndexWriter, pairing
+from shipper.index import Connection, IndexReader, IndexWriter, pairing
+from shipper.index.upkeep import check
 from shipper.query import Filter
 from shipper.record import Record
 
@@ -117,3 +118,31 @@ def test_a_busy_connection_looks_at_few_of_its_events_again(tmp_path: Path) -> N
     answer = reader.search(Filter(), events=False, limit=0, sort="time", since_ns=None, until_ns=None, now_ns=0)
     assert [len(one.event_ids) for one in answer.rows if not isinstance(one, Record)] == [2000]
     reader.close()
+
+
+_NIL = "00000000-0000-0000-0000-000000000000"
+
+
+@given(st.lists(st.sampled_from([None, _NIL, SESSION, SESSION.replace("6", "7"), *"abc"]), min_size=1, max_size=9))
+def test_every_event_is_in_the_connection_of_its_id_whatever_ids_a_batch_has(
+    tmp_path_factory: pytest.TempPathFactory, ids: list[str | None]
+) -> None:
+    made = [
+        Record(1, f"{n:08x}-0000-4000-8000-000000000000", "2026-01-01T00:00:00.000000000Z", "connected", "ssh", connection_id=id_)
+        for n, id_ in enumerate(ids)
+    ]  # fmt: skip
+    path = tmp_path_factory.mktemp("ids") / "index.db"
+    writer = IndexWriter(path)
+    for seq, one in enumerate((made[:4], made[4:]), 1):
+        writer.add(seq, one, [b"line"] * len(one), stored_ns=1)
+    writer.close()
+    assert check(path) == []
+    reader = IndexReader(path)
+    rows = reader.search(Filter(), events=False, limit=0, sort="time", since_ns=None, until_ns=None, now_ns=1).rows
+    found = sorted((one.connection_id or "", tuple(one.event_ids)) for one in rows if isinstance(one, Connection))
+    reader.close()
+    wanted: dict[object, list[str]] = {}
+    for record in made:
+        wanted.setdefault(record.connection_id or record.id, []).append(record.id)
+    of_id = {record.id: record.connection_id or "" for record in made}
+    assert found == sorted((of_id[events[0]], tuple(events)) for events in wanted.values())
