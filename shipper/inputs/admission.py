@@ -91,7 +91,7 @@ class Admission:
         status = content.stat()
         if (status.st_dev, status.st_ino) != one.inode_key:
             return False  # replaced since it was found; the next scan sees it
-        if compression(content.pread(0, 8)) is not None:
+        if compression(content.pread(0, 8), one.path) is not None:
             self._settle_packed(one, now, changes)
             return False
         position = self._known.match(content.pread, one.device, one.inode)

@@ -16,6 +16,7 @@ import zstandard
 
 from shipper.errors import InputError
 from shipper.inputs.handles import Handles
+from shipper.inputs.zstd_frame import is_whole
 
 _GET_GENERATION = 0x80087601
 """Linux's FS_IOC_GETVERSION, as 64-bit systems number it."""
@@ -136,6 +137,8 @@ class UnpackedContent:
         self._path = path
         self._kind = kind
         self._at = 0
+        self._whole = kind != "zstd"
+        """Whether an end is one: the other formats' readers tell it."""
         try:
             self._file = Path(path).open("rb")  # noqa: SIM115 - open for as long as this object
         except OSError as error:
@@ -150,19 +153,27 @@ class UnpackedContent:
             while self._at < offset:
                 skipped = len(self._stream.read(min(offset - self._at, 1 << 20)))
                 if not skipped:
-                    return b""
+                    length = max(length, 1)  # the end is to be looked at
+                    break
                 self._at += skipped
             parts: list[bytes] = []
             while length > 0 and (part := self._stream.read(length)):
                 parts.append(part)
                 self._at += len(part)
                 length -= len(part)
+            if length > 0:
+                self._see_end()
             return b"".join(parts)
         except _damaged() as error:
             raise InputError(f"{self._path}: can't be unpacked: {error}; it may be still being written") from error
 
     def reach(self, limit: int) -> int:
         return limit if limit <= 0 or self.pread(limit - 1, 1) else self._at
+
+    def _see_end(self) -> None:
+        if not self._whole and not is_whole(self._file.fileno()):
+            raise EOFError("it ends too early")
+        self._whole = True
 
     @property
     def packed_at(self) -> int:
@@ -213,8 +224,11 @@ def _generation(fd: int) -> int:
     return 0
 
 
-def compression(head: bytes) -> str | None:
-    """The name of the compression whose magic bytes ``head`` begins with, or None."""
+def compression(head: bytes, path: str) -> str | None:
+    """The name of the compression whose magic bytes ``head``, the first bytes of the file at ``path``, begins with, or
+    None. Raises InputError where there are too few of them to tell."""
+    if head and any(magic.startswith(head) and magic != head for magic in _MAGIC):
+        raise InputError(f"{path}: it begins as a compressed file does and has no more yet; it is looked at again")
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
 
 
@@ -222,7 +236,7 @@ def open_content(path: str) -> Content:
     """The content of the file at ``path``, unpacked where it is compressed. Raises InputError."""
     plain = PlainContent(path)
     try:
-        kind = compression(plain.pread(0, 8))
+        kind = compression(plain.pread(0, 8), path)
     except InputError:
         plain.close()
         raise

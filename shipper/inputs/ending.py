@@ -3,9 +3,12 @@ and has grown again."""
 
 from __future__ import annotations
 
+from shipper.errors import InputError
+from shipper.inputs.content import REACH_MAX_BYTES, Content, reach_of
 from shipper.inputs.identity import ReadAt
 from shipper.inputs.parting import same_length
 from shipper.inputs.truncation import Cut
+from shipper.journal import Position
 from shipper.journal.position import ENDING_MAX_BYTES
 
 
@@ -35,3 +38,16 @@ class Ending:
         now = read(at, len(self.data)) if self.data else b""
         if now != self.data:
             raise Cut(at + same_length(self.data, now))
+
+
+def kept_of(content: Content, position: Position) -> int:
+    """How many of the bytes that were seen the file may still hold; all, where it can't be told or would take long."""
+    kept = reach_of(content, position.size)
+    if content.growing or position.size <= REACH_MAX_BYTES:
+        try:
+            Ending(position.size, position.ending).verify(content.pread)
+        except Cut as cut:
+            return min(kept, cut.kept)
+        except InputError:
+            return kept  # half written, or not to be read now
+    return kept

@@ -11,6 +11,7 @@ from shipper.config import FileInput
 from shipper.inputs.admission import Admission
 from shipper.inputs.adoption import Adoption
 from shipper.inputs.changes import Changes
+from shipper.inputs.content import compression
 from shipper.inputs.discovery import Found, discover, is_there
 from shipper.inputs.identity import Known
 from shipper.inputs.judged import Judged
@@ -114,9 +115,13 @@ class Finder:
         self._known.add(position)
 
     def leave_copy(self, tail: Tail) -> bool:
-        """A file was empty when it was met: leave it if it turns out a copy; the next scan judges it. Raises InputError."""
+        """A file was empty when it was met: leave it if it turns out a copy, or compressed; the next scan judges it. Raises
+        InputError."""
         content = tail.content
-        if content is None or find_original(self.roster, content, content.stat().st_size) is None:
+        if content is None or (
+            compression(content.pread(0, 8), tail.path) is None
+            and find_original(self.roster, content, content.stat().st_size) is None
+        ):
             return False
         self.roster.remove(tail)
         return True

@@ -14,9 +14,9 @@ from shipper.config import FileInput
 from shipper.errors import InputError
 from shipper.extraction import Yield
 from shipper.framing.chain import hand_over
-from shipper.inputs.content import Content, PlainContent, reach_of, target_of
+from shipper.inputs.content import Content, PlainContent, target_of
 from shipper.inputs.continuation import continued, with_known
-from shipper.inputs.ending import Ending
+from shipper.inputs.ending import Ending, kept_of
 from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.marks import Marks
 from shipper.inputs.parting import same_length
@@ -83,7 +83,7 @@ class Tail:
             self.head_at, self.fed = position.head_at, position.offset
             self._extractor = make_extractor(path, watch, position.offset, position.line, position.carry)
             self.flushed = not self._extractor.waiting
-            self.kept = reach_of(content, position.size)
+            self.kept = kept_of(content, position)
             self.proven_mtime_ns = position.mtime_ns
             self.remember(position)
             if not content.growing and position.mtime_ns:

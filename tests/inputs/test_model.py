@@ -105,6 +105,7 @@ TRUNCATING = st.lists(
 
 @pytest.mark.parametrize("pattern", ["*.log", "*.log*"])
 @given(actions=TRUNCATING)
+@example(actions=[("cut", (0, 1, False)), ("write", 1), ("pause", 0), ("rotate", 0)])
 def test_no_line_twice_and_no_loss_unnamed_when_files_are_truncated(
     make_bench: type[Bench], pattern: str, actions: list[tuple[str, Any]]
 ) -> None:
