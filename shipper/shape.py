@@ -192,9 +192,9 @@ class ShapeMaker:
         before, after = [], []
         if parts[0].key is not None:
             # Looked at as it stands: its letters may be hexadecimal digits, of which any will do in what follows it.
-            space["lead"] = lead = self._form.lead(keys[0]) + self._quote(parts[0])
-            before.append(f"if {parts[0].name}[:{len(lead)}] != lead: return None")
-            before.append(f"{parts[0].name} = {parts[0].name}[{len(lead)}:]")
+            space["lead"] = self._form.lead(keys[0]) + self._quote(parts[0])
+            name = parts[0].name
+            before += [f"rest = {name}.removeprefix(lead)", f"if rest is {name}: return None", f"{name} = rest"]
         if parts[-1].key is not None and (end := self._quote(parts[-1]) + self._form.end):
             after.append(f"{parts[-1].name} = {parts[-1].name}[:-{len(end)}]")
         pattern = "\n".join(patterns[part.key or ""] for part in fresh)
