@@ -17,7 +17,7 @@ from shipper.outputs.hec.state import HecState, Latency
 from shipper.service.pulse import Pulse
 
 if TYPE_CHECKING:
-    from shipper.outputs.hec.lane import Lane  # brings requests
+    from shipper.outputs.hec.lane import Lane  # brings http.client
 
 KEEPER_SECONDS = 0.25
 REQUESTS_MAX_COUNT = 4

@@ -1,1 +1,1 @@
-"""Splunk's HTTP Event Collector as an output: requests, urllib3 and ssl are imported only where one is configured."""
+"""Splunk's HTTP Event Collector as an output: what speaks HTTP, and TLS, is imported only where one is configured."""

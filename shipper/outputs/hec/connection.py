@@ -1,31 +1,32 @@
 """The connection: HTTP/1.1 with one server over one socket, straight or through a proxy, one request after another.
 
-A whole HTTP library takes longer to load than a hundred thousand events to send, and does for each request what an
-endpoint needs once. All that comes from a server is bounded here: the head, the body and the notices before both.
+``http.client`` speaks it, which loads in a fraction of the time that a client with pools, redirects and retries takes:
+none of these is wanted here. What is ours is which socket it gets, and that another thread can end what it waits for.
 """
 
 from __future__ import annotations
 
+import base64
+import select
 import socket
 from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from msgspec import Struct
 
-from shipper.outputs.hec.cookie import Cookies
-from shipper.outputs.hec.reply import Broken, Reply, Stream
+from shipper.outputs.hec.reply import Reply, broken, read
 from shipper.pattern import pattern
 from shipper.wire import Wire
 
 if TYPE_CHECKING:
     import ssl
 
-SEND_TOGETHER_MAX_BYTES = 16 << 10
-"""A larger body is not copied behind its head, but sent after it."""
+    from shipper.outputs.hec.cookie import Cookies
+
 _PORTS = {"http": 80, "https": 443}
-# RFC 9110, 5.5 and 5.6.2: what may stand in a header.
-_name = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# RFC 9110, 5.5: what may stand in a header; http.client lets through what servers differ about, and shows what it refuses.
 _value = pattern(r"[!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*")
 
 
@@ -47,9 +48,10 @@ class Connection:
         self._limits = limits
         self._proxy: SplitResult | None = None
         self._context: ssl.SSLContext | None = None
-        self._stream: Stream | None = None
-        self._fixed = ""
-        self.cookies = Cookies(self._url.hostname or "")
+        self._speaker: _Speaker | None = None
+        self._fixed: dict[str, str] = {}
+        self._before = ""
+        self.cookies: Cookies | None = None
         self.use(None, None)
 
     def use(self, context: ssl.SSLContext | None, proxy: str | None) -> None:
@@ -57,88 +59,124 @@ class Connection:
         self.close()
         self._context = context
         self._proxy = _split(proxy) if proxy else None
-        host = _authority(self._url, with_port=self._url.port not in (None, _PORTS[self._url.scheme]))
-        self._fixed = f"Host: {host}\r\nAccept-Encoding: identity\r\n"
+        self._fixed = {"Host": _authority(self._url, with_port=self._url.port not in (None, _PORTS[self._url.scheme]))}
+        self._before = self._url.path
         if self._proxy is not None and self._url.scheme == "http":
-            self._fixed += _login(self._proxy)
+            self._fixed |= _login(self._proxy)
+            self._before = f"http://{self._url.netloc}{self._url.path}"
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         """One request, whole, and its answer. Raises OSError, TimeoutError among them, and ValueError for headers that
         can't be sent; the connection is closed then."""
-        head = self._head(method, path, headers, body)
+        for name, value in headers.items():
+            if _value.fullmatch(value) is None:
+                # Not shown: it may be the token.
+                raise ValueError(f"the header {name[:40]!r} holds characters that can't be sent")
         try:
-            stream = self._stream
-            if stream is None or stream.ended():
-                self.close()
-                stream = self._stream = self._open()
-            sent = _send(stream.socket, head, body or b"")
-            reply = stream.reply(method, self._limits.body_max_bytes)
-        except BaseException:
+            return self._ask(method, path, headers, body)
+        except BaseException as error:
             self.close()
+            if isinstance(error, HTTPException) and not isinstance(error, OSError):
+                raise broken(error) from error
             raise
-        self.cookies.take(reply.cookies)
+
+    def close(self) -> None:
+        """Give the socket back; the next request makes another one."""
+        speaker, self._speaker = self._speaker, None
+        if speaker is not None:
+            speaker.close()
+
+    def _ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        speaker = self._ready()
+        url = f"{self._url.scheme}://{self._url.netloc}{self._url.path}{path}"
+        all_headers = {**self._fixed, **headers}
+        if self.cookies is not None and (cookies := self.cookies.header(url)):
+            all_headers["Cookie"] = cookies
+        sent = True
+        try:
+            speaker.request(method, f"{self._before}{path}", body, all_headers)
+        except (BrokenPipeError, ConnectionResetError):
+            # Who takes no more may have said why before.
+            sent = False
+        with speaker.getresponse() as response:
+            reply = read(response, self._limits.body_max_bytes)
+            if "Set-Cookie" in reply.headers:
+                self._keep_cookies(url, response)
         if not (sent and reply.stays):
             self.close()
         return reply
 
-    def close(self) -> None:
-        """Give the socket back; the next request makes another one."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.socket.close()
+    def _keep_cookies(self, url: str, response: HTTPResponse) -> None:
+        if self.cookies is None:
+            # Imported here: most collectors give none, and what keeps them is slow to load.
+            from shipper.outputs.hec.cookie import Cookies
 
-    # -- the request -----------------------------------------------------------------------
+            self.cookies = Cookies()
+        self.cookies.take(url, response)
 
-    def _head(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
-        lines = []
-        for name, value in headers.items():
-            if _name.fullmatch(name) is None or _value.fullmatch(value) is None:
-                # Not shown: it may be the token.
-                raise ValueError(f"the header {name[:40]!r} holds characters that can't be sent")
-            lines.append(f"{name}: {value}\r\n")
-        if body is not None or method == "POST":
-            lines.append(f"Content-Length: {len(body or b'')}\r\n")
-        cookies = self.cookies.header(f"{self._url.path}{path}".partition("?")[0], self._url.scheme == "https")
-        if cookies:
-            lines.append(f"Cookie: {cookies}\r\n")
-        target = f"{self._url.path}{path}"
-        if self._proxy is not None and self._url.scheme == "http":
-            target = f"http://{self._url.netloc}{target}"
-        return f"{method} {target} HTTP/1.1\r\n{self._fixed}{''.join(lines)}\r\n".encode("latin-1")
+    def _ready(self) -> _Speaker:
+        """Who has a connection: not one that the server closed, or on which it says what nobody asked for."""
+        speaker = self._speaker
+        if speaker is None or speaker.ended():
+            self.close()
+            speaker = self._speaker = _Speaker(self._url, self._proxy, self._context, self._wire, self._limits)
+            speaker.connect()
+        return speaker
 
-    # -- the socket ------------------------------------------------------------------------
 
-    def _open(self) -> Stream:
-        first = self._proxy or self._url
+class _Speaker(HTTPConnection):
+    """One connection of http.client's, over TLS where that is asked for, to the proxy, to the server, or to both."""
+
+    def __init__(
+        self, url: SplitResult, proxy: SplitResult | None, context: ssl.SSLContext | None, wire: Wire, limits: Limits
+    ) -> None:
+        self._first = first = proxy or url
+        super().__init__(first.hostname or "", first.port or _PORTS[first.scheme], timeout=limits.connect_seconds)
+        # What http.client has its socket from: a tunnel begins in what this gives.
+        self._create_connection = self._dial
+        self._through = proxy is not None and url.scheme == "https"
+        if proxy is not None and self._through:
+            to = _authority(url, with_port=True)
+            self.set_tunnel(_authority(url, with_port=False), url.port or 443, {"Host": to, **_login(proxy)})
+        self._url = url
+        self._context = context
+        self._wire = wire
+        self._read_seconds = limits.read_seconds
+
+    def connect(self) -> None:
+        """Raises OSError and HTTPException."""
         self._wire.opened(None)
+        super().connect()
+        outer = self.sock
+        if self._through and self._first.scheme == "https":
+            self.sock = self._encrypted_within(outer)
+        elif self._through:
+            self.sock = outer = self._encrypted(outer, self._url)
+        self.sock.settimeout(self._read_seconds)
+        self._wire.opened(outer)
+
+    def ended(self) -> bool:
+        """Whether no further request can be sent."""
+        if self.sock is None:
+            return True
+        waiting = select.poll()
+        waiting.register(self.sock.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
+
+    def _dial(self, address: tuple[str, int], timeout: float, _source: object = None) -> socket.socket:
         # As bytes, since for text Python loads the tables of IDNA, of which nothing is left to do.
-        host: Any = (first.hostname or "").encode()
-        sock = socket.create_connection((host, first.port or _PORTS[first.scheme]), self._limits.connect_seconds)
-        try:
-            self._wire.opening(sock)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if first.scheme == "https":
-                sock = self._encrypted(sock, first)
-            inner = sock
-            if self._proxy is not None and self._url.scheme == "https":
-                self._tunnel(sock, self._proxy)
-                if first.scheme == "https":
-                    inner = self._encrypted_within(sock)
-                else:
-                    inner = sock = self._encrypted(sock, self._url)
-            inner.settimeout(self._limits.read_seconds)
-        except BaseException:
-            sock.close()
-            raise
-        self._wire.opened(sock)
-        return Stream(inner)
+        host: Any = address[0].encode()
+        sock = socket.create_connection((host, address[1]), timeout)
+        self._wire.opening(sock)
+        return self._encrypted(sock, self._first) if self._first.scheme == "https" else sock
 
     def _encrypted(self, sock: socket.socket, server: SplitResult) -> socket.socket:
         assert self._context is not None
-        name = (server.hostname or "").rstrip(".")
-        made = self._context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
-        self._wire.opening(made)
+        made = sock
         try:
+            # Not agreed at once: the wire is to know the socket that a server lets wait.
+            made = self._context.wrap_socket(sock, server_hostname=_certified(server), do_handshake_on_connect=False)
+            self._wire.opening(made)
             made.do_handshake()
         except BaseException:
             made.close()
@@ -150,35 +188,20 @@ class Connection:
         from urllib3.util.ssltransport import SSLTransport
 
         assert self._context is not None
-        return SSLTransport(sock, self._context, server_hostname=(self._url.hostname or "").rstrip("."))
-
-    def _tunnel(self, sock: socket.socket, proxy: SplitResult) -> None:
-        """Have the proxy connect this socket to the server."""
-        to = _authority(self._url, with_port=True)
-        sock.sendall(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{_login(proxy)}\r\n".encode("latin-1"))
-        reply = Stream(sock).reply("CONNECT", self._limits.body_max_bytes)
-        if not 200 <= reply.status < 300:
-            raise Broken(f"the proxy makes no tunnel: {reply.status} {reply.reason}".rstrip())
+        return SSLTransport(sock, self._context, server_hostname=_certified(self._url))
 
 
-def _send(sock: socket.socket, head: bytes, body: bytes) -> bool:
-    """Whether all of it went out: who takes no more may have said why before."""
-    try:
-        if len(body) <= SEND_TOGETHER_MAX_BYTES:
-            sock.sendall(head + body)
-        else:
-            sock.sendall(head)
-            sock.sendall(body)
-    except (BrokenPipeError, ConnectionResetError):
-        return False
-    return True
+def _certified(url: SplitResult) -> str:
+    """The name that a certificate is for."""
+    return (url.hostname or "").rstrip(".")
 
 
 def _split(url: str) -> SplitResult:
     found = urlsplit(url)
     host, netloc = found.hostname or "", found.netloc
     if not host.isascii():
-        netloc = netloc.replace(host, host.encode("idna").decode())
+        login, at, place = netloc.rpartition("@")
+        netloc = f"{login}{at}{place.lower().replace(host, host.encode('idna').decode())}"
     return found._replace(netloc=netloc, path=quote(found.path, safe="/%:@!$&'()*+,;=~-._"))
 
 
@@ -188,13 +211,11 @@ def _authority(url: SplitResult, *, with_port: bool) -> str:
     return f"{host}:{url.port or _PORTS[url.scheme]}" if with_port else host
 
 
-def _login(proxy: SplitResult) -> str:
+def _login(proxy: SplitResult) -> dict[str, str]:
     if proxy.username is None:
-        return ""
-    import base64
-
+        return {}
     login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
-    return f"Proxy-Authorization: Basic {base64.b64encode(login).decode()}\r\n"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"}
 
 
 __all__ = ["Connection", "Limits"]

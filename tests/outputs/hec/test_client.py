@@ -25,6 +25,7 @@ from tests.hec.proxy import Proxy
 from tests.hec.server import HecServer
 from tests.hec.token import TOKEN
 from tests.outputs.hec.conftest import Rig, wait
+from tests.outputs.hec.parrot import Parrot
 
 
 @pytest.fixture
@@ -77,7 +78,9 @@ def test_cookies_are_kept_over_connections_and_bounded(token: Path, monkeypatch:
             headers = tuple(("Set-Cookie", f"c{number}-{at}=x; Path=/") for at in range(5))
             server.script.add(fault.status(200, b"{}", headers=headers), to="health")
             assert well(line)
-        assert len(line._connection.cookies) <= COOKIES_MAX_COUNT
+            cookies = line._connection.cookies
+            assert cookies is not None
+            assert len(cookies) <= COOKIES_MAX_COUNT
         line.close()
 
 
@@ -205,11 +208,42 @@ def test_a_proxy_on_the_way_may_be_encrypted_itself(
         line.close()
 
 
-def test_a_server_that_is_given_a_name_beyond_ascii_or_a_path_is_asked_by_them(token: Path) -> None:
-    connection = Connection("https://bücher.example/a b/ü", Wire(), Limits(1.0, 1.0, 1000))
-    assert connection._head("GET", "/x", {}, None).split(b"\r\n")[:2] == [
-        b"GET /a%20b/%C3%BC/x HTTP/1.1",
-        b"Host: xn--bcher-kva.example",
-    ]
-    connection = Connection("http://[::1]:8088", Wire(), Limits(1.0, 1.0, 1000))
-    assert b"\r\nHost: [::1]:8088\r\n" in connection._head("GET", "/x", {}, None)
+@pytest.mark.parametrize(
+    ("url", "target", "host"),
+    [
+        ("http://bücher.example/a b/ü", b"GET http://xn--bcher-kva.example/a%20b/%C3%BC/x", b"xn--bcher-kva.example"),
+        ("http://BÜcher.example:80", b"GET http://xn--bcher-kva.example:80/x", b"xn--bcher-kva.example"),
+        ("http://[::1]:8088", b"GET http://[::1]:8088/x", b"[::1]:8088"),
+        ("https://bücher.example/a b", b"CONNECT xn--bcher-kva.example:443", b"xn--bcher-kva.example:443"),
+        ("https://[::1]:8088", b"CONNECT [::1]:8088", b"[::1]:8088"),
+    ],
+)
+def test_a_proxy_is_told_the_server_in_the_one_form_that_all_know(url: str, target: bytes, host: bytes) -> None:
+    with Parrot([b"HTTP/1.1 502 Bad Gateway\r\n\r\n"]) as proxy:
+        connection = Connection(url, Wire(), Limits(5.0, 5.0, 1000))
+        connection.use(None, proxy.url.replace("//", "//user:s%C3%A9cret@"))
+        if target.startswith(b"GET"):
+            assert connection.ask("GET", "/x", {}, None).status == 502
+        else:
+            with pytest.raises(OSError, match="502 Bad Gateway"):
+                connection.ask("GET", "/x", {}, None)
+        first, *headers = proxy.heads[0].split(b"\r\n")
+        assert first.rpartition(b" ")[0] == target
+        assert b"Host: " + host in headers
+        assert b"Proxy-Authorization: Basic dXNlcjpzw6ljcmV0" in headers
+        connection.close()
+
+
+def test_a_path_with_what_no_request_may_hold_is_asked_for_in_its_escaped_form() -> None:
+    with Parrot([b"HTTP/1.1 204 No Content\r\n\r\n"]) as server:
+        connection = Connection(f"{server.url}/a b/ü", Wire(), Limits(5.0, 5.0, 1000))
+        connection.ask("POST", "/x?y=z", {}, b"")
+        lines = server.heads[0].split(b"\r\n")
+        assert lines[0] == b"POST /a%20b/%C3%BC/x?y=z HTTP/1.1"
+        # Of each exactly one: servers differ about the others.
+        assert sorted(lines[1:]) == [
+            b"Accept-Encoding: identity",
+            b"Content-Length: 0",
+            b"Host: " + server.url[7:].encode(),
+        ]
+        connection.close()
