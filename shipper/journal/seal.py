@@ -109,12 +109,12 @@ def seal(encoded: Sequence[Encoded], wrapping: Wrapping) -> Sealed:
         times.append(sent)
         crc = isal_zlib.crc32(one.text)
         low, high = min(one.times), max(one.times)
-        _rest_registers()
+        rest_registers()
         segments.append(Segment(len(one.times), len(one.text), len(body), crc, len(sent), low, high))
     return Sealed(wrapping.name, tuple(segments), b"".join(packed), b"".join(times))
 
 
-def _rest_registers() -> None:
+def rest_registers() -> None:
     """isal leaves the upper halves of the processor's vector registers in use, and as long as they are, what the
     interpreter does takes up to twice its time. OpenSSL's SHA-512 puts them to rest behind itself; where it is made
     otherwise this is a microsecond for nothing."""
@@ -159,7 +159,7 @@ def gzip_member(segments: Sequence[Segment], packed: Sequence[bytes]) -> bytes:
         parts.append(body)
         crc, size = _joined(crc, segment.crc, segment.plain), size + segment.plain
     parts += (END, crc.to_bytes(4, "little"), (size & 0xFFFFFFFF).to_bytes(4, "little"))
-    _rest_registers()
+    rest_registers()
     return b"".join(parts)
 
 

@@ -57,7 +57,10 @@ def sift(batch: Batch, recent: RecentIds) -> Sifted:
         unique = dict.fromkeys(keys)
         if len(unique) == len(keys) and recent.has_none_of(unique) and fresh.keys().isdisjoint(unique):
             # As nearly always: nothing was met before.
-            fresh.update(unique)
+            if fresh:
+                fresh.update(unique)
+            else:
+                fresh = unique
             encoded.extend(piece.encoded)
             originals.extend(piece.originals)
         else:

@@ -9,6 +9,7 @@ from isal import isal_zlib
 from msgspec import Struct
 
 from shipper.journal import Handed, Span
+from shipper.journal.seal import rest_registers
 
 GZIP_LEVEL, GZIP_WBITS = 1, 31
 Mark = tuple[int, int]
@@ -53,7 +54,9 @@ class Slice(Struct):
 
     def packed(self) -> bytes:
         """The same, as one gzip member."""
-        return isal_zlib.compress(self.body(), GZIP_LEVEL, GZIP_WBITS)
+        packed = isal_zlib.compress(self.body(), GZIP_LEVEL, GZIP_WBITS)
+        rest_registers()
+        return packed
 
     def opened(self) -> Slice:
         """It holds its events one by one already."""
