@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,21 @@ def made(server: HecServer, token: Path, **options: Any) -> Line:
 def well(line: Line) -> bool:
     answer = line.ask("GET", HEALTH_PATH, {})
     return isinstance(answer, Response) and answer.status == 200
+
+
+HEAVY = {"requests", "urllib3", "http.cookiejar", "urllib.request", "encodings.idna"}
+
+
+def test_to_send_loads_no_more_than_sending_takes(server: HecServer, token: Path) -> None:
+    """A library with all that HTTP can do takes longer to load than many a log to send."""
+    code = (
+        "import sys; from pathlib import Path; from shipper.config import SplunkHecOutput; "
+        "from shipper.outputs.hec.client import HEALTH_PATH, Line; "
+        f"line = Line({server.url!r}, SplunkHecOutput(endpoints=({server.url!r},), token_file=Path({str(token)!r})), None); "
+        f"print(line.ask('GET', HEALTH_PATH, {{}}).status, sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "200 []\n"
 
 
 def test_a_connection_that_was_idle_for_long_is_not_used_again(
