@@ -40,6 +40,17 @@ ROWS_MAX = 2**62
 _decode_gap = msgspec.json.Decoder(Gap).decode
 
 
+class Everything(Iterator[int]):
+    """The numbers of all events. ``blocks`` gives those of whole blocks instead, of those whose numbers were not asked for."""
+
+    def __init__(self, blocks: Iterator[range]) -> None:
+        self.blocks = blocks
+        self._numbers = chain.from_iterable(blocks)
+
+    def __next__(self) -> int:
+        return next(self._numbers)
+
+
 class IndexReader:
     """The index opened for reading only. For one thread."""
 
@@ -149,7 +160,7 @@ class IndexReader:
             if not condition.parameters and condition.text == "1":
                 # All there are: the blocks tell, without a look at each event.
                 blocks = self._database.execute(sql.BLOCKS)
-                return chain.from_iterable(starmap(_numbers, self.guarded(blocks))), tuple(condition.notes)
+                return Everything(starmap(_numbers, self.guarded(blocks))), tuple(condition.notes)
             statement = sql.select_rows(condition.source, condition.text, "id")
             numbers = self._database.execute(statement, (*condition.parameters, -1))
         return map(itemgetter(0), self.guarded(numbers)), tuple(condition.notes)

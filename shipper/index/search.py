@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 from itertools import dropwhile, islice
 from typing import Protocol
@@ -15,7 +15,7 @@ from shipper.index.apart import Apart
 from shipper.index.block import Block
 from shipper.index.linewise import Linewise, compile_linewise, matching_lines
 from shipper.index.literal import longest_literal
-from shipper.index.reader import IndexReader
+from shipper.index.reader import Everything, IndexReader
 from shipper.index.sieve import Sieve, make_sieve
 from shipper.text import decode
 
@@ -141,17 +141,12 @@ def count_lines(
     reader: IndexReader, numbers: Iterator[int], in_fields: Iterator[int], wanted: Wanted, *, invert: bool, limit: int
 ) -> int:
     """How many of ``numbers`` are hits, at most ``limit`` (0: all); the arguments are those of ``find_lines``."""
-    total = at = 0
-    some: list[int] = []
+    total = 0
     field = -1  # not asked for yet: where all lines match that isn't needed
-    while not limit or total < limit:
-        if at == len(some):
-            at, some = 0, list(islice(numbers, NUMBERS_TOGETHER))
-            if not some:
-                return total
-        first, block = reader.block(some[at])
+    for first, block, here in _by_block(reader, numbers):
+        if limit and total >= limit:
+            break
         last = first + len(block)
-        here = some[at : (at := bisect_left(some, last, at))]
         held: set[int] = set()
         places = _places(wanted, block)
         while field and field < last and (places is None or len(places) < len(block)):
@@ -165,7 +160,22 @@ def count_lines(
         else:
             found = sum(one - first in places or one in held for one in here)
         total += len(here) - found if invert else found
-    return min(total, limit)
+    return min(total, limit) if limit else total
+
+
+def _by_block(reader: IndexReader, numbers: Iterator[int]) -> Iterator[tuple[int, Block, Sequence[int]]]:
+    """Each block that holds some of the numbers, behind the number of its first event, with them."""
+    if isinstance(numbers, Everything):
+        for all_ in numbers.blocks:
+            if all_:
+                yield *reader.block(all_[0]), all_
+        return
+    while some := list(islice(numbers, NUMBERS_TOGETHER)):
+        at = 0
+        while at < len(some):
+            first, block = reader.block(some[at])
+            here = some[at : (at := bisect_left(some, first + len(block), at))]
+            yield first, block, here
 
 
 def _places_apart(wanted: Wanted, block: Block) -> frozenset[int] | None:
