@@ -11,6 +11,7 @@ import msgspec
 import zstandard
 
 from shipper.index.mould import Moulds
+from shipper.index.stored import Window
 from shipper.index.template import Sheet, Template, lines_with, put_together
 
 LINES_MIN = 32
@@ -53,11 +54,11 @@ class Apart:
     ValueError where what they need is damaged. ``keys``: for each template bytes that are the same for the same shared
     text."""
 
-    def __init__(self, data: bytes | memoryview, inflate: Frame) -> None:
+    def __init__(self, data: bytes | memoryview | Window, inflate: Frame) -> None:
         try:
-            count, length = _COUNT.unpack_from(data)
-            lengths = struct.unpack_from(f">{count}I", data, _COUNT.size)
+            count, length = _COUNT.unpack(data[: _COUNT.size])
             begin = _COUNT.size + 4 * count
+            lengths = struct.unpack(f">{count}I", data[_COUNT.size : begin])
             sheet = _sheet_decoder.decode(inflate(data[begin : begin + length]))
             decoded = [_decoded(bytes(one.shared)) for one in sheet.templates]
         except (struct.error, msgspec.MsgspecError) as error:

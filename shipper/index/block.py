@@ -17,6 +17,7 @@ import msgspec
 import zstandard
 
 from shipper.index.apart import Apart, ApartPacker
+from shipper.index.stored import Stored, Window
 from shipper.record import Record, decode_record
 
 BLOCK_EVENTS_MAX = 512
@@ -65,21 +66,22 @@ begins with zstandard's mark. The rest of the head: how many events, and two len
 class Block:
     """One block, of which each part is unpacked when it is first asked for; ValueError where that part is damaged."""
 
-    def __init__(self, codec: BlockCodec, data: bytes) -> None:
+    def __init__(self, codec: BlockCodec, data: bytes | Stored) -> None:
         self._codec, self._data = codec, data
         self._originals: list[bytes] | None = None
-        self._form = data[0] if data[:1] in (b"\x02", b"\x03") else 0
+        mark = data[:1]
+        self._form = mark[0] if mark in (b"\x02", b"\x03") else 0
         self._length = self._split = 0
         self._apart: Apart | None = None
         if self._form:
             try:
-                _, events, self._length, self._split = _HEAD.unpack_from(data)
+                _, events, self._length, self._split = _HEAD.unpack(data[: _HEAD.size])
             except struct.error as error:
                 raise ValueError(str(error)) from error
             self.events = int(events)
             self._rests: list[bytes] | None = None
         else:
-            items = codec.unpack(data)
+            items = codec.unpack(data[:])
             self.events = len(items) // 2
             self._rests, self._originals = items[::2], items[1::2]
 
@@ -95,7 +97,10 @@ class Block:
         """Its originals apart, where they are kept so."""
         if self._apart is None and self._form == _APART:
             begin = _HEAD.size + self._length
-            self._apart = Apart(memoryview(self._data)[begin : begin + self._split], self._codec.inflate)
+            end = begin + self._split
+            whole = self._data
+            part = Window(whole, begin, end) if isinstance(whole, Stored) else memoryview(whole)[begin:end]
+            self._apart = Apart(part, self._codec.inflate)
         return self._apart
 
     def text(self) -> bytes:

@@ -30,6 +30,7 @@ from shipper.index.order import order_by, time_range
 from shipper.index.schema import COLUMNS, KEY_BYTES, ONGOING, STATE_NAMES, UNKNOWN
 from shipper.index.segment import segments
 from shipper.index.store import open_reader
+from shipper.index.stored import Stored
 from shipper.query.filter import Filter
 from shipper.record import Gap, Record
 
@@ -328,6 +329,19 @@ class IndexReader:
             raise damaged(self._path, f"block {row[0]}: {error}") from error
         self._cache.put(row[0], block)
         return row[0], block
+
+    def block_at(self, first: int) -> Block:
+        """The block whose first event has this number, of which only what is needed is read."""
+        known = self._cache.holding(first)
+        if known is not None:
+            return known[1]
+        try:
+            with translated(self._path):
+                block = Block(self._codec, Stored(self._database, first))
+        except ValueError as error:
+            raise damaged(self._path, f"block {first}: {error}") from error
+        self._cache.put(first, block)
+        return block
 
     def _record(self, event: int) -> Record:
         with translated(self._path):

@@ -168,7 +168,7 @@ def _by_block(reader: IndexReader, numbers: Iterator[int]) -> Iterator[tuple[int
     if isinstance(numbers, Everything):
         for all_ in numbers.blocks:
             if all_:
-                yield *reader.block(all_[0]), all_
+                yield all_[0], reader.block_at(all_[0]), all_
         return
     while some := list(islice(numbers, NUMBERS_TOGETHER)):
         at = 0
