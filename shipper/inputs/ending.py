@@ -6,7 +6,6 @@ from __future__ import annotations
 from shipper.errors import InputError
 from shipper.inputs.content import REACH_MAX_BYTES, Content, reach_of
 from shipper.inputs.identity import ReadAt
-from shipper.inputs.parting import same_length
 from shipper.inputs.truncation import Cut
 from shipper.journal import Position
 from shipper.journal.position import ENDING_MAX_BYTES
@@ -51,3 +50,9 @@ def kept_of(content: Content, position: Position) -> int:
         except InputError:
             return kept  # half written, or not to be read now
     return kept
+
+
+def same_length(one: bytes, other: bytes) -> int:
+    """How many first bytes are the same."""
+    pairs = zip(one, other, strict=False)
+    return next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

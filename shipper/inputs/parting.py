@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shipper.errors import InputError
-from shipper.inputs.content import Content, reach_of
+from shipper.inputs.content import Content
+from shipper.inputs.ending import kept_of, same_length
 from shipper.inputs.identity import PIECE_BYTES, ReadAt
 from shipper.journal import Position
 
@@ -11,7 +12,7 @@ from shipper.journal import Position
 def begin_after_cut(position: Position, kept: int, content: Content, copy: Content) -> int | None:
     """Where to go on in ``content``, a file that was cut and has ``kept`` bytes now, if ``copy`` is read from
     ``position`` on: at the first line that is not in both. None where the copy has no more, or can't be read."""
-    if reach_of(copy, position.size) <= kept:
+    if kept_of(copy, position) <= kept:
         return None
     try:
         at = _first_difference(position.offset, kept, content.pread, copy.pread)
@@ -27,12 +28,6 @@ def _first_difference(begin: int, end: int, read: ReadAt, read_other: ReadAt) ->
         if one != other or len(one) < length:
             return at + same_length(one, other)
     return end
-
-
-def same_length(one: bytes, other: bytes) -> int:
-    """How many first bytes are the same."""
-    pairs = zip(one, other, strict=False)
-    return next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _line_begin(begin: int, at: int, read: ReadAt) -> int:

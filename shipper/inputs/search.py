@@ -11,8 +11,9 @@ from contextlib import suppress
 from msgspec import Struct
 
 from shipper.errors import InputError
-from shipper.inputs.content import Content, open_content, reach_of
+from shipper.inputs.content import Content, open_content
 from shipper.inputs.discovery import is_text, names_in
+from shipper.inputs.ending import kept_of
 from shipper.inputs.identity import holds
 from shipper.inputs.sibling import base_name, is_numbered, is_sibling, stem_of
 from shipper.journal import Position
@@ -129,7 +130,7 @@ def find_holder(
         with suppress(InputError):
             # Renamed since it was listed: the name may be another file's by now.
             if not taken(_opened(content)) and holds(position, content.pread):
-                reach = reach_of(content, position.size)
+                reach = kept_of(content, position)
         if reach <= most:
             content.close()
             continue

@@ -16,10 +16,9 @@ from shipper.extraction import Yield
 from shipper.framing.chain import hand_over
 from shipper.inputs.content import Content, PlainContent, target_of
 from shipper.inputs.continuation import continued, with_known
-from shipper.inputs.ending import Ending, kept_of
+from shipper.inputs.ending import Ending, kept_of, same_length
 from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.marks import Marks
-from shipper.inputs.parting import same_length
 from shipper.inputs.truncation import Cut, Truncated
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest

@@ -249,3 +249,32 @@ def test_a_compressed_file_is_missed_whole_where_it_is_gone_half_read(
     bench.start()
     end(bench)
     assert named(bench) == [(12 - read) * LINE]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_of_copies_that_begin_alike_the_one_that_holds_what_was_seen_is_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """What was read of the log is the same in each of its rotated files, and so is their size."""
+    monkeypatch.setattr("shipper.inputs.tailer.READ_MAX_BYTES", 150)
+    preamble = b"999 what each file begins with\n" * 70
+    bench.written = FIRST
+    bench.log.write_bytes(preamble)
+    bench.write(1)
+    bench.turn()
+    bench.log.rename(bench.folder / "coderd.log.2")
+    bench.turn(5)
+    bench.log.write_bytes(preamble)
+    bench.write(1)
+    for _ in range(3):
+        bench.now += 1
+        bench.keep(bench.tailer.turn(bench.now, rescan=True).batch)
+    assert bench.events.count(FIRST + 1) == 0
+    bench.copytruncate("coderd.log.1")
+    if ending:
+        bench.compress("coderd.log.1")
+    bench.log.write_bytes(preamble)
+    bench.write(1)
+    end(bench)
+    assert [number for number in bench.events if number != 999] == lines((0, 3))
+    assert not any(named(bench))
