@@ -14,7 +14,7 @@ from shipper.config import FileInput
 from shipper.inputs.discovery import base_folder
 
 if TYPE_CHECKING:
-    from shipper.inputs.notice import Notice
+    from watchdog.observers.api import BaseObserver
 
 FOLDERS_MAX_COUNT = 64
 """Of more folders the rest is followed by the poll alone."""
@@ -25,27 +25,47 @@ class WakeUp:
     """Calls ``wake``, from a thread of its own, when something in the folders of the patterns comes or goes."""
 
     def __init__(self, watches: Sequence[FileInput], wake: Callable[[], None]) -> None:
-        self._notice: Notice | None = None
+        self._observer: BaseObserver | None = None
         try:
             self._start(watches, wake)
-        except (OSError, RuntimeError) as error:
-            # Out of inotify instances, watches or threads, or none on this system.
+        except (OSError, ImportError, RuntimeError) as error:
+            # Out of inotify instances or watches, or none on this system.
             log.info("no word from the system about files (%s); they are found by polling alone", error)
+            self.close()
 
     def _start(self, watches: Sequence[FileInput], wake: Callable[[], None]) -> None:
+        from watchdog.events import (
+            FileCreatedEvent,
+            FileDeletedEvent,
+            FileMovedEvent,
+            FileSystemEvent,
+            FileSystemEventHandler,
+        )
+        from watchdog.observers import Observer
+
+        class Handler(FileSystemEventHandler):
+            """Wakes on any event."""
+
+            def on_any_event(self, event: FileSystemEvent) -> None:
+                wake()
+
+        observer = Observer()
+        self._observer = observer
         folders: dict[str, bool] = {}
         for watch in watches:
             for pattern in watch.paths:
                 folder = base_folder(pattern)
                 folders[folder] = folders.get(folder, False) or str(Path(pattern).parent) != folder
-        # Imported here: who reads no files needs none of it.
-        from shipper.inputs.notice import Notice
-
-        there = [(folder, below) for folder, below in folders.items() if Path(folder).is_dir()]
-        self._notice = Notice(there[:FOLDERS_MAX_COUNT], wake)
+        kinds = [FileCreatedEvent, FileDeletedEvent, FileMovedEvent]
+        for folder, recursive in list(folders.items())[:FOLDERS_MAX_COUNT]:
+            if Path(folder).is_dir():
+                observer.schedule(Handler(), folder, recursive=recursive, event_filter=list(kinds))
+        observer.daemon = True
+        observer.start()
 
     def close(self) -> None:
         """Stop listening."""
-        notice, self._notice = self._notice, None
-        if notice is not None:
-            notice.close()
+        observer, self._observer = self._observer, None
+        if observer is not None and observer.is_alive():
+            observer.stop()
+            observer.join(timeout=5)
