@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from shipper.cli.main import main
+from shipper.resource import root
 from shipper.service.lock import StateLock
+from tests.hec.server import HecServer
+from tests.hec.token import TOKEN
+
+NOT_NEEDED = {"bz2", "click", "difflib", "lark", "lzma", "prometheus_client", "re2", "requests", "rich", "subprocess"}
+NOT_NEEDED |= {"shipper.inputs.journald", "shipper.inputs.notice", "shipper.query", "urllib3", "zoneinfo"}
 
 
 def configure(folder: Path, state: Path) -> str:
@@ -36,3 +44,23 @@ def test_a_state_folder_that_cant_be_made_exits_4(tmp_path: Path, capsys: pytest
     (tmp_path / "file").write_text("")
     assert main(["run", "-c", configure(tmp_path, tmp_path / "file" / "state")]) == 4
     assert "choose another state.dir" in capsys.readouterr().err
+
+
+def test_a_run_loads_only_what_its_input_and_its_output_need(tmp_path: Path) -> None:
+    """From a pipe to a collector that is asked without TLS: what other settings need is not there."""
+    (tmp_path / "hec-token").write_text(TOKEN)
+    (tmp_path / "hec-token").chmod(0o600)
+    sample = (Path(root()) / "tests/samples/coderd.log").read_bytes()
+    with HecServer() as server:
+        config = tmp_path / "connlog.toml"
+        config.write_text(
+            f'[state]\ndir = "{tmp_path}/state"\n[[input]]\ntype = "stdin"\n[[output]]\ntype = "splunk_hec"\n'
+            f'endpoints = ["{server.url}"]\ntoken_file = "{tmp_path}/hec-token"\n[metrics]\nlisten = ""\n'
+        )
+        code = (
+            f"import sys; from shipper.cli.main import main; code = main(['run', '-c', {str(config)!r}]); "
+            f"print('LOADED', sorted({NOT_NEEDED!r} & set(sys.modules)), code)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], input=sample, capture_output=True, check=True)
+        assert done.stdout.decode().splitlines()[-1] == "LOADED [] 0"
+        assert server.events
