@@ -200,7 +200,7 @@ class Pairing:
         self._change(found.number, found.kind, members, firsts, connection_id, stored_ns)
 
     def states(
-        self, ids: Sequence[Packed | None], ended: Sequence[bool], times: Sequence[int], kinds: Sequence[Any]
+        self, ids: Sequence[Packed | None], ended: Sequence[int], times: Sequence[int], kinds: Sequence[Any]
     ) -> list[int]:
         """The states of connections of one event each, from columns of these events: what ``span`` gives of a single part."""
         web = {kind: self._words.is_web(kind) for kind in set(kinds)}

@@ -28,7 +28,7 @@ class Starts:
     def take(
         self,
         times: Sequence[int],
-        ended: Sequence[bool],
+        ended: Sequence[int],
         kinds: Sequence[Any],
         places: Sequence[Any],
         agents: Sequence[Any],

@@ -280,7 +280,7 @@ class IndexWriter:
         kinds: list[Any] = columns.ids[0]
         places, agents = columns.ids[1:3]
         times = timestamp.all_to_ns([record.time for record in records])
-        ended = [record.status == "disconnected" for record in records]
+        ended = [1 if record.status == "disconnected" else 0 for record in records]  # numbers need not be adapted
         ids = pack_ids([record.connection_id for record in records])
         belongs, gathered, last = pairing.gather(ids, kinds, places, self._last(sql.LAST_CONNECTION))
         rows: list[tuple[Any, ...]] = list(
@@ -333,7 +333,7 @@ class IndexWriter:
 def _member(row: tuple[Any, ...]) -> Member:
     """A row of ``ADD_EVENT`` as a member of its connection."""
     event, packed, time_ns, ended, _, _, *cells = row
-    return Member(part(ended, time_ns, packed, tuple(cells)), event)
+    return Member(part(bool(ended), time_ns, packed, tuple(cells)), event)
 
 
 def _id_bytes(records: Sequence[Record]) -> list[bytes]:
