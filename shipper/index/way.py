@@ -16,6 +16,8 @@ from shipper.index.syntax import Character, Edge, End, Group, Item, Repeated, en
 WAYS_MAX = 16
 """Ways of one pattern; of one that has more is said nothing."""
 RUNS_MAX = 4
+CHOICES_MAX = 4
+"""Alternatives that are looked for one by one."""
 DIGITS = "0123456789abcdef-"
 _ANYTHING = frozenset({".*", ".*?", ".{0,}"})
 
@@ -61,7 +63,12 @@ def read_ways(pattern: str, between: bytes, *, fold: bool) -> tuple[Way, ...] | 
     """The ways of a pattern for lines that are cut at ``between``; None where it has what isn't looked into."""
     cutter = _Cutter(between.decode(), fold)
     try:
-        return tuple(cutter.way(flat) for choice in read_choices(pattern) for flat in cutter.flat(choice))
+        choices = read_choices(pattern)
+        if len(choices) > CHOICES_MAX:
+            # Many are looked for together.
+            text = "|".join("".join(item.text for item in choice) for choice in choices)
+            choices = ((Group(f"(?:{text})", choices),),)
+        return tuple(cutter.way(flat) for choice in choices for flat in cutter.flat(choice))
     except ValueError:
         return None
 

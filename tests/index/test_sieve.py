@@ -46,7 +46,7 @@ _EXACT = (
     '"request_id":"0cd3[0-9a-f]*-ffff', "slog.go:3[89]", r"10\.1\.\d+\.7", '"AgentName":"[gm]', "gpu|main", "(?i)CANCELED",
     '"Code":[0-9]{2,3},', r"^\{", r'"connected"\}\}$', ".", "", "  AgentName=", "Code=7  Ip", "a b", "[^,]*EOF", "a  b",
     r"ffff  AgentName=(gpu|main)  Code=\d", '"AgentName":"gpu".*"Ip":"10.1.2', "^2026", '"$', '""', " ", "  ", r"\bgpu\b",
-    r'x"?,"Ip', "request_id(=|\":\")0cd", ".request", "Agent.*,.*Ip", "nothing_like_it", r"[^a]\b[^b]", "e.*e.*e",
+    r'x"?,"Ip', "request_id(=|\":\")0cd", ".request", "Agent.*,.*Ip", "nothing_like_it", r"[^a]\b[^b]", "e.*e.*e", "gpu|main|EOF|tls|dev|zzz", '"gpu|main"|EOF"|^x|tls|dev|zzz',
 )  # fmt: skip
 _item = st.sampled_from(
     [
@@ -128,6 +128,21 @@ def test_usual_patterns_need_no_look_at_a_line(pattern: str) -> None:
     assert sieved is not None
     assert not sieved.maybe
     assert sieved.sure == _expected(pattern, lines)
+
+
+def test_many_alternatives_are_one_way() -> None:
+    words = [f"word{number}" for number in range(300)]
+    lines = [_json("gpu" if at % 7 else f"word{at}", "", at % 60, at) for at in range(80)]
+    ways = read_ways("|".join(words), b'"', fold=False)
+    assert ways is not None
+    assert len(ways) == 1
+    sieve, apart = make_sieve("|".join(words), fold=False), _block(lines).apart()
+    assert sieve is not None
+    assert apart is not None
+    sieved = sieve.places(apart)
+    assert sieved is not None
+    assert sieved.sure == {place for place in range(80) if place % 7 == 0}
+    assert read_ways("|".join(f'"{word}' for word in words), b'"', fold=False) is None
 
 
 def test_what_is_not_read_of_a_pattern_is_left_to_a_look_at_each_line() -> None:
