@@ -24,8 +24,10 @@ CACHE_MAX_COUNT = 8192
 TYPE_MAX_CHARACTERS = 256
 """A longer type is not remembered."""
 DRIFT_MAX_COUNT = 250
-"""Names of drift remembered of one kind; further ones are not reported. Anyone's app can be a type: a flood of them must not
+"""Names of drift remembered of one kind; further ones are told as one. Anyone's app can be a type: a flood of them must not
 keep a new key from being told."""
+DRIFT_OTHERS = "(others)"
+"""What stands for all names of a kind beyond the bound."""
 
 UUIDS = ("organization_id", "workspace_owner_id", "workspace_id", "agent_id", "user_id")
 """Ids that come again."""
@@ -55,7 +57,9 @@ class Values:
     def note(self, kind: str, value: str) -> None:
         """Name what was never seen before."""
         name, seen = value[:80], self._drift_seen.setdefault(kind, set())
-        if name not in seen and len(seen) < DRIFT_MAX_COUNT:
+        if name not in seen and len(seen) >= DRIFT_MAX_COUNT:
+            name = DRIFT_OTHERS
+        if name not in seen:
             seen.add(name)
             self.drift.append(f"{kind}:{name}")
 
@@ -67,7 +71,7 @@ class Values:
         if not method and normal_name(name) in APPS_OVER_SSH:
             return False
         seen = self._drift_seen.get("type", ())
-        return name[:80] not in seen and len(seen) < DRIFT_MAX_COUNT
+        return name[:80] not in seen and (len(seen) < DRIFT_MAX_COUNT or DRIFT_OTHERS not in seen)
 
     def uuid(self, value: JsonValue, name: str, wrong: dict[str, JsonValue]) -> str | None:
         """An id in lower case; what is none is put under ``name`` into ``wrong``, here and in the others."""

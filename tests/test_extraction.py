@@ -276,6 +276,15 @@ def test_streams_inside_a_wrapper_do_not_mix() -> None:
         assert found.not_ours == 1
 
 
+@pytest.mark.parametrize("name", ["json-v3", "stackdriver-v3"])
+def test_a_field_named_as_dockers_hides_no_event_behind_a_stray_line_of_docker(name: str) -> None:
+    """A flat line may have any name beside its fields; Docker writes no message there."""
+    stray = b'{"log":"x\\n","stream":"stdout","time":"t"}\n'
+    event = b'{"log":"",' + first_event(name)[1:]
+    assert len(read(stray + event).records) == 1
+    assert len(read(event + stray).records) == 1
+
+
 def test_a_journal_entry_without_its_text_is_told() -> None:
     """journalctl without --all leaves MESSAGE out where it is long: what was lost is malformed, not forgotten."""
     entry = b'{"__CURSOR":"s=1","_SYSTEMD_UNIT":"coder.service","MESSAGE":null}\n'

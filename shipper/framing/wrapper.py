@@ -53,8 +53,8 @@ _journald_mark = pattern(rb'"(?:__REALTIME_TIMESTAMP|__CURSOR)"\s*+:')
 def _docker(line: bytes) -> Piece | None:
     top = _object(line)
     text = top.get("log") if top is not None else None
-    if top is None or type(text) is not str:
-        return None
+    if top is None or type(text) is not str or "msg" in top or "message" in top:
+        return None  # a bare line of coderd's may have a field of that name too, but Docker has no message beside it
     stream = top.get("stream")
     meta: dict[str, JsonValue] = {"stream": stream} if type(stream) is str else {}
     if type(top.get("attrs")) is dict:

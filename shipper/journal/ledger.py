@@ -10,6 +10,7 @@ from msgspec import Struct
 from shipper.journal import sql
 from shipper.journal.batch import Batch
 from shipper.journal.sift import Sifted
+from shipper.value import DRIFT_OTHERS
 
 FORMER_SOURCES = "former sources"
 """The name under which sources are counted together that no longer have a row of their own."""
@@ -20,7 +21,8 @@ QUARANTINE_MAX_COUNT = 100_000
 REASON_MAX_CHARACTERS = 1000
 GAPS_MAX_COUNT = 10_000
 DRIFT_MAX_COUNT = 256
-"""Of one kind, of which there are four: a flood of types must not keep a new key from being told."""
+"""Of one kind, of which there are four: a flood of types must not keep a new key from being told. One more stands for
+all others of the kind."""
 DRIFT_NAME_MAX_CHARACTERS = 120
 _encode = msgspec.json.Encoder().encode
 
@@ -86,13 +88,18 @@ def _write_quarantine(
 
 
 def _count_drift(db: sqlite3.Connection, names: list[str], now_ns: int) -> tuple[str, ...]:
-    """Count the names, and return those that are new. They come from log lines: beyond the bound no new one of that
-    kind is taken."""
+    """Count the names, and return those that are new. They come from log lines: beyond the bound those of one kind are
+    counted together."""
     fresh: dict[str, None] = {}
     for name in names:
         if db.execute(sql.UP_DRIFT, (name,)).rowcount:
             continue
-        if int(db.execute(sql.COUNT_DRIFT, (name.partition(":")[0],)).fetchone()[0]) < DRIFT_MAX_COUNT:
-            db.execute(sql.ADD_DRIFT, (name, now_ns, 1))
-            fresh[name] = None
+        kind = name.partition(":")[0]
+        taken = name
+        if int(db.execute(sql.COUNT_DRIFT, (kind,)).fetchone()[0]) >= DRIFT_MAX_COUNT:
+            taken = f"{kind}:{DRIFT_OTHERS}"
+            if db.execute(sql.UP_DRIFT, (taken,)).rowcount:
+                continue
+        db.execute(sql.ADD_DRIFT, (taken, now_ns, 1))
+        fresh[taken] = None
     return tuple(fresh)

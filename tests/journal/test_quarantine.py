@@ -238,11 +238,14 @@ def test_what_is_new_is_told_once_and_not_again_after_a_restart(journal: Journal
 
 def test_names_of_what_is_new_are_bounded_in_number_and_length(journal: Journal) -> None:
     names = tuple(f"key:{number}{'x' * 500}" for number in range(ledger_module.DRIFT_MAX_COUNT + 100))
-    assert len(journal.append(malformed(drift=names)).drift) == ledger_module.DRIFT_MAX_COUNT
+    told = journal.append(malformed(drift=names)).drift
+    assert len(told) == ledger_module.DRIFT_MAX_COUNT + 1
+    assert told[-1] == "key:(others)"
     kept = journal.drift()
-    assert len(kept) == ledger_module.DRIFT_MAX_COUNT
+    assert len(kept) == len(told)
     assert max(len(name) for name, _, _ in kept) <= ledger_module.DRIFT_NAME_MAX_CHARACTERS
-    assert journal.append(malformed(drift=("key:late",))).drift == ()
+    assert journal.append(malformed(drift=("key:late", "key:later"))).drift == ()
+    assert {name: count for name, _, count in journal.drift()}["key:(others)"] == 102
     assert journal.append(malformed(drift=("time:late", "type:late"))).drift == ("time:late", "type:late")
 
 
