@@ -36,6 +36,7 @@ SHAPE_KEYS_MAX_COUNT = 64
 SHAPE_KEYS_MAX_CHARACTERS = 2048
 """All these keys together."""
 
+_SIXTY = frozenset(f"{second:02}" for second in range(60))
 _ZEROS = tuple("0" * (9 - digits) + 'Z"' for digits in range(10))
 _trace = pattern('[0-9a-f]{32}","span":"[0-9a-f]{16}",')
 _level = pattern(r"([0-9]{3}) \[([a-z]{4})\]")
@@ -60,8 +61,10 @@ class Renderer:
         self._levels = TextMemo(cache, _rest_and_level)
         self._loggers = TextMemo(cache, self._logger)
         self._stamps = TextMemo(cache, self._stamp)
-        self._seconds = TextMemo(cache, _second)
-        self._starts = TextMemo(cache, _start)
+        self._stamp_minutes = TextMemo(cache, self._minute)
+        self._minutes = TextMemo(cache, _minute)
+        self._seconds = TextMemo(cache, self._second)
+        self._starts = TextMemo(cache, self._start)
         self._makers = {name: ShapeMaker(Form(name), normaliser, cache, self._seconds) for name in ("json", "human")}
         self._shapes: dict[str, dict[str, list[Render]]] = {"json": {}, "human": {}}
         self._json_shapes, self._human_shapes = self._shapes["json"].get, self._shapes["human"].get
@@ -172,10 +175,28 @@ class Renderer:
 
     def _stamp(self, text: str) -> str:
         """``2026-01-01 10:00:00.`` to the same in UTC as records have it."""
-        minute = self._human.minute(f"{text}000") if text[19:] == "." else None
+        if text[17:19] not in _SIXTY or text[19:] != ".":
+            raise Odd
+        return f"{self._stamp_minutes[text[:17]]}{text[17:]}"
+
+    def _minute(self, text: str) -> str:
+        """``2026-01-01 10:00:`` to the same in UTC as records have it."""
+        minute = self._human.minute(f"{text}00.000")
         if minute is None:
             raise Odd
-        return f"{minute}{text[16:]}"
+        return f"{minute}:"
+
+    def _start(self, text: str) -> str:
+        """``{"ts":"2026-01-01T10:00:00.`` to the same as records have it."""
+        if text[:7] != '{"ts":"' or text[26:] != ".":
+            raise Odd
+        return f"{self._second(text[7:26])}."
+
+    def _second(self, text: str) -> str:
+        """A date and time to the second, if there is one. Where few lines are ours each is of another second."""
+        if text[17:] not in _SIXTY:
+            raise Odd
+        return f"{self._minutes[text[:17]]}{text[17:]}"
 
     def _logger(self, text: str) -> str:
         """``coderd: connection_log`` to the log's part behind its level."""
@@ -200,15 +221,8 @@ def _rest_and_level(text: str) -> str:
     return f'{found[1]}000000Z","level":"{LEVELS.get(found[2], found[2])}"'
 
 
-def _start(text: str) -> str:
-    """``{"ts":"2026-01-01T10:00:00.`` to the same as records have it."""
-    if text[:7] != '{"ts":"' or text[26:] != ".":
-        raise Odd
-    return f"{_second(text[7:26])}."
-
-
-def _second(text: str) -> str:
-    """A date and time to the second, if there is one."""
-    if canonical(f"{text}Z") != f"{text}.000000000Z":
+def _minute(text: str) -> str:
+    """``2026-01-01T10:00:``, if there is such a minute."""
+    if canonical(f"{text}00Z") != f"{text}00.000000000Z":
         raise Odd
     return text

@@ -8,7 +8,7 @@ from shipper.journal.parcel import Parcel, SealedLines, gap_line
 from shipper.journal.position import FeedPosition, Position
 from shipper.journal.quarantine import Mended, Quarantine, Quarantined, QuarantineSize, Renewed
 from shipper.journal.seal import Sealed, Segment, Wrapped, Wrapping, gzip_member, unpack_segment
-from shipper.journal.store import Depth, Journal
+from shipper.journal.store import Depth, Journal, OutputState
 
 __all__ = [
     "Appended",
@@ -27,6 +27,7 @@ __all__ = [
     "LedgerSummary",
     "Mended",
     "Outbox",
+    "OutputState",
     "Parcel",
     "Piece",
     "Position",

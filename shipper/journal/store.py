@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -251,6 +252,11 @@ class Journal:
         with self._lock, translated(self._path):
             feeds = [decode_feed(body) for (body,) in self._db.execute(sql.ALL_FEEDS)]
         return {feed.key: feed for feed in feeds}
+
+    def at_once(self) -> AbstractContextManager[object]:
+        """While this is held no other thread writes to the journal through it: what is asked meanwhile belongs together.
+        To be held for questions to the journal alone: whoever else is asked may wait for it."""
+        return self._lock
 
     def counters(self) -> dict[str, Counters]:
         """The counters of each source by its name."""

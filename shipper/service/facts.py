@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shipper import __version__
 from shipper.config import State
-from shipper.journal import Journal
+from shipper.journal import Journal, OutputState
 from shipper.service.crew import Crew
 from shipper.service.listener import Listener
 from shipper.status import FILES_MAX_COUNT, GAPS_MAX_COUNT, Drift, OutputStatus, Status, worst_of
@@ -39,7 +40,12 @@ def gather(
     troubles = {name: trouble for view in views for name, trouble in view.troubles.items()}
     if listener.trouble is not None:
         troubles["metrics.listen"] = listener.trouble
-    gaps_count, gaps = journal.gaps(GAPS_MAX_COUNT)
+    # Together: counts of one moment, among which entries = stored + duplicates + malformed + not ours.
+    with journal.at_once():
+        gaps_count, gaps = journal.gaps(GAPS_MAX_COUNT)
+        sources, depth, states = journal.counters(), journal.depth(), journal.outputs()
+        quarantine = journal.quarantine_size()
+        drift = [Drift(name, from_ns(first), count) for name, first, count in journal.drift()]
     paused = next((reading.paused for reading in readings if reading.paused is not None), None)
     now = time.monotonic()
     pulses = [*crew.pulses, *([] if naming is None else [naming.pulse])]
@@ -55,15 +61,15 @@ def gather(
         lag_bytes=sum(file.lag_bytes for file in files) + sum(feed.lag_bytes for feed in feeds),
         feeds=feeds[:FILES_MAX_COUNT],
         troubles=dict(sorted(troubles.items())[:FILES_MAX_COUNT]),
-        sources=journal.counters(),
-        journal=journal.depth(),
+        sources=sources,
+        journal=depth,
         journal_max_bytes=limits.journal_max_bytes,
-        outputs=_output_states(journal, crew),
+        outputs=_output_states(states, crew),
         gaps_count=gaps_count,
         gaps=gaps,
-        quarantine=journal.quarantine_size(),
+        quarantine=quarantine,
         quarantine_max_bytes=limits.quarantine_max_bytes,
-        drift=[Drift(name, from_ns(first), count) for name, first, count in journal.drift()],
+        drift=drift,
         stalled=[pulse.name for pulse in pulses if pulse.stalled(now)],
         metrics=listener.url,
         refused=refused,
@@ -73,8 +79,8 @@ def gather(
     )
 
 
-def _output_states(journal: Journal, crew: Crew) -> list[OutputStatus]:
-    states = {state.name: state for state in journal.outputs()}
+def _output_states(outputs: Sequence[OutputState], crew: Crew) -> list[OutputStatus]:
+    states = {state.name: state for state in outputs}
     found: list[OutputStatus] = []
     for sending in crew.sendings:
         state = states[sending.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -234,6 +235,21 @@ def test_what_is_new_is_told_once_and_not_again_after_a_restart(journal: Journal
     assert again.append(malformed(drift=("key:A", "key:C"))).drift == ("key:C",)
     assert {name: count for name, _, count in again.drift()} == {"key:A": 4, "type:b": 1, "key:C": 1}
     again.close()
+
+
+def test_what_is_asked_at_once_is_of_one_moment(journal: Journal) -> None:
+    """Who asks for counts and depth while another thread writes sees all of a batch or nothing of it."""
+    writer = threading.Thread(target=lambda: [journal.append(events(number)) for number in range(300)])
+    writer.start()
+    seen = set()
+    while writer.is_alive():
+        with journal.at_once():
+            counters, pending = journal.counters(), [state.pending for state in journal.outputs()]
+        stored = sum(counter.stored for counter in counters.values())
+        assert pending == [stored]
+        seen.add(stored)
+    writer.join()
+    assert len(seen) > 1
 
 
 def test_names_of_what_is_new_are_bounded_in_number_and_length(journal: Journal) -> None:

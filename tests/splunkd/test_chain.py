@@ -129,8 +129,8 @@ def test_an_output_that_the_configuration_does_not_have_is_told(
 
 def test_what_the_daemon_sends_has_the_form_that_the_add_on_is_tested_with(chain: Chain) -> None:
     """The event and its indexed fields, to the key: so the fields proved for the corpus are those of real events."""
-    chain.collector.tokens.put(Token(value="t-1", use_ack=True))
-    chain.token_file.write_text("t-1")
+    chain.collector.tokens.put(Token(value="hush-the-first", use_ack=True))
+    chain.token_file.write_text("hush-the-first")
     records: dict[str, Record] = {}
     for path in SMALL:
         if path.stem in LOGS:

@@ -123,7 +123,7 @@ def test_what_is_there_is_changed_only_where_it_was_asked_for(form: str, world: 
     held = world.make_token(
         "connlog", index="main", indexes="other", disabled=world.boolean("1"), token="hush-this-one"
     )
-    world.make_token("another", token="t-2")
+    world.make_token("another", token="hush-another-one")
     assert run("--no-addon") == 0, run.err
     assert (held["token"], held["index"], held["indexes"]) == ("hush-this-one", "coder", "coder,other")
     assert held["disabled"] in ("0", "false")
