@@ -16,6 +16,8 @@ ENTRY_MAX_CHARACTERS = 1024
 """A longer one is not remembered."""
 RUN_MAX_CHARACTERS = 4096
 """Nor a longer run of fields."""
+SECONDS_MAX_COUNT = 1024
+"""Of each kind of text that names a second."""
 RUNS_MET_MAX_COUNT = 8192
 """Runs met once that are known for it, in the whole process; then all of these are forgotten."""
 
@@ -123,4 +125,22 @@ class RunMemo(Memo[tuple[Any, ...], tuple[str, ...]]):
         made = self._make(key)
         if self._cache.met(hash(key)) and self._cache.room(self._size(key, made), RUN_MAX_CHARACTERS):
             self[key] = made
+        return made
+
+
+class SecondMemo(dict[str, str]):
+    """A memo of texts that name a second. Where few lines are ours each is of another one, so that to miss must cost
+    little: it has a bound of its own."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[str], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: str) -> str:
+        made = self._make(key)
+        if len(self) >= SECONDS_MAX_COUNT:
+            self.clear()
+        self[key] = made
         return made

@@ -15,7 +15,7 @@ import msgspec
 
 from shipper.alias import LEVELS
 from shipper.form import Form
-from shipper.memo import Cache, TextMemo
+from shipper.memo import Cache, SecondMemo, TextMemo
 from shipper.normalisation import Normaliser
 from shipper.parsing.grammar import terminals
 from shipper.parsing.human import HumanParser
@@ -60,11 +60,11 @@ class Renderer:
         """A header that was met last, and its part of the log: mostly it is the same again."""
         self._levels = TextMemo(cache, _rest_and_level)
         self._loggers = TextMemo(cache, self._logger)
-        self._stamps = TextMemo(cache, self._stamp)
+        self._stamps = SecondMemo(self._stamp)
         self._stamp_minutes = TextMemo(cache, self._minute)
         self._minutes = TextMemo(cache, _minute)
-        self._seconds = TextMemo(cache, self._second)
-        self._starts = TextMemo(cache, self._start)
+        self._seconds = SecondMemo(self._second)
+        self._starts = SecondMemo(self._start)
         self._makers = {name: ShapeMaker(Form(name), normaliser, cache, self._seconds) for name in ("json", "human")}
         self._shapes: dict[str, dict[str, list[Render]]] = {"json": {}, "human": {}}
         self._json_shapes, self._human_shapes = self._shapes["json"].get, self._shapes["human"].get

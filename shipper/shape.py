@@ -17,7 +17,7 @@ import msgspec
 
 from shipper.alias import KEYS
 from shipper.form import Form
-from shipper.memo import Cache, Memo, RunMemo, TextMemo
+from shipper.memo import Cache, Memo, RunMemo, SecondMemo, TextMemo
 from shipper.normalisation import Normaliser
 from shipper.record import SCHEMA, Encoded, JsonValue, Record
 from shipper.timestamp import canonical
@@ -100,7 +100,7 @@ class _Part(NamedTuple):
 class ShapeMaker:
     """Makes the shapes of one form. What a run or a field gives is remembered, of a field for all shapes."""
 
-    def __init__(self, form: Form, normaliser: Normaliser, cache: Cache, seconds: TextMemo) -> None:
+    def __init__(self, form: Form, normaliser: Normaliser, cache: Cache, seconds: SecondMemo) -> None:
         self._form = form
         self._normaliser = normaliser
         self._full = normaliser.full
