@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,26 @@ from shipper.inputs.content import Content, PlainContent, open_content
 
 if TYPE_CHECKING:
     from tests.inputs.conftest import Bench
+
+
+@contextmanager
+def truncated_at(
+    look: int, name: str, bench: Bench, monkeypatch: pytest.MonkeyPatch, truncate: Callable[[], None]
+) -> Iterator[list[str]]:
+    """Truncates the log just before this of the looks at it by that method; gives the looks there were."""
+    inner: Callable[..., Any] = getattr(PlainContent, name)
+    looks: list[str] = []
+
+    def truncating(content: PlainContent, *where: int) -> Any:
+        if Path(content.path) == bench.log:
+            looks.append(name)
+            if len(looks) == look:
+                truncate()
+        return inner(content, *where)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PlainContent, name, truncating)
+        yield looks
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
@@ -57,19 +78,7 @@ def test_the_log_is_truncated_while_its_copy_is_compared_with_it(
     bench.turn()
     copy = bench.folder / "coderd.log.1"
     copy.write_bytes(bench.log.read_bytes())
-    inner: Callable[..., Any] = getattr(PlainContent, name)
-    looks = 0
-
-    def truncating(content: PlainContent, *where: int) -> Any:
-        nonlocal looks
-        if Path(content.path) == bench.log:
-            looks += 1
-            if looks == look:
-                os.truncate(bench.log, 0)
-        return inner(content, *where)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PlainContent, name, truncating)
+    with truncated_at(look, name, bench, monkeypatch, lambda: os.truncate(bench.log, 0)):
         bench.turn(12)
     bench.write(3)
     bench.turn(3)
@@ -174,23 +183,15 @@ def test_the_log_is_truncated_while_it_is_met_again(
     bench.tailer._scan(bench.now)
     bench.keep(bench.tailer._batch())
     bench.crash()
-    inner: Callable[..., Any] = getattr(PlainContent, name)
-    looks = 0
 
-    def truncating(content: PlainContent, *where: int) -> Any:
-        nonlocal looks
-        if Path(content.path) == bench.log:
-            looks += 1
-            if looks == look:
-                os.truncate(bench.log, 0)
-                bench.write(grows)
-        return inner(content, *where)
+    def begin_anew() -> None:
+        os.truncate(bench.log, 0)
+        bench.write(grows)
 
     bench.start()
-    with monkeypatch.context() as patch:
-        patch.setattr(PlainContent, name, truncating)
+    with truncated_at(look, name, bench, monkeypatch, begin_anew) as looks:
         bench.turn(3)
-        if looks < look:
+        if len(looks) < look:
             os.truncate(bench.log, 0)
     bench.write(3)
     bench.turn(3)
@@ -200,4 +201,4 @@ def test_the_log_is_truncated_while_it_is_met_again(
     bench.turn(3)
     missing = set(range(bench.written)) - set(bench.events)
     assert missing <= set(range(300, 300 + ahead))
-    assert bool(bench.gaps) or (grows and looks == look)
+    assert bool(bench.gaps) or (grows and len(looks) == look)
