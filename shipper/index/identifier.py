@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Sequence
+from itertools import chain
+from struct import Struct, unpack
 
 Packed = bytes | str
 _TEXT, _HYPHENS = 36, (8, 13, 18, 23, 36)
 """A UUID's canonical text, and where hyphens stand in it where another follows behind one."""
+_many = Struct("16s" * 64)
+"""Of many at once each takes a quarter of the time."""
 
 
 def pack_id(text: str | None) -> Packed | None:
@@ -24,21 +29,50 @@ def pack_id(text: str | None) -> Packed | None:
 
 
 def pack_ids(texts: Sequence[str | None]) -> list[Packed | None]:
-    """``pack_id`` of each; many UUIDs at once take a quarter of the time."""
+    """``pack_id`` of each; many UUIDs at once take a tenth of the time."""
     known = [text for text in texts if text is not None] if None in texts else texts
-    whole = "-".join((*known, "")).encode(errors="replace")  # type: ignore[arg-type]  # no None among them
-    count = len(known)
-    usual = len(whole) == count * (_TEXT + 1) and whole.count(b"-") == 5 * count
-    if not usual or any(whole[place :: _TEXT + 1].count(b"-") != count for place in _HYPHENS):
+    if not known:
+        return [None] * len(texts)
+    data = pack_uuids(known)  # type: ignore[arg-type]  # no None among them
+    if data is None:
         return [pack_id(text) for text in texts]
+    packed = split_uuids(data)
+    if len(known) == len(texts):
+        return packed  # type: ignore[return-value]  # bytes are of the kinds that may be there
+    following = iter(packed)
+    return [None if text is None else next(following) for text in texts]
+
+
+def pack_uuids(texts: Sequence[str]) -> bytes | None:
+    """16 bytes of each, one behind another; None where not all are UUIDs with their hyphens."""
+    whole = "-".join((*texts, "")).encode(errors="replace")
+    count = len(texts)
+    if len(whole) != count * (_TEXT + 1) or whole.count(b"-") != 5 * count or set(map(len, texts)) != {_TEXT}:
+        return None
+    if any(whole[place :: _TEXT + 1].count(b"-") != count for place in _HYPHENS):
+        return None
     try:
-        data = bytes.fromhex(whole.replace(b"-", b"").decode())
+        return unhexlify(whole.translate(None, b"-"))
     except ValueError:
-        data = b""
-    if len(data) != 16 * count:
-        return [pack_id(text) for text in texts]
-    packed = iter([data[at : at + 16] for at in range(0, len(data), 16)])
-    return list(packed) if count == len(texts) else [None if text is None else next(packed) for text in texts]
+        return None
+
+
+def split_uuids(data: bytes) -> list[bytes]:
+    """What ``pack_uuids`` packed, each by itself."""
+    whole = len(data) - len(data) % _many.size
+    packed = list(chain.from_iterable(_many.iter_unpack(data[:whole])))
+    packed += [data[at : at + 16] for at in range(whole, len(data), 16)]
+    return packed
+
+
+def uuid_numbers(data: bytes, places: Sequence[int]) -> tuple[int, ...]:
+    """Of each of those that ``pack_uuids`` packed the number that its bytes at ``places`` make, of which there are eight at
+    most, the highest first."""
+    count = len(data) // 16
+    picked = bytearray(8 * count)
+    for at, place in enumerate(places, 8 - len(places)):
+        picked[at::8] = data[place::16]
+    return unpack(f">{count}Q", picked)
 
 
 def unpack_id(packed: Packed | None) -> str | None:
@@ -56,8 +90,15 @@ def request_number(text: str | None) -> int | None:
 
 def request_numbers(texts: Sequence[str | None]) -> list[int | None]:
     """``request_number`` of each."""
-    number = int.from_bytes
-    return [number(packed[:6], "big") if isinstance(packed, bytes) else _bits(packed) for packed in pack_ids(texts)]
+    known = [text for text in texts if text is not None] if None in texts else texts
+    data = pack_uuids(known) if known else None  # type: ignore[arg-type]  # no None among them
+    if data is None:
+        return [request_number(text) for text in texts]
+    numbers = uuid_numbers(data, range(6))
+    if len(known) == len(texts):
+        return list(numbers)
+    following = iter(numbers)
+    return [None if text is None else next(following) for text in texts]
 
 
 def _bits(packed: Packed | None) -> int | None:

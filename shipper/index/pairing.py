@@ -25,7 +25,7 @@ PARTS_MERGED_MAX = 32
 """Of a connection with more events only those that give a value are kept for later merges."""
 
 _CELLS = 6
-"""Where the cells begin in a row of ``ADD_EVENT``."""
+"""Where the cells begin in a row of ``ADD_CONNECTION``."""
 _KIND, _PLACE = 2, 3
 _AGENT_NAME = KIND_COLUMNS.index("agent_name")
 _WORKSPACE = PLACE_COLUMNS.index("workspace")
@@ -71,13 +71,13 @@ class Alone(NamedTuple):
 class Pairing:
     """Finds, adds and changes connections within the writer's transaction."""
 
-    def __init__(self, database: sqlite3.Connection, words: Words) -> None:
+    def __init__(self, database: sqlite3.Connection, words: Words, room: int = 0) -> None:
+        """``room``: how many connections are expected at least."""
         self._database = database
         self._words = words
         self._segments = NewestFirst(database, "connections")
-        self.presence = Presence(
-            database, "connections", self._numbers, int(database.execute(sql.COUNT_PAIRED).fetchone()[0])
-        )
+        paired = int(database.execute(sql.COUNT_PAIRED).fetchone()[0])
+        self.presence = Presence(database, "connections", self._numbers, max(room, paired))
 
     def _numbers(self) -> Iterator[list[int]]:
         rows = self._database.execute(sql.ALL_PAIRED)

@@ -7,12 +7,12 @@ index, which is larger than any cache, would cost more than to add it.
 from __future__ import annotations
 
 import sqlite3
-import struct
 from collections.abc import Callable, Iterable, Sequence
 
 import zstandard
 
 from shipper.index import sql
+from shipper.index.identifier import uuid_numbers
 
 BITS_MIN, BITS_MAX = 1 << 20, 1 << 29
 """From 128 KiB to 64 MiB of memory; beyond the latter it says yes too often, which costs only time."""
@@ -101,14 +101,16 @@ def id_number(packed: bytes | str) -> int:
     return int.from_bytes(packed[:4] + packed[12:])
 
 
-def id_numbers(packed: Sequence[bytes | str]) -> list[int]:
+def id_numbers(packed: Sequence[bytes | str]) -> Sequence[int]:
     """``id_number`` of each."""
-    if all(len(one) == 16 for one in packed) and all(isinstance(one, bytes) for one in packed):
-        return [high << 32 | low for high, low in _ends(b"".join(packed))]  # type: ignore[arg-type]  # all are bytes
+    if set(map(len, packed)) == {16} and set(map(type, packed)) == {bytes}:
+        return uuid_keys(b"".join(packed))  # type: ignore[arg-type]  # all are bytes
     return [id_number(one) for one in packed]
 
 
-_ends = struct.Struct(">I8xI").iter_unpack
+def uuid_keys(data: bytes) -> Sequence[int]:
+    """``id_number`` of each of the UUIDs that ``pack_uuids`` packed."""
+    return uuid_numbers(data, (0, 1, 2, 3, 12, 13, 14, 15))
 
 
 def pair_numbers(packed: Sequence[bytes | str], workspaces: Iterable[int], agents: Iterable[int]) -> list[int]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS, ROW_COLUMNS
+
+EVENT_STATEMENTS_MAX_COUNT = 64
+"""Statements that add events remembered, by which columns a batch has."""
 
 _kind_columns = ", ".join(KIND_COLUMNS)
 _place_columns = ", ".join(PLACE_COLUMNS)
@@ -33,10 +38,12 @@ DROP_PRESENCE = "DELETE FROM presence"
 LAST_EVENT = "SELECT coalesce(max(id), 0) FROM events"
 LAST_CONNECTION = "SELECT coalesce(max(id), 0) FROM connections"
 ADD_BLOCK = "INSERT INTO blocks (id, events, stored_ns, data) VALUES (?, ?, ?, ?)"
-ADD_EVENT = (
-    "INSERT INTO events (id, event, time_ns, ended, connection, request, code, session, kind, place, "  # noqa: S608  # own names only
-    f"{_row_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_row_marks})"
+_EVENT_COLUMNS = (
+    *("id", "event", "time_ns", "ended", "connection", "request", "code", "session"),
+    *("kind", "place", *ROW_COLUMNS),
 )
+EVENT_WORD = _EVENT_COLUMNS.index("kind")
+"""The first of the columns of ``events`` that hold ids, for which ``add_events`` takes 0 as null."""
 ADD_CONNECTION = (
     "INSERT INTO connections (connect_ns, disconnect_ns, duration_ns, state, first, second, "  # noqa: S608  # own names only
     f"code, session, kind, place, {_row_columns}, connection_id, id) "
@@ -197,6 +204,16 @@ WORDS_EQUAL = (
 WORDS_ALL = "SELECT id, uses, text FROM words"
 WORDS_HOLDING = "SELECT id, uses, text FROM words WHERE instr(text, ?)"
 WORDS_OF_COLUMN = "SELECT DISTINCT coalesce(fold, text) FROM words WHERE uses & ? LIMIT ?"
+
+
+@lru_cache(EVENT_STATEMENTS_MAX_COUNT)
+def add_events(columns: tuple[int, ...]) -> str:
+    """The statement that adds a row to ``events`` with these of its columns, by their places; the others are null."""
+    names = ", ".join(_EVENT_COLUMNS[column] for column in columns)
+    marks = ", ".join(
+        f"CASE WHEN ?{at} THEN ?{at} END" if column >= EVENT_WORD else f"?{at}" for at, column in enumerate(columns, 1)
+    )
+    return f"INSERT INTO events ({names}) VALUES ({marks})"  # noqa: S608  # own names only
 
 
 def select_rows(target: str, where: str, order: str) -> str:

@@ -33,7 +33,7 @@ _NO_ROOM = (
 # Of None, bytes and bool the sqlite3 module asks each value anew whether it adapts itself, which takes longer than to
 # add the row; who is registered is not asked. None of these changes what is bound.
 sqlite3.register_adapter(type(None), dict[None, None]().get)
-sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(bytes, bytes.__bytes__)
 sqlite3.register_adapter(bool, int)
 
 

@@ -15,16 +15,16 @@ from shipper import timestamp
 from shipper.directory.schema import take_over
 from shipper.index import sql
 from shipper.index.block import BlockCodec, group_blocks
-from shipper.index.bulk import Bulk
+from shipper.index.bulk import ROOM_EVENTS, Bulk
 from shipper.index.cell import encode_rests
-from shipper.index.connection import part
 from shipper.index.ending import LIMIT_FACT
 from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
-from shipper.index.identifier import Packed, pack_ids, request_numbers
+from shipper.index.identifier import Packed, pack_ids, pack_uuids, request_numbers, split_uuids
 from shipper.index.notice import add_notices, drop_notices, settle_notices
 from shipper.index.pairing import NUMBERS_TOGETHER, Alone, Found, Member, Pairing
-from shipper.index.presence import Presence, id_numbers
+from shipper.index.presence import Presence, id_numbers, uuid_keys
+from shipper.index.row import Rows
 from shipper.index.schema import KEY_BYTES
 from shipper.index.segment import NewestFirst
 from shipper.index.start import Starts
@@ -34,9 +34,10 @@ from shipper.record import Gap, Malformed, Record
 
 
 class New(NamedTuple):
-    """Events that are new: their packed ids, their records and their originals."""
+    """Events that are new: their packed ids, the keys of these, their records and their originals."""
 
     packed: list[bytes]
+    keys: Sequence[int]
     records: Sequence[Record]
     originals: Sequence[bytes]
 
@@ -73,19 +74,16 @@ class IndexWriter:
         self._closed = False
         self._database = open_writer(path)
         with translated(path):
-            self._bulk = None if durable else Bulk(self._database)
+            events = int(self._database.execute(sql.COUNT_EVENTS).fetchone()[0])
+            self._bulk = None if durable else Bulk(self._database, events)
+            room = 0 if durable else ROOM_EVENTS
             primer = self._database.execute(sql.GET_DICTIONARIES).fetchone()[1]
             self._codec = BlockCodec(primer)
             self._words = Words(self._database)
-            self._pairing = Pairing(self._database, self._words)
+            self._pairing = Pairing(self._database, self._words, room)
             self._starts = Starts(self._database, self._words)
             self._segments = NewestFirst(self._database, "events")
-            self._presence = Presence(
-                self._database,
-                "events",
-                self._event_numbers,
-                int(self._database.execute(sql.COUNT_EVENTS).fetchone()[0]),
-            )
+            self._presence = Presence(self._database, "events", self._event_numbers, max(room, events))
             self._presence_kept = True
             self._cursor = self._fact("cursor")
 
@@ -243,23 +241,22 @@ class IndexWriter:
     def _new_events(self, records: Sequence[Record], originals: Sequence[bytes]) -> New:
         if len(records) != len(originals):
             raise ValueError("originals must run beside records")
-        new = New(_id_bytes(records), records, originals)
+        new = New(*_packed(records), records, originals)
         if len(set(new.packed)) < len(records):
             places = list({packed: place for place, packed in reversed([*enumerate(new.packed)])}.values())
             new = new.only(sorted(places))
-        numbers = id_numbers(new.packed)
-        there = {place for place in self._presence.perhaps(numbers) if self._has_event(new.packed[place])}
-        if there:
-            new = new.only([place for place in range(len(numbers)) if place not in there])
-            numbers = id_numbers(new.packed)
+        if self._bulk is None or not self._bulk.are_new(new.keys):
+            there = {place for place in self._presence.perhaps(new.keys) if self._has_event(new.packed[place])}
+            if there:
+                new = new.only([place for place in range(len(new.packed)) if place not in there])
         if new.packed and self._presence_kept:
             # From here on what was kept lacks something, until it is kept again.
             self._database.execute(sql.DROP_PRESENCE)
             self._presence_kept = False
-        self._presence.add(numbers)
+        self._presence.add(new.keys)
         return new
 
-    def _event_numbers(self) -> Iterator[list[int]]:
+    def _event_numbers(self) -> Iterator[Sequence[int]]:
         rows = self._database.execute(sql.ALL_EVENT_IDS)
         while some := rows.fetchmany(NUMBERS_TOGETHER):
             yield id_numbers([row[0] for row in some])
@@ -283,22 +280,18 @@ class IndexWriter:
         ended = [1 if record.status == "disconnected" else 0 for record in records]  # numbers need not be adapted
         ids = pack_ids([record.connection_id for record in records])
         belongs, gathered, last = pairing.gather(ids, kinds, places, self._last(sql.LAST_CONNECTION))
-        rows: list[tuple[Any, ...]] = list(
-            zip(
-                range(first, first + len(records)),
-                new.packed,
-                times,
-                ended,
-                belongs,
-                request_numbers([record.request_id for record in records]),
-                [record.code for record in records],
-                pack_ids([record.client_session_id for record in records]),
-                *columns.ids,
-                strict=True,
-            )
+        rows = Rows(
+            new.packed,
+            times,
+            ended,
+            belongs,
+            request_numbers([record.request_id for record in records]),
+            [record.code for record in records],
+            pack_ids([record.client_session_id for record in records]),
+            columns.ids,
         )
         self._add_blocks(encode_rests(records, times, columns.cut), new.originals, first, stored_ns)
-        self._database.executemany(sql.ADD_EVENT, rows)
+        rows.add(self._database, first)
         self._starts.take(times, ended, kinds, places, agents)
         several = {place for one in gathered for place in one.places}
         alone = Alone(first, ids, pairing.states(ids, ended, times, kinds), several)
@@ -307,7 +300,7 @@ class IndexWriter:
         connections: list[tuple[Any, ...]] = []
         later: list[tuple[Found, list[Member], Packed | None]] = []
         for one in gathered:
-            members = [_member(rows[place]) for place in one.places]
+            members = rows.members(one.places, first)
             connection_id = ids[one.places[0]]
             if one.found is None:
                 connections.append(pairing.together(one.number, members, connection_id, stored_ns))
@@ -318,7 +311,7 @@ class IndexWriter:
             pairing.extend(found, members, connection_id, stored_ns)
         if columns.named:
             self._database.execute(sql.SET_FACT, ("named", 1))
-        self._segments.reach(rows[-1][0])
+        self._segments.reach(first + len(records) - 1)
         self._presence.grow()
         pairing.reach(last)
 
@@ -330,12 +323,11 @@ class IndexWriter:
             first += events
 
 
-def _member(row: tuple[Any, ...]) -> Member:
-    """A row of ``ADD_EVENT`` as a member of its connection."""
-    event, packed, time_ns, ended, _, _, *cells = row
-    return Member(part(bool(ended), time_ns, packed, tuple(cells)), event)
-
-
-def _id_bytes(records: Sequence[Record]) -> list[bytes]:
-    packed = pack_ids([record.id for record in records])
-    return [one if isinstance(one, bytes) else str(one).encode() for one in packed]
+def _packed(records: Sequence[Record]) -> tuple[list[bytes], Sequence[int]]:
+    """The packed ids of records, and the keys of these."""
+    texts = [record.id for record in records]
+    data = pack_uuids(texts)
+    if data is None:
+        packed = [one if isinstance(one, bytes) else str(one).encode() for one in pack_ids(texts)]
+        return packed, id_numbers(packed)
+    return split_uuids(data), uuid_keys(data)

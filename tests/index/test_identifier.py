@@ -25,6 +25,7 @@ _odd = st.one_of(
 @given(st.lists(_uuids | st.none()) | st.lists(_uuids | _odd))
 @example([])
 @example(["0000000 -0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000"])
+@example(["00000000-0000-0000-0000-000000000000-11111111", "2222-3333-4444-555555555555"])
 def test_many_are_packed_as_one_by_one(texts: list[str | None]) -> None:
     assert pack_ids(texts) == [pack_id(text) for text in texts]
     assert request_numbers(texts) == [request_number(text) for text in texts]
