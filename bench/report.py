@@ -19,7 +19,7 @@ NOTES = (
     "The loop is `orjson.loads` over the JSON load with all events; the human load has as many events of the same kinds. A long load has a loop of its own length.",
     "`connlog parse` writes NDJSON to /dev/null.",
     "`connlog run` reads a finished file until the index has taken every event, and is then ended by SIGTERM.",
-    "`connlog run to HEC` does the same with a HEC output in place of the index, to a HEC on the loopback that unpacks and counts.",
+    "`connlog run to HEC` does the same with a HEC output in place of the index, to a HEC on the loopback that unpacks and counts when all has come.",
     "HEC output alone: the whole daemon from its start on brings a journal that is full of the load's events to that HEC.",
     "Dump, gzip, post: `orjson.dumps` of the same envelopes, `isal` gzip level 1, `requests` post of the same bodies; nothing else of its process is counted.",
     "Peak is the greatest resident memory of all runs, 1 MB = 1,000,000 bytes.",

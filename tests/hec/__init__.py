@@ -16,7 +16,7 @@ What a test uses:
   Options: ``tls`` (a context of ``certificate.Authority(folder).server()``), ``ack``, ``sizes``, ``indexes`` (those that
   exist), ``cloud``, ``cookie`` + ``nodes`` (sticky sessions of a balancer), ``keepalive_requests`` (+
   ``keepalive_silent``), ``recording`` (NDJSON file, read by ``store.read_recording``), ``bodies`` (a folder for the
-  unpacked bodies), ``count_only`` (fast, for benches), ``clock`` (for acks).
+  unpacked bodies), ``count_only`` (fast, for benches; with ``later`` not before ``count_kept()``), ``clock`` (for acks).
 - ``server.tokens``: ``put``/``drop`` of ``token.Token`` (value, disabled, index, indexes, use_ack, allow_query, …).
 - ``server.collector``: what the rules know, to be changed while it runs: ``indexes`` (a set or None), ``queue``
   (``Queue.FREE/NEAR/FULL``), ``full_code`` (26 or 9), ``ack_service``, ``shutting_down``, ``retry_after``, ``sizes``,

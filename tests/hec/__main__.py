@@ -39,7 +39,8 @@ def main(arguments: list[str]) -> int:
             cloud=options.cloud,
             recording=options.record,
             bodies=options.bodies,
-            count_only=options.count,
+            count_only=options.count or options.later,
+            later=options.later,
         )
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with server:
@@ -55,6 +56,8 @@ def main(arguments: list[str]) -> int:
                 summary.add(server.drain_seen())
             server.finish()
             if options.summary:
+                events, plain = server.count_kept()
+                summary.add_counts(events, plain)
                 _say(json.dumps(summary.figures()))
     return 0
 
@@ -69,9 +72,13 @@ class Summary:
     def add(self, seen: list[Seen]) -> None:
         """More requests."""
         for each in seen:
-            if each.events:
+            if each.bytes_sent:
                 self._first, self._last = self._first or each.at, each.at
             self._totals.update(requests=1, events=each.events, sent=each.bytes_sent, plain=each.bytes_plain)
+
+    def add_counts(self, events: int, plain: int) -> None:
+        """Events and bytes of requests that were added before."""
+        self._totals.update(events=events, plain=plain)
 
     def figures(self) -> dict[str, float]:
         """The figures by name."""
@@ -95,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--record", type=Path, help="append what is indexed to this file (NDJSON)")
     parser.add_argument("--bodies", type=Path, help="write each body, unpacked, to a file in this folder")
     parser.add_argument("--count", action="store_true", help="only count events, for speed")
+    parser.add_argument("--later", action="store_true", help="with --summary: unpack and count when all has come")
     parser.add_argument("--quiet", action="store_true", help="print requests, not events")
     parser.add_argument("--summary", action="store_true", help="print nothing but the address, and figures at the end")
     parser.add_argument("--events", type=int, default=0, help="end after so many events (0: never)")

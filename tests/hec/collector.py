@@ -30,12 +30,16 @@ class Queue(Enum):
     FULL = "full"
 
 
+KEPT_MAX_BYTES = 1 << 30
+"""Of bodies that are kept to be counted later; more are counted at once."""
+
+
 class Collector:
     """One HEC, of one node or more behind a balancer. Its public attributes may be changed while it serves.
 
     ``indexes``: the indexes that exist (None: any). ``cloud``: answers as Splunk Cloud does where that differs (a body
     that is too large is 400 code 6 number 0, a missing channel is 28). ``queue``, ``ack_service`` and
-    ``shutting_down`` are its health. ``count_only`` counts events without reading them.
+    ``shutting_down`` are its health. ``count_only`` counts events without reading them, with ``later`` not before ``count_kept``.
     ``poison`` are event ids with the code that refuses each, ``numbering`` what becomes of ``invalid-event-number``
     (code, number, events of the request).
     """
@@ -53,6 +57,7 @@ class Collector:
         nodes: int,
         bodies: Path | None,
         count_only: bool,
+        later: bool,
     ) -> None:
         self.tokens = tokens
         self.store = store
@@ -71,6 +76,9 @@ class Collector:
         self._cookie = cookie
         self._bodies = bodies
         self._count_only = count_only
+        self._later = later
+        self._kept: list[Request] = []
+        self._kept_bytes = 0
         self._turn = 0
         self._newest = self._restarted_at = 0
         """The newest request's number, now and at the last restart: ids that were given before then mean nothing since."""
@@ -96,6 +104,10 @@ class Collector:
                 answer = hec_answer(token)
             elif self.shutting_down:
                 answer = hec_answer(23)
+            elif self._later and not token.use_ack and request.service == "event" and self._kept_bytes < KEPT_MAX_BYTES:
+                self._kept.append(request)
+                self._kept_bytes += len(request.body)
+                answer = hec_answer(0)
             else:
                 body = unpack(request, self.sizes, cloud=self.cloud)
                 if isinstance(body, bytes):
@@ -110,6 +122,20 @@ class Collector:
             self.seen.note(request, answer, node=node, plain=plain, events=self.store.total - before)
         self.store.wake()
         return answer
+
+    def count_kept(self) -> tuple[int, int]:
+        """Unpacks and counts what was kept for later: its events, and its bytes unpacked. A body that can't be unpacked
+        counts for nothing."""
+        with self._lock:
+            kept, self._kept, self._kept_bytes = self._kept, [], 0
+        events = plain = 0
+        for request in kept:
+            body = unpack(request, self.sizes, cloud=self.cloud)
+            if isinstance(body, bytes):
+                events += body.count(_EVENT_MARK)
+                plain += len(body)
+        self.store.count(events)
+        return events, plain
 
     def refuse(self, request: Request, status: int, code: int | None) -> None:
         """Notes a request that a fault answered instead (status 0: not at all)."""

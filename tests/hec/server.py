@@ -50,6 +50,7 @@ class HecServer:
         recording: Path | None = None,
         bodies: Path | None = None,
         count_only: bool = False,
+        later: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = Store(recording)
@@ -65,6 +66,7 @@ class HecServer:
             nodes=nodes,
             bodies=bodies,
             count_only=count_only,
+            later=later,
         )
         self.connections = 0
         self.handshake_failures = 0
@@ -116,6 +118,10 @@ class HecServer:
     def drain_seen(self) -> list[Seen]:
         """Gives the requests since the last time, and forgets them."""
         return self.collector.seen.drain()
+
+    def count_kept(self) -> tuple[int, int]:
+        """Counts what was kept for later: events, and bytes unpacked."""
+        return self.collector.count_kept()
 
     def set_ack(self, rules: AckRules) -> None:
         """Other rules for acks from now on, for what is pending too."""

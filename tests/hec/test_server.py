@@ -134,6 +134,17 @@ def test_counting_only_keeps_no_events() -> None:
         assert server.seen[0].bytes_plain == len(GOOD) * 1000
 
 
+def test_counting_later_unpacks_when_it_is_told_to() -> None:
+    body = gzip.compress(GOOD * 1000)
+    with HecServer(count_only=True, later=True) as server:
+        for sent in (body, body[:-9]):
+            assert ask(server, sent, headers=SPLUNK | {"Content-Encoding": "gzip"}).status == 200
+        assert ask(server, GOOD, headers={}).status == 401
+        assert (len(server.store), server.seen[0].bytes_sent, server.seen[0].bytes_plain) == (0, len(body), 0)
+        assert server.count_kept() == (1000, len(GOOD) * 1000)
+        assert (len(server.store), server.count_kept()) == (1000, (0, 0))
+
+
 def test_by_hand_it_prints_what_it_takes_and_nothing_that_moves_a_terminal() -> None:
     command = [sys.executable, "-m", "tests.hec", "--ack", "--events", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
