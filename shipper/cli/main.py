@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import gc
 import io
 import os
 import sys
@@ -113,7 +114,15 @@ def _invoke(args: list[str]) -> int:
     """Do what the words ask for: quickly where they are of the usual kind, by click where not."""
     quick = QUICK.get(args[0]) if args else None
     if quick is not None:
-        code: int | None = find(quick)(args[1:])
+        from shipper.standin import load_lean
+
+        # What a start makes stays: to look for cycles in it finds none. The command begins with that when it is at work.
+        gc.disable()
+        try:
+            load_lean("msgspec", "orjson")
+            code: int | None = find(quick)(args[1:])
+        finally:
+            gc.enable()
         if code is not None:
             return code
     from shipper.cli.group import invoke

@@ -39,6 +39,7 @@ def print_events(
     # Records hold no cycles; looking for some again and again costs a quarter of the time.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
+    gc.enable()
     code = 0
     for path in paths or ("-",):
         if not path:

@@ -1,7 +1,5 @@
 """The settings of an output to Splunk's HTTP Event Collector, each field with the option it is read from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The inputs: the settings of every kind of source, each field with the option it is read from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

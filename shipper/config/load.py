@@ -11,6 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from shipper.config.option import Base
@@ -59,7 +60,7 @@ def parse_config(text: str, path: Path | None, environ: Mapping[str, str]) -> Co
         Path(home) if home.startswith("/") else None,
         Path(handed) if handed.startswith("/") else None,
     )
-    reader = TableReader(shown, lines_of(text), base)
+    reader = TableReader(shown, partial(lines_of, text), base)
     config = reader.config(tables, path, default_state_dir(path, environ))
     if config is None:
         raise ConfigError(reader.problems())

@@ -8,12 +8,11 @@ page of the documentation all come from these.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, get_type_hints
+from typing import Any, Protocol
 
 from msgspec import NODEFAULT, Struct
-from msgspec.structs import fields
 
 from shipper.config.address import read_web_address, split_address
 from shipper.config.quantity import duration_text, parse_duration, parse_size, size_text
@@ -323,9 +322,13 @@ class Slot(Struct, frozen=True):
     default: Any
 
 
-def slots(struct: type[Struct]) -> Iterator[Slot]:
-    """The options of a struct, in the order of its fields; every field has one."""
-    hints = get_type_hints(struct, include_extras=True)
-    for field in fields(struct):
-        (option,) = (note for note in hints[field.name].__metadata__ if isinstance(note, Option))
-        yield Slot(field.name, option, field.default if field.default is not NODEFAULT else NODEFAULT)
+@cache
+def slots(struct: type[Struct]) -> tuple[Slot, ...]:
+    """The options of a struct, in the order of its fields; every field has one. The struct's module has no annotations of
+    text (``from __future__ import annotations``), which would take longer to read than a whole configuration."""
+    names, defaults = struct.__struct_fields__, struct.__struct_defaults__
+    found: list[Slot] = []
+    for name, default in zip(names, (NODEFAULT,) * (len(names) - len(defaults)) + defaults, strict=True):
+        (option,) = (note for note in struct.__annotations__[name].__metadata__ if isinstance(note, Option))
+        found.append(Slot(name, option, default))
+    return tuple(found)

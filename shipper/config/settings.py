@@ -4,8 +4,6 @@ Units are in the fields' names. A new setting is a field here; the shipped file 
 documentation follow with ``make docs``.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

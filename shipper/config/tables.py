@@ -5,7 +5,8 @@ It never stops at the first problem: what can't be read is left out, and the who
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,12 +34,12 @@ _S = TypeVar("_S", bound=Struct)
 
 
 class TableReader:
-    """Reads one configuration. ``shown`` is what the file is called in problems, ``lines`` where its keys stand."""
+    """Reads one configuration. ``shown`` is what the file is called in problems, ``lines`` tells where its keys stand."""
 
-    def __init__(self, shown: str, lines: dict[Key, int], base: Base) -> None:
+    def __init__(self, shown: str, lines: Callable[[], dict[Key, int]], base: Base) -> None:
         self._found: list[tuple[int, str]] = []
         self._shown = shown
-        self._lines = lines
+        self._lines = cache(lines)
         self._base = base
 
     def problems(self) -> list[str]:
@@ -144,19 +145,22 @@ class TableReader:
             known = " or ".join(f"type = {quoted(word)}" for word in types)
             self._problem((*key, "type"), f"is missing; write {known}")
             return None
+        word = table["type"]
+        if isinstance(word, str) and word in types:
+            return types[word]
         later: tuple[str, ...] = ()
         for struct in types.values():
             (kind,) = (slot.option.kind for slot in slots(struct) if slot.field == "type")
             later += kind.later if isinstance(kind, Choice) else ()
         try:
-            return types[Choice(tuple(types), later).read(table["type"], self._base)]
+            return types[Choice(tuple(types), later).read(word, self._base)]
         except ValueError as error:
             self._problem((*key, "type"), str(error))
             return None
 
     def _struct(self, struct: type[_S], key: Key, table: dict[str, Any], fallback: dict[str, Any]) -> _S | None:
         values = dict(fallback)
-        options = list(slots(struct))
+        options = slots(struct)
         self._unknown(key, table, [slot.option.key for slot in options])
         sound = True
         for slot in options:
@@ -194,7 +198,8 @@ class TableReader:
 
     def _problem(self, key: Key, what: str) -> None:
         """Note one problem, on the line of the key or of the nearest table around it."""
-        at = next((self._lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self._lines), 0)
+        lines = self._lines()
+        at = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), 0)
         place = f"{self._shown}:{at}" if at else self._shown
         self._found.append((at, f"{place}: {dotted(key)}: {what}"))
 

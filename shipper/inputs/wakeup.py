@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from shipper.config import FileInput
 from shipper.inputs.discovery import base_folder
+from shipper.standin import load_lean
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver
@@ -34,6 +35,7 @@ class WakeUp:
             self.close()
 
     def _start(self, watches: Sequence[FileInput], wake: Callable[[], None]) -> None:
+        load_lean("watchdog.events", "watchdog.observers")
         from watchdog.events import (
             FileCreatedEvent,
             FileDeletedEvent,

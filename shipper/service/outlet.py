@@ -16,6 +16,7 @@ from shipper.journal.seal import SEGMENT_MAX_BYTES, SEGMENT_MAX_COUNT
 from shipper.outputs.delivery import Delivery, Target
 from shipper.service.dispatch import Dispatch
 from shipper.service.sending import Sending
+from shipper.standin import load_lean
 
 if TYPE_CHECKING:
     from shipper.outputs.hec.sieve import Sieve, Who
@@ -73,6 +74,7 @@ def _open_index(output: IndexOutput, journal: Journal, folder: Path) -> Delivery
 
 def _open_hec(output: SplunkHecOutput, journal: Journal, state: State, want: Want | None) -> Dispatch:
     # Imported here: only who sends needs it, and who does so without TLS needs none.
+    load_lean("http.client")
     from shipper.outputs.hec.client import Line
     from shipper.outputs.hec.lane import Lane
     from shipper.outputs.hec.names import Namer

@@ -19,7 +19,7 @@ from shipper.errors import ConfigError, ConnlogError, QueryError, StateBusy
 from shipper.resource import root
 
 FORBIDDEN_AT_HELP = {"lark", "rich", "msgspec", "orjson", "re2", "watchdog", "sqlite3", "zstandard", "logging"}
-FORBIDDEN_AT_PARSE = (FORBIDDEN_AT_HELP | {"click", "pathlib", "ipaddress"}) - {"msgspec", "orjson"}
+FORBIDDEN_AT_PARSE = (FORBIDDEN_AT_HELP | {"click", "inspect", "ipaddress", "pathlib"}) - {"msgspec", "orjson"}
 
 
 def _target(entry: Entry) -> click.Command:

@@ -15,6 +15,7 @@ from tests.hec.server import HecServer
 from tests.hec.token import TOKEN
 
 NOT_NEEDED = {"bz2", "click", "difflib", "lark", "lzma", "prometheus_client", "re2", "requests", "rich", "subprocess"}
+NOT_NEEDED |= {"ast", "calendar", "email.header", "inspect", "platform", "ssl", "tokenize", "typing_extensions"}
 NOT_NEEDED |= {"shipper.inputs.journald", "shipper.inputs.notice", "shipper.query", "urllib3", "zoneinfo"}
 
 
