@@ -17,6 +17,7 @@ _SPARED: dict[str, dict[str, object]] = {
     "ctypes.util": {},  # by watchdog
     "email.header": {},  # by http.client
     "inspect": {},  # by orjson, through dataclasses
+    "ipaddress": {},  # by pathlib, through urllib.parse
     "msgspec.inspect": {},
     # All that uuid (msgspec's) and zstandard ask of it. Both are made for no other Python.
     "platform": {"python_implementation": lambda: "CPython", "system": lambda: os.uname().sysname},

@@ -32,6 +32,14 @@ class Entry(NamedTuple):
     help: str
 
 
+class Quick(NamedTuple):
+    """A function, as ``module:name``, of the words behind the command, that does the work and returns the exit code, or
+    None where click must look at them; and the libraries that it can have without much of what they bring."""
+
+    target: str
+    libraries: tuple[str, ...]
+
+
 COMMANDS = {
     "run": Entry("shipper.cli.run_options:command", "Run the daemon."),
     "parse": Entry("shipper.cli.parse_options:command", "Read logs and print their connection events as NDJSON."),
@@ -55,9 +63,11 @@ COMMANDS = {
 """Every command in the order of the help; a test holds the sentences equal to the commands' own."""
 
 
-QUICK = {"parse": "shipper.cli.parse:quick", "run": "shipper.cli.run:quick"}
-"""Commands whose usual words need no click, which takes as long to load as to read thousands of lines: a function of the
-words behind the command that does the work and returns the exit code, or None where click must look at them."""
+QUICK = {
+    "parse": Quick("shipper.cli.parse:quick", ("msgspec", "orjson")),
+    "run": Quick("shipper.cli.run:quick", ("pathlib",)),
+}
+"""Commands whose usual words need no click, which takes as long to load as to read thousands of lines."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -119,8 +129,8 @@ def _invoke(args: list[str]) -> int:
         # What a start makes stays: to look for cycles in it finds none. The command begins with that when it is at work.
         gc.disable()
         try:
-            load_lean("msgspec", "orjson")
-            code: int | None = find(quick)(args[1:])
+            load_lean(*quick.libraries)
+            code: int | None = find(quick.target)(args[1:])
         finally:
             gc.enable()
         if code is not None:

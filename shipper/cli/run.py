@@ -30,7 +30,7 @@ def run(path: Path | None) -> int:
     """Run the daemon on the configuration at ``path``, None for the usual places, and return the exit code."""
     with Stop() as stop:
         # Imported here: a signal is heard before all that takes its time, and a refused configuration needs no daemon.
-        load_lean("logging", "msgspec", "orjson", "socket", "zstandard")
+        load_lean("msgspec", "orjson", "logging", "socket", "zstandard")
         from shipper.config import load_config
         from shipper.service.mirror import refuse_own_log
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shipper.errors import StateBusy, StateError, StateFull
-from shipper.index.store import refuse_newer as refuse_newer_index
 from shipper.journal import refuse_newer as refuse_newer_journal
 
 WAIT_SECONDS = 1.0
@@ -61,7 +60,12 @@ class StateLock:
 def refuse_newer(folder: Path) -> None:
     """Raises StateNewer, before anything in the folder is touched, where a newer connlog made a part of it."""
     refuse_newer_journal(folder / "journal.db")
-    refuse_newer_index(folder / "index.db")
+    index = folder / "index.db"
+    if index.exists():
+        # Imported here: who has no index needs nothing of it.
+        from shipper.index.store import refuse_newer as refuse_newer_index
+
+        refuse_newer_index(index)
 
 
 class Holder(NamedTuple):

@@ -16,7 +16,7 @@ from tests.hec.token import TOKEN
 
 NOT_NEEDED = {"bz2", "click", "difflib", "lark", "lzma", "prometheus_client", "re2", "requests", "rich", "subprocess"}
 NOT_NEEDED |= {"ast", "calendar", "email.header", "inspect", "platform", "ssl", "tokenize", "typing_extensions"}
-NOT_NEEDED |= {"shipper.inputs.journald", "shipper.inputs.notice", "shipper.query", "urllib3", "zoneinfo"}
+NOT_NEEDED |= {"shipper.index.store", "shipper.inputs.journald", "shipper.query", "urllib3", "zoneinfo"}
 
 
 def configure(folder: Path, state: Path) -> str:
