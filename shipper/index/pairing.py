@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 from shipper.index import sql
@@ -30,7 +30,10 @@ _KIND, _PLACE = 2, 3
 _AGENT_NAME = KIND_COLUMNS.index("agent_name")
 _WORKSPACE = PLACE_COLUMNS.index("workspace")
 NUMBERS_TOGETHER = 4096
-_NO_ID = bytes(16)
+_UUID = 16
+"""Bytes of an id that is a UUID."""
+_STATES, _NOT_ONE = b"0123", ord("-")
+"""What ``ADD_SOME_ALONE`` is told of the states of events, and of those that are not meant."""
 Key = tuple[Packed, int | None, int | None]
 
 
@@ -172,14 +175,17 @@ class Pairing:
 
     def _add_alone(self, alone: Alone) -> None:
         first, ids, states, others = alone
-        has = bytes([48 if id_ is None else 49 for id_ in ids])
-        whole = [_NO_ID if id_ is None else id_ for id_ in ids]
-        if all(isinstance(id_, bytes) and len(id_) == len(_NO_ID) for id_ in whole):
-            marks = bytearray(48 + state for state in states)
+        known = set(ids)
+        # 16 bytes that are none of the ids, of which even that of zeros may be one.
+        nothing = next(one for one in (number.to_bytes(_UUID, "big") for number in count()) if one not in known)
+        whole = [nothing if id_ is None else id_ for id_ in ids]
+        if set(map(type, whole)) == {bytes} and set(map(len, whole)) == {_UUID}:
+            marks = bytearray(map(_STATES.__getitem__, states))
             for place in others:
-                marks[place] = 45
+                marks[place] = _NOT_ONE
             packed = b"".join(whole)  # type: ignore[arg-type]  # all are bytes
-            self._database.execute(sql.ADD_ALL_ALONE, (first, bytes(marks), has, packed, first + len(ids) - 1))
+            statement = sql.ADD_SOME_ALONE if others else sql.ADD_ALL_ALONE
+            self._database.execute(statement, (first, first + len(ids) - 1, bytes(marks), packed, nothing))
         else:
             rows = enumerate(zip(states, ids, strict=True))
             self._database.executemany(

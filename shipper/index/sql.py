@@ -55,16 +55,17 @@ ADD_ALONE = (
     f"{_row_columns}, id, connection_id) SELECT time_ns, CASE WHEN ended THEN time_ns END, ?, id, code, session, kind, "
     f"place, {_row_columns}, connection, ? FROM events WHERE id = ?"
 )
-# All of a batch that have one event, in half the time: from the number of its first event on, a digit for the state of
-# each (a hyphen: it is not one of them), whether it has an id (1 or 0), and 16 bytes of id for each; the last number.
+# All of a batch, in half the time: from the number of its first event on, to that of its last, a digit for the state of
+# each, 16 bytes of id for each, and those that stand for none.
 ADD_ALL_ALONE = (
     "INSERT INTO connections (connect_ns, disconnect_ns, state, first, code, session, kind, place, "  # noqa: S608  # own names only
     f"{_row_columns}, id, connection_id) SELECT time_ns, CASE WHEN ended THEN time_ns END, "
-    "CAST(substr(?2, id - ?1 + 1, 1) AS INTEGER), id, code, session, kind, "
-    f"place, {_row_columns}, connection, CASE WHEN substr(?3, id - ?1 + 1, 1) = x'31' "
-    "THEN substr(?4, (id - ?1) * 16 + 1, 16) END "
-    "FROM events WHERE id BETWEEN ?1 AND ?5 AND substr(?2, id - ?1 + 1, 1) <> x'2D'"
+    "CAST(substr(?3, id - ?1 + 1, 1) AS INTEGER), id, code, session, kind, "
+    f"place, {_row_columns}, connection, nullif(substr(?4, (id - ?1) * 16 + 1, 16), ?5) "
+    "FROM events WHERE id BETWEEN ?1 AND ?2"
 )
+# The same of those whose state is no hyphen.
+ADD_SOME_ALONE = f"{ADD_ALL_ALONE} AND substr(?3, id - ?1 + 1, 1) <> x'2D'"
 _set_cells = ", ".join(f"{name} = ?" for name in ("code", "session", "kind", "place", *ROW_COLUMNS))
 # Without connect_ns: naming it would write its index anew, and it seldom changes.
 CHANGE_CONNECTION = (

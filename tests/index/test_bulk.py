@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from shipper.index import Added, IndexWriter, bulk
+from shipper.index.identifier import pack_id
 from shipper.index.upkeep import check
 from shipper.record import Record
 from tests.index.question import NOW, uuid
@@ -111,3 +112,11 @@ def test_a_code_of_zero_is_kept_and_is_not_null(
     database.close()
     assert [code for code, _ in found] == codes
     assert [request is None for _, request in found] == [code is None for code in codes]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_connection_id_of_zeros_is_one(tmp_path: Path, durable: bool) -> None:
+    path = tmp_path / "index.db"
+    ids = [None, "00000000-0000-0000-0000-000000000000", None, uuid(1), "00000000-0000-0000-0000-000000000001"]
+    filled(path, [[event(number, connection_id=one) for number, one in enumerate(ids)]], durable)
+    assert [row[1] for row in held(path)["connections"]] == [pack_id(one) for one in ids]
