@@ -190,6 +190,9 @@ encode_records = _encoder.encode_lines
 decode_record = _decoder.decode
 """JSON bytes of either form as a ``Record``; raises msgspec.DecodeError."""
 
+decode_records = _decoder.decode_lines
+"""NDJSON bytes of either form as a list of ``Record``; raises msgspec.DecodeError."""
+
 
 def encoded(record: Record) -> Encoded:
     """A record as text, full or compact by its class."""

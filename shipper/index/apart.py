@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from itertools import accumulate
 
@@ -160,9 +160,9 @@ class ApartPacker:
         self._compress = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress
         self._moulds = Moulds()
 
-    def pack(self, lines: Sequence[bytes]) -> bytes | None:
-        """Lines for ``Apart``; None where they are better kept as they are."""
-        apart = self._moulds.take_apart(lines) if len(lines) >= LINES_MIN else None
+    def pack(self, lines: Sequence[bytes], hints: Sequence[Hashable] | None = None) -> bytes | None:
+        """Lines for ``Apart``; None where they are better kept as they are. ``hints``: as ``Moulds`` takes them."""
+        apart = self._moulds.take_apart(lines, hints) if len(lines) >= LINES_MIN else None
         if apart is None:
             return None
         sheet, columns = apart

@@ -1,24 +1,25 @@
-"""Blocks: whole records and their original lines, packed together, so that each comes back as it was.
+"""Blocks: records without their cells and their original lines, packed together, so that each comes back as it was.
 
-A block is a head, the originals and the encoded records, a msgpack array. The originals are apart, as templates
-and columns; those that have no common shape are two zstandard frames, one with a line end behind each, and one of their
-lengths as 32-bit numbers. So a pattern is looked for in all originals at once, and a row is read without them. Records of one time resemble each other: together they take a third of what
-they take one by one.
+A block is a head, the originals and the rests of the records. The originals are apart, as templates and columns; those that
+have no common shape are two zstandard frames, one with a line end behind each, and one of their lengths as 32-bit
+numbers. So a pattern is looked for in all originals at once, and a row is read without them. The rests are one frame:
+columns, or, of a few events, a msgpack array of their JSON.
 """
 
 from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
 import msgspec
 import zstandard
 
 from shipper.index.apart import Apart, ApartPacker
+from shipper.index.rest import PackedRests, Rests
 from shipper.index.stored import Stored, Window
-from shipper.record import Record, decode_record
+from shipper.record import Record, decode_record, encode_record
 
 BLOCK_EVENTS_MAX = 512
 BLOCK_BYTES_MAX = 4 << 20
@@ -26,6 +27,8 @@ BLOCK_BYTES_MAX = 4 << 20
 FRAME_BYTES_MAX = 1 << 30
 LEVEL = 1
 CACHE_BLOCKS = 16
+COLUMNS_EVENTS_MIN = 32
+"""Rests of fewer events are smaller as JSON, packed with a dictionary that knows their kind."""
 
 _ID = "00000000-0000-0000-0000-000000000000"
 _FULL = (
@@ -58,9 +61,12 @@ PRIMER = f"{_HUMAN}\n{_JSON}\n{_FULL}".encode()
 
 
 _HEAD = struct.Struct(">BIII")
-_WHOLE, _APART = 2, 3
-"""The first byte of a block: its originals are whole lines, or apart; one of the oldest kind, which is a single frame,
-begins with zstandard's mark. The rest of the head: how many events, and two lengths of what the originals take."""
+_WHOLE, _APART, _COLUMNS = 2, 3, 2
+"""The first byte of a block: its originals are whole lines, or apart; and so much more where its rests are columns. One of
+the oldest kind, which is a single frame, begins with zstandard's mark. The rest of the head: how many events, and two
+lengths of what the originals take."""
+_FORMS_APART, _FORMS_COLUMNS = (_APART, _APART + _COLUMNS), (_WHOLE + _COLUMNS, _APART + _COLUMNS)
+_FORMS = bytes({_WHOLE, *_FORMS_APART, *_FORMS_COLUMNS})
 
 
 class Block:
@@ -70,9 +76,10 @@ class Block:
         self._codec, self._data = codec, data
         self._originals: list[bytes] | None = None
         mark = data[:1]
-        self._form = mark[0] if mark in (b"\x02", b"\x03") else 0
+        self._form = mark[0] if mark and mark in _FORMS else 0
         self._length = self._split = 0
         self._apart: Apart | None = None
+        self._packed: PackedRests | None = None
         if self._form:
             try:
                 _, events, self._length, self._split = _HEAD.unpack(data[: _HEAD.size])
@@ -95,7 +102,7 @@ class Block:
 
     def apart(self) -> Apart | None:
         """Its originals apart, where they are kept so."""
-        if self._apart is None and self._form == _APART:
+        if self._apart is None and self._form in _FORMS_APART:
             begin = _HEAD.size + self._length
             end = begin + self._split
             whole = self._data
@@ -105,7 +112,7 @@ class Block:
 
     def text(self) -> bytes:
         """All originals, a line end behind each."""
-        if self._originals is not None or self._form == _APART:
+        if self._originals is not None or self._form in _FORMS_APART:
             return b"".join(original + b"\n" for original in self.originals())
         return self._codec.inflate(self._data[_HEAD.size : _HEAD.size + self._split])
 
@@ -128,6 +135,8 @@ class Block:
 
     def rests(self) -> list[bytes]:
         """The encoded records of all its events, without their cells."""
+        if self._rests is None and self._form in _FORMS_COLUMNS:
+            self._rests = [encode_record(self.record(place)) for place in range(self.events)]
         if self._rests is None:
             self._rests = self._codec.unpack(self._data[_HEAD.size + self._split + self._length :])
             if len(self._rests) != self.events:
@@ -136,6 +145,11 @@ class Block:
 
     def record(self, place: int) -> Record:
         """The record at ``place`` (from 0), without its cells."""
+        if self._form in _FORMS_COLUMNS:
+            if self._packed is None:
+                data = self._codec.inflate(self._data[_HEAD.size + self._split + self._length :])
+                self._packed = PackedRests(data, self.events)
+            return self._packed.record(place)
         try:
             return decode_record(self.rests()[place])
         except (IndexError, msgspec.MsgspecError) as error:
@@ -156,20 +170,53 @@ class BlockCodec:
     def __init__(self, primer: bytes) -> None:
         known = zstandard.ZstdCompressionDict(primer, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
         self._compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=known, write_checksum=True)
+        self._plain = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
         self._apart = ApartPacker(self._compressor.compress)
         self._decompressor = zstandard.ZstdDecompressor(dict_data=known)
         self._unpack = msgspec.msgpack.Decoder(list[bytes])
 
+    def blocks(
+        self, rests: Rests, originals: Sequence[bytes], hints: Sequence[Hashable] | None = None
+    ) -> Iterator[tuple[int, bytes]]:
+        """As many blocks as the bounds ask for, in order, behind the number of events of each. ``hints``: as
+        ``Moulds`` takes them."""
+        for first in range(0, len(rests), BLOCK_EVENTS_MAX):
+            yield from self._within(rests, originals, hints, first, min(first + BLOCK_EVENTS_MAX, len(rests)))
+
+    def _within(
+        self, rests: Rests, originals: Sequence[bytes], hints: Sequence[Hashable] | None, first: int, last: int
+    ) -> Iterator[tuple[int, bytes]]:
+        """Blocks of the events from ``first`` up to, and without, ``last``: one, or of each half if one is too large."""
+        lines, part, columns = originals[first:last], rests.part(first, last), True
+        try:
+            packed = part.pack() if last - first >= COLUMNS_EVENTS_MIN else b""
+        except OverflowError:
+            packed = b""
+        if not packed:
+            packed, columns = msgspec.msgpack.encode(part.json()), False
+        if last - first > 1 and len(packed) + sum(map(len, lines)) > BLOCK_BYTES_MAX:
+            middle = (first + last) // 2
+            yield from self._within(rests, originals, hints, first, middle)
+            yield from self._within(rests, originals, hints, middle, last)
+        else:
+            yield last - first, self._pack(packed, lines, None if hints is None else hints[first:last], columns=columns)
+
     def pack(self, rests: Sequence[bytes], originals: Sequence[bytes]) -> bytes:
         """The block of encoded records and their originals."""
-        compress = self._compressor.compress
-        packed = compress(msgspec.msgpack.encode(rests))
-        apart = self._apart.pack(originals)
+        return self._pack(msgspec.msgpack.encode(rests), originals, None, columns=False)
+
+    def _pack(
+        self, rests: bytes, originals: Sequence[bytes], hints: Sequence[Hashable] | None, *, columns: bool
+    ) -> bytes:
+        compress, more = self._compressor.compress, _COLUMNS if columns else 0
+        # What is known of others is of no use to columns.
+        packed = self._plain.compress(rests) if columns else compress(rests)
+        apart = self._apart.pack(originals, hints)
         if apart is not None:
-            return b"".join((_HEAD.pack(_APART, len(rests), 0, len(apart)), apart, packed))
+            return b"".join((_HEAD.pack(_APART + more, len(originals), 0, len(apart)), apart, packed))
         text = compress(b"\n".join((*originals, b"")))
         lengths = compress(struct.pack(f"<{len(originals)}I", *map(len, originals)))
-        return b"".join((_HEAD.pack(_WHOLE, len(rests), len(lengths), len(text)), text, lengths, packed))
+        return b"".join((_HEAD.pack(_WHOLE + more, len(originals), len(lengths), len(text)), text, lengths, packed))
 
     def inflate(self, data: bytes | memoryview) -> bytes:
         """One frame; raises ValueError where it is damaged."""
@@ -207,22 +254,3 @@ class BlockCache:
 
     def clear(self) -> None:
         self._blocks.clear()
-
-
-def group_blocks(rests: Sequence[bytes], originals: Sequence[bytes]) -> list[slice]:
-    """The events of each block, within the bounds, in order."""
-    lengths = [len(rest) + len(original) for rest, original in zip(rests, originals, strict=True)]
-    blocks: list[slice] = []
-    for first in range(0, len(lengths), BLOCK_EVENTS_MAX):
-        last = min(first + BLOCK_EVENTS_MAX, len(lengths))
-        if sum(lengths[first:last]) <= BLOCK_BYTES_MAX:
-            blocks.append(slice(first, last))
-            continue
-        begin, size = first, 0
-        for place in range(first, last):
-            if size and size + lengths[place] > BLOCK_BYTES_MAX:
-                blocks.append(slice(begin, place))
-                begin, size = place, 0
-            size += lengths[place]
-        blocks.append(slice(begin, last))
-    return blocks

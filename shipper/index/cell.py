@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec import UNSET, Struct, UnsetType
-from msgspec.json import Encoder
 from msgspec.structs import replace
 
 from shipper import timestamp
+from shipper.index.rest import Rests
 from shipper.index.schema import COLUMNS
-from shipper.record import JsonValue, Log, Record, Source, encode_record
+from shipper.record import Record
 
 WORD_CHARACTERS_MAX = 2048
 """What is searched of one text, and the longest that a row gives back."""
@@ -42,24 +41,6 @@ _PLACES = tuple((field, COLUMNS.index(column)) for field, column in FIELDS.items
 _STATUSES = ("connected", "disconnected")
 
 
-class Lean(Struct, omit_defaults=True, gc=False):
-    """A record of which the row gives back all it can: its keys are a record's."""
-
-    schema: int
-    id: str
-    time: str
-    status: str
-    client_session_id: str | None = None
-    request_id: str | None = None
-    log: Log = Log()
-    source: Source = Source()
-    extra: dict[str, JsonValue] = {}
-    names: dict[str, str | None] | UnsetType = UNSET
-
-
-_encode_lean = Encoder().encode
-
-
 class RowCells(NamedTuple):
     """What the row of an event gives: its ids, and its texts in the order of ``COLUMNS``."""
 
@@ -71,30 +52,26 @@ class RowCells(NamedTuple):
     texts: tuple[str | None, ...]
 
 
-def encode_rests(records: Sequence[Record], times: Sequence[int], cut: Collection[int]) -> list[bytes]:
-    """The records as JSON without what their rows give back; ``cut``: the places of those with a text that is too long for
-    a word."""
-    encoded = [
-        _encode_lean(
-            Lean(
-                one.schema,
-                "",
-                "",
-                "",
-                one.client_session_id,
-                one.request_id,
-                one.log,
-                one.source,
-                one.extra,
-                one.names,
-            )
-        )
-        for one in records
-    ]
-    for place, (record, time_ns) in enumerate(zip(records, times, strict=True)):
-        if not timestamp.NS_MIN < time_ns < timestamp.NS_MAX or record.status not in _STATUSES or place in cut:
-            encoded[place] = encode_record(_rest(record, time_ns))
-    return encoded
+def take_rests(records: Sequence[Record], times: Sequence[int], cut: Collection[int]) -> Rests:
+    """What the rows of records don't give back; ``times``: theirs, in ns, ``cut``: the places of those with a text that is
+    too long for a word."""
+    odd = set(cut)
+    if records and not (min(times) > timestamp.NS_MIN and max(times) < timestamp.NS_MAX):
+        odd.update(place for place, time_ns in enumerate(times) if not timestamp.NS_MIN < time_ns < timestamp.NS_MAX)
+    if not {record.status for record in records}.issubset(_STATUSES):
+        odd.update(place for place, record in enumerate(records) if record.status not in _STATUSES)
+    return Rests(records, {place: _rest(records[place], times[place]) for place in sorted(odd)})
+
+
+def left_of(rests: Sequence[Record]) -> Rests:
+    """The same of records that have been parted from their cells."""
+    return Rests(rests, {place: rest for place, rest in enumerate(rests) if _has_cells(rest)})
+
+
+def _has_cells(rest: Record) -> bool:
+    return (rest.id, rest.time, rest.status, rest.connection_id, rest.code) != ("", "", "", None, None) or any(
+        getattr(rest, field) is not None for field in FIELDS
+    )
 
 
 def _rest(record: Record, time_ns: int) -> Record:

@@ -7,20 +7,22 @@ what lines of its shape have shared so far, and to keep what lies between.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
 from operator import attrgetter
 
 from shipper.index.template import QUOTE, Laid, Shape, Sheet, common_start, cut_lines
 
 MOULDS_MAX = 64
 """Shapes with moulds, and those that can have none; then all are forgotten."""
-LINES_MIN = 256
+LINES_MIN = 128
 """Lines of a shape before it gets a mould: to make one costs as much as it saves on a thousand lines."""
 SHAPES_COUNTED_MAX = 1024
 """Shapes whose lines are counted; then all are forgotten."""
 WIDENED_MAX = 32
 """How often a mould is made anew for lines that share less than those before, and its shape then has no mould."""
+HINTS_MAX = 4096
+"""Hints of which is remembered what mould they tell of; then all are forgotten."""
 PIECES_MAX = 256
 BYTES_MAX = 4096
 """Of the first line of a mould, which is what its lines can share."""
@@ -55,8 +57,26 @@ class Mould:
                 held = []
         self.shared.append(b"".join(held))
         # Nothing of a line is a pattern here; a value ends at the next quote, so that nothing is tried twice.
-        self.match = re.compile(b'([^"]*+)'.join(map(re.escape, self.shared))).fullmatch
+        pattern = re.compile(b"(?m)^%b(?:\\n|\\Z)" % b'([^"]*+)'.join(map(re.escape, self.shared)))
+        self.match, self._all = pattern.fullmatch, pattern.findall
         self.widened += 1
+
+    def apart(self, lines: Sequence[bytes]) -> list[bytes] | None:
+        """The columns of lines without line ends of their own, values with line ends between them; None where it does not
+        hold for all of them."""
+        text = b"\n".join(lines)
+        rows = self._all(text)
+        count, wide = len(lines), len(self.shared) - 1
+        if len(rows) != count:
+            return None
+        columns = [b"\n".join(column) for column in (zip(*rows, strict=True) if wide > 1 else [rows][:wide])]
+        # What was found ends at a line's end, and there are as many: each is a whole line if nothing lies between.
+        held = sum(map(len, columns)) - wide * (count - 1) + sum(map(len, self.shared)) * count
+        return columns if held + count - 1 == len(text) else None
+
+
+Matched = dict[Mould, tuple[list[int], list[tuple[bytes, ...]]]]
+"""Places of lines, and their values."""
 
 
 class Moulds:
@@ -65,38 +85,81 @@ class Moulds:
     def __init__(self) -> None:
         self._moulds: dict[Shape, Mould | None] = {}
         self._by_quotes: dict[int, list[Mould]] = {}
+        self._by_hint: dict[Hashable, Mould | None] = {}
         self._counted: Counter[Shape] = Counter()
 
-    def take_apart(self, lines: Sequence[bytes]) -> tuple[Sheet, list[bytes]] | None:
-        """The sheet of lines and its columns; None where they are better kept as they are."""
-        matched, left = self._match(lines)
+    def take_apart(
+        self, lines: Sequence[bytes], hints: Sequence[Hashable] | None = None
+    ) -> tuple[Sheet, list[bytes]] | None:
+        """The sheet of lines and its columns; None where they are better kept as they are. ``hints`` runs beside
+        ``lines``: those with the same hint mostly are of one shape, and are then matched all at once."""
+        whole = b"".join(lines)
+        if b"\n" in whole:
+            return None
+        laid = Laid(len(lines))
+        places: Sequence[int] = range(len(lines)) if hints is None else self._put_hinted(lines, hints, laid)
+        matched, left = self._match(lines, places)
         cut = cut_lines(lines, left)
         if cut is None:
             return None
         if self._learn(cut):
-            matched, left = self._match(lines)
+            matched, left = self._match(lines, places)
             cut = cut_lines(lines, left)
             if cut is None:
                 return None
-        laid = Laid(len(lines))
-        for mould, (places, values) in matched.items():
-            mould.used += len(places)
-            laid.put(places, mould.shared, list(zip(*values, strict=True)))
-        for shape, (places, rows) in cut.items():
-            laid.lay(shape, places, rows)
+        for mould, (found, values) in matched.items():
+            mould.used += len(found)
+            laid.put(found, mould.shared, [b"\n".join(column) for column in zip(*values, strict=True)])
+        for shape, (found, rows) in cut.items():
+            laid.lay(shape, found, rows)
+        if hints is not None:
+            self._take_hints(hints, matched)
         for moulds in self._by_quotes.values():
             moulds.sort(key=_frequent, reverse=True)
-        return laid.done(b"".join(lines))
+        return laid.done(whole)
 
-    def _match(
-        self, lines: Sequence[bytes]
-    ) -> tuple[dict[Mould, tuple[list[int], list[tuple[bytes, ...]]]], list[int]]:
-        """The places of lines that a mould holds for, with their values, and those of the others."""
-        matched: dict[Mould, tuple[list[int], list[tuple[bytes, ...]]]] = {}
+    def _put_hinted(self, lines: Sequence[bytes], hints: Sequence[Hashable], laid: Laid) -> list[int]:
+        """Take apart the lines whose hints tell of a mould; gives the places of the others."""
+        by_hint: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for place, hint in enumerate(hints):
+            by_hint[hint].append(place)
+        left: list[int] = []
+        guessed: dict[Mould, list[int]] = {}
+        for hint, places in by_hint.items():
+            mould = self._by_hint.get(hint)
+            if mould is None:
+                left += places
+            else:
+                guessed.setdefault(mould, []).extend(places)
+        for mould, places in guessed.items():
+            places.sort()  # of several hints; a template has its lines in their order
+            columns = mould.apart([lines[place] for place in places])
+            if columns is None:
+                left += places
+            else:
+                mould.used += len(places)
+                laid.put(places, mould.shared, columns)
+        left.sort()
+        return left
+
+    def _take_hints(self, hints: Sequence[Hashable], matched: Matched) -> None:
+        """Remember which mould each hint told of; None where there were several."""
+        if len(self._by_hint) > HINTS_MAX:
+            self._by_hint.clear()
+        seen: dict[Hashable, Mould | None] = {}
+        for mould, (places, _) in matched.items():
+            for hint in {hints[place] for place in places}:
+                seen[hint] = None if hint in seen else mould
+        self._by_hint.update(seen)
+
+    def _match(self, lines: Sequence[bytes], places: Sequence[int]) -> tuple[Matched, Sequence[int]]:
+        """Those places of lines that a mould holds for, with their values, and the others."""
+        matched: Matched = {}
         left: list[int] = []
         if not self._by_quotes:
-            return matched, list(range(len(lines)))
-        for place, line in enumerate(lines):
+            return matched, places
+        for place in places:
+            line = lines[place]
             for mould in self._by_quotes.get(line.count(QUOTE), ()):
                 found = mould.match(line)
                 if found is not None:
@@ -138,4 +201,6 @@ class Moulds:
             for shape, mould in self._moulds.items():
                 if mould is not None and not isinstance(shape, int):
                     self._by_quotes.setdefault(shape[0] - 1, []).append(mould)
+            kept = set(self._moulds.values())
+            self._by_hint = {hint: mould for hint, mould in self._by_hint.items() if mould in kept}
         return learned

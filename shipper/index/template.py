@@ -21,6 +21,7 @@ _LABEL_BYTES = 16
 _NUMBERS = b"0123456789.-"
 _COUNTING = b"0123456789.-:T "
 _DIGITS = b"0123456789abcdef-\n"
+_GLANCE = 64
 QUOTE, _BLANKS = b'"', b"  "
 
 
@@ -96,7 +97,7 @@ class Laid:
         """Lines of one shape, cut into pieces."""
         between = _BLANKS if isinstance(shape, int) else QUOTE
         shared: list[bytes] = []
-        columns: list[Sequence[bytes]] = []
+        columns: list[bytes] = []
         held: list[bytes] = []
         count = len(rows)
         for number, column in enumerate(zip(*rows, strict=True)):
@@ -109,14 +110,12 @@ class Laid:
             held.append(start)
             shared.append(b"".join(held))
             held = []
-            columns.append([value[len(start) :] for value in column] if start else column)
+            columns.append(b"\n".join([value[len(start) :] for value in column] if start else column))
         shared.append(b"".join(held))
         self.put(places, shared, columns, between)
 
-    def put(
-        self, places: Sequence[int], shared: list[bytes], columns: Sequence[Sequence[bytes]], between: bytes = b'"'
-    ) -> None:
-        """Lines that have ``shared`` in common, their values in columns."""
+    def put(self, places: Sequence[int], shared: list[bytes], columns: Sequence[bytes], between: bytes = b'"') -> None:
+        """Lines that have ``shared`` in common, their values in columns, a line end between them."""
         number = len(self._templates)
         used: list[int] = []
         for text, column in zip(shared, columns, strict=False):
@@ -125,7 +124,7 @@ class Laid:
             place = self._labels.setdefault(label, len(self._labels))
             if place == len(self._columns):
                 self._columns.append([])
-            self._columns[place] += column
+            self._columns[place].append(column)
             used.append(place)
         self._templates.append(Template(shared, used, len(places), between))
         if number < TEMPLATES_MAX:  # else all of it is given up
@@ -136,8 +135,11 @@ class Laid:
         """The sheet, and its columns as ``take_apart`` gives them; ``whole``: all lines, one behind the other."""
         if len(self._templates) > TEMPLATES_MAX or len(self._columns) > PIECES_MAX or b"\n" in whole:
             return None
-        made = [b"\n".join(column) for column in self._columns]
-        digits = bytes(not column.translate(None, _DIGITS) for column in made)
+        made = [b"\n".join(parts) for parts in self._columns]
+        # Of most columns their beginning tells that they hold other text.
+        digits = bytes(
+            not column[:_GLANCE].translate(None, _DIGITS) and not column.translate(None, _DIGITS) for column in made
+        )
         return Sheet(self._templates, bytes(self._order), whole.isascii() and b"\r" not in whole, digits), made
 
 

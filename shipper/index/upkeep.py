@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from shipper.errors import ConnlogError
 from shipper.index import sql
 from shipper.index.block import BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX, Block, BlockCodec
+from shipper.index.cell import left_of
 from shipper.index.failure import damaged, translated
 from shipper.index.reader import IndexReader
 from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS, ROW_COLUMNS
@@ -180,13 +181,15 @@ def _write(database: sqlite3.Connection, codec: BlockCodec, group: list[tuple[in
         return
     try:
         blocks = [Block(codec, row[3]) for row in group]
-        rests = [rest for block in blocks for rest in block.rests()]
+        rests = left_of([block.record(place) for block in blocks for place in range(len(block))])
         originals = [original for block in blocks for original in block.originals()]
     except ValueError:
         return  # 'connlog index check' tells of it; merged it would take its neighbours along
     database.executemany(sql.DROP_BLOCK, [(row[0],) for row in group])
-    values = (group[0][0], len(rests), max(row[2] for row in group), codec.pack(rests, originals))
-    database.execute(sql.ADD_BLOCK, values)
+    first, stored_ns = group[0][0], max(row[2] for row in group)
+    for events, data in codec.blocks(rests, originals):
+        database.execute(sql.ADD_BLOCK, (first, events, stored_ns, data))
+        first += events
 
 
 def read_all(reader: IndexReader) -> Iterator[Stored]:

@@ -14,9 +14,9 @@ from msgspec import Struct
 from shipper import timestamp
 from shipper.directory.schema import take_over
 from shipper.index import sql
-from shipper.index.block import BlockCodec, group_blocks
+from shipper.index.block import BlockCodec
 from shipper.index.bulk import ROOM_EVENTS, Bulk
-from shipper.index.cell import encode_rests
+from shipper.index.cell import take_rests
 from shipper.index.ending import LIMIT_FACT
 from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
@@ -24,6 +24,7 @@ from shipper.index.identifier import Packed, pack_ids, pack_uuids, request_numbe
 from shipper.index.notice import add_notices, drop_notices, settle_notices
 from shipper.index.pairing import NUMBERS_TOGETHER, Alone, Found, Member, Pairing
 from shipper.index.presence import Presence, id_numbers, uuid_keys
+from shipper.index.rest import Rests
 from shipper.index.row import Rows
 from shipper.index.schema import KEY_BYTES
 from shipper.index.segment import NewestFirst
@@ -290,7 +291,7 @@ class IndexWriter:
             pack_ids([record.client_session_id for record in records]),
             columns.ids,
         )
-        self._add_blocks(encode_rests(records, times, columns.cut), new.originals, first, stored_ns)
+        self._add_blocks(take_rests(records, times, columns.cut), new.originals, first, stored_ns)
         rows.add(self._database, first)
         self._starts.take(times, ended, kinds, places, agents)
         several = {place for one in gathered for place in one.places}
@@ -315,10 +316,8 @@ class IndexWriter:
         self._presence.grow()
         pairing.reach(last)
 
-    def _add_blocks(self, rest: Sequence[bytes], originals: Sequence[bytes], first: int, stored_ns: int) -> None:
-        for place in group_blocks(rest, originals):
-            events = place.stop - place.start
-            packed = self._codec.pack(rest[place], originals[place])
+    def _add_blocks(self, rests: Rests, originals: Sequence[bytes], first: int, stored_ns: int) -> None:
+        for events, packed in self._codec.blocks(rests, originals, rests.hints()):
             self._database.execute(sql.ADD_BLOCK, (first, events, stored_ns, packed))
             first += events
 

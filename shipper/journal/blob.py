@@ -11,7 +11,7 @@ import zstandard
 
 from shipper.errors import StateDamaged
 from shipper.journal.seal import Sealed, unseal
-from shipper.record import Encoded, Gap, Malformed, Record, decode_record
+from shipper.record import Encoded, Gap, Malformed, Record, decode_records
 
 BLOB_MAX_BYTES = 1 << 30
 """A blob that claims to be larger when unpacked is taken for damaged."""
@@ -56,31 +56,34 @@ class Codec:
         """Gaps and malformed entries, compressed."""
         return self._compress(_notices_encoder.encode(notices))
 
-    def unpack_records(self, blob: bytes) -> list[Record]:
-        """The records of a blob; raises StateDamaged."""
-        data = self._unpack(blob)
-        return self.decode(data.split(b"\n")) if data else []
+    def unpack_records(self, blob: bytes, count: int) -> list[Record]:
+        """The records of a blob, so many; raises StateDamaged."""
+        return self.decode(self._unpack(blob), count)
 
-    def decode(self, lines: Iterable[bytes]) -> list[Record]:
-        """Records from their JSON; raises StateDamaged."""
+    def decode(self, lines: bytes, count: int) -> list[Record]:
+        """So many records from their JSON, a line each; raises StateDamaged."""
         try:
-            return [decode_record(line) for line in lines]
+            made = decode_records(lines)
         except (msgspec.MsgspecError, ValueError) as error:
             raise StateDamaged(f"a batch of the journal holds no records: {error}") from error
+        if len(made) != count:
+            raise StateDamaged(f"a batch of the journal holds {len(made)} records, not {count}")
+        return made
 
     def unpack_lines(self, blob: bytes) -> list[bytes]:
         """The lines of a blob; raises StateDamaged."""
         data = self._unpack(blob)
         lines: list[bytes] = []
-        at = 0
-        while at < len(data):
-            start = at + 4
-            if start > len(data):
-                raise StateDamaged("a batch of the journal ends inside a line's length")
-            at = start + int(_length.unpack_from(data, at)[0])
-            if at > len(data):
-                raise StateDamaged("a batch of the journal ends inside a line")
-            lines.append(data[start:at])
+        at, end, length = 0, len(data), _length.unpack_from
+        try:
+            while at < end:
+                start = at + 4
+                at = start + length(data, at)[0]
+                lines.append(data[start:at])
+        except struct.error as error:
+            raise StateDamaged("a batch of the journal ends inside a line's length") from error
+        if at > end:
+            raise StateDamaged("a batch of the journal ends inside a line")
         return lines
 
     def unpack_notices(self, blob: bytes) -> Notices:

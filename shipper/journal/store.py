@@ -325,7 +325,10 @@ def _unpack(row: Row) -> Block:
     try:
         sealed = verify(row)
         found = codec.unpack_notices(notices)
-        made = codec.unpack_records(records) if sealed is None else codec.decode(sealed.lines())
+        if sealed is None:
+            made = codec.unpack_records(records, count)
+        else:
+            made = codec.decode(b"\n".join(sealed.lines()), count)
         # Where no output wanted them when the batch was written, there are none.
         lines = codec.unpack_lines(originals) or [b""] * len(made)
         return Block(seq, stored_ns, made, lines, found.gaps, found.malformed, found.settled)

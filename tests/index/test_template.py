@@ -54,24 +54,42 @@ def test_every_line_that_holds_a_text_is_found(lines: list[bytes], data: st.Data
     assert found >= {place for place, one in enumerate(lines) if literal in one}
 
 
-@given(st.lists(_lines, min_size=1, max_size=4), st.integers(1, 6), st.integers(0, 3))
-@example([[b'{"a":"%s"}' % (b"x" * n,) for n in range(6)], [b'{"a":"y"}', b'{"a":1}']], 1, 0)
+@given(st.lists(_lines, min_size=1, max_size=4), st.integers(1, 6), st.integers(0, 3), st.integers(0, 4))
+@example([[b'{"a":"%s"}' % (b"x" * n,) for n in range(6)], [b'{"a":"y"}', b'{"a":1}']], 1, 0, 0)
+@example([[b'{"a":"%s"}' % (b"x" * n,) for n in range(6)], [b'{"a":"y"}', b'{"a":1}']], 1, 0, 1)
+@example([[b'{"a":1}', b'{"a":""}'] * 3, [b'{"a":2}', b'{"a":"b"}', b'{"b":3}']], 1, 2, 2)
 def test_lines_come_back_as_they_were_by_the_shapes_of_those_before(
-    blocks: list[list[bytes]], least: int, most: int
+    blocks: list[list[bytes]], least: int, most: int, hinted: int
 ) -> None:
+    """Whether hints tell of their shapes, of nothing, or of another one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mould, "LINES_MIN", least)
         patch.setattr(mould, "WIDENED_MAX", 1 + most)
         patch.setattr(mould, "MOULDS_MAX", 2 + most)
         moulds = mould.Moulds()
         for lines in (*blocks, *blocks):
-            apart = moulds.take_apart(lines)
+            hints = [len(line) % hinted for line in lines] if hinted else None
+            apart = moulds.take_apart(lines, hints)
             assert apart is not None
             sheet, columns = apart
             assert put_together(sheet, columns) == lines
             for literal in (lines[0][:9], lines[-1][3:], b'":"'):
                 found = lines_with(sheet, _column_of(columns), literal or b"a")
                 assert found >= {place for place, one in enumerate(lines) if (literal or b"a") in one}
+
+
+def test_a_mould_holds_for_whole_lines_or_for_none() -> None:
+    rows = [[b"{", b"a", b":", b"x", b"}"], [b"{", b"a", b":", b"y", b"}"]]
+    made = mould.Mould(rows)
+    lines = [b'"'.join(row) for row in rows]
+    assert made.apart(lines) == [b"x\ny"]
+    for other in (b'{"b":"x"}', b'{"a":"x"} ', b' {"a":"x"}', b'{"a":"x"', b'{"a":"x"}{"a":"x"}', b"", b'{"a":1}'):
+        assert made.apart([*lines, other]) is None
+        assert made.apart([other, *lines]) is None
+        assert made.match(other) is None
+    alike = mould.Mould([rows[0]])
+    assert alike.apart(lines[:1] * 3) == []
+    assert alike.apart(lines) is None
 
 
 def test_a_line_that_is_too_long_to_share_or_ends_within_is_kept_as_it_is_cut() -> None:
