@@ -149,11 +149,14 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         verdict = db.execute(sql.CHECK).fetchone()[0]
         if verdict != "ok":
             raise StateDamaged(f"{path}: the journal is damaged ({verdict})")
-    for number in range(version, sql.SCHEMA_VERSION):
+    # Each transaction waits for the disk: a new journal is made by one. A step of an old one's is never done twice.
+    numbers = range(version, sql.SCHEMA_VERSION)
+    for step in [[number] for number in numbers] if version else [numbers]:
         with transaction(db):
-            for statement in sql.MIGRATIONS[number]:
-                db.execute(statement)
-            db.execute(sql.SET_VERSION[number + 1])
+            for number in step:
+                for statement in sql.MIGRATIONS[number]:
+                    db.execute(statement)
+            db.execute(sql.SET_VERSION[step[-1] + 1])
 
 
 @contextmanager
