@@ -16,7 +16,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 from shipper.cli.talk import say
 from shipper.errors import ConfigError, ConnlogError, QueryError
@@ -25,19 +25,14 @@ IO_FAILED = 4
 INTERRUPTED = 130
 
 
-class Entry(NamedTuple):
+class Entry:
     """Where a command is found, as ``module:name``, and the first sentence of its help."""
 
-    target: str
-    help: str
+    __slots__ = ("help", "target")
 
-
-class Quick(NamedTuple):
-    """A function, as ``module:name``, of the words behind the command, that does the work and returns the exit code, or
-    None where click must look at them; and the libraries that it can have without much of what they bring."""
-
-    target: str
-    libraries: tuple[str, ...]
+    def __init__(self, target: str, help: str) -> None:
+        self.target = target
+        self.help = help
 
 
 COMMANDS = {
@@ -64,10 +59,12 @@ COMMANDS = {
 
 
 QUICK = {
-    "parse": Quick("shipper.cli.parse:quick", ("msgspec", "orjson")),
-    "run": Quick("shipper.cli.run:quick", ("pathlib",)),
+    "parse": ("shipper.cli.parse:quick", ("msgspec", "orjson")),
+    "run": ("shipper.cli.run:quick", ("pathlib",)),
 }
-"""Commands whose usual words need no click, which takes as long to load as to read thousands of lines."""
+"""Commands whose usual words need no click, which takes as long to load as to read thousands of lines: a function of the
+words behind the command that does the work and returns the exit code, or None where click must look at them; and the
+libraries that are to be loaded lean before it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,8 +126,9 @@ def _invoke(args: list[str]) -> int:
         # What a start makes stays: to look for cycles in it finds none. The command begins with that when it is at work.
         gc.disable()
         try:
-            load_lean(*quick.libraries)
-            code: int | None = find(quick.target)(args[1:])
+            target, libraries = quick
+            load_lean(*libraries)
+            code: int | None = find(target)(args[1:])
         finally:
             gc.enable()
         if code is not None:

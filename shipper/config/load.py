@@ -13,12 +13,15 @@ import tomllib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shipper.config.option import Base
-from shipper.config.place import lines_of
 from shipper.config.settings import Config
 from shipper.config.tables import TableReader
 from shipper.errors import ConfigError
+
+if TYPE_CHECKING:
+    from shipper.config.place import Key
 
 SYSTEM_FILE = Path("/etc/connlog/connlog.toml")
 SYSTEM_STATE = Path("/var/lib/connlog")
@@ -60,11 +63,18 @@ def parse_config(text: str, path: Path | None, environ: Mapping[str, str]) -> Co
         Path(home) if home.startswith("/") else None,
         Path(handed) if handed.startswith("/") else None,
     )
-    reader = TableReader(shown, partial(lines_of, text), base)
+    reader = TableReader(shown, partial(_lines_of, text), base)
     config = reader.config(tables, path, default_state_dir(path, environ))
     if config is None:
         raise ConfigError(reader.problems())
     return config
+
+
+def _lines_of(text: str) -> dict[Key, int]:
+    """Where its keys stand; asked for only where something is wrong."""
+    from shipper.config.place import lines_of
+
+    return lines_of(text)
 
 
 def state_dir_of(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:

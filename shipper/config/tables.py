@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import NODEFAULT, Struct
 
 from shipper.config.inputs import CoderApiInput, JournaldInput, StdinInput
 from shipper.config.option import Base, Choice, ListError, quoted, slots, toml_name
-from shipper.config.place import Key
 from shipper.config.settings import (
     DEFAULT_INPUTS,
     DEFAULT_OUTPUTS,
@@ -26,6 +25,9 @@ from shipper.config.settings import (
     Metrics,
     State,
 )
+
+if TYPE_CHECKING:
+    from shipper.config.place import Key
 
 TABLES_MAX = 1000
 """Most inputs, and most outputs, of one configuration."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -23,7 +24,9 @@ from shipper.service.intake import open_readings
 from shipper.service.outlet import Want, around, open_output, unusable, write_for_outputs
 from shipper.service.pulse import Pulse
 from shipper.service.reading import Reading
-from shipper.service.sending import Sending
+
+if TYPE_CHECKING:
+    from shipper.service.sending import Sending
 
 DRAIN_SECONDS = 10.0
 """How long outputs may take, after the last line was read, to deliver what is in the journal."""

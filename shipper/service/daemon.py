@@ -22,7 +22,6 @@ from shipper.service.facts import gather
 from shipper.service.herald import Herald
 from shipper.service.listener import Listener
 from shipper.service.lock import FULL, StateLock, refuse_newer
-from shipper.service.status_page import headline
 from shipper.service.stop import Stop
 from shipper.status import Status, StatusFile, waiting_status
 from shipper.timestamp import from_ns
@@ -242,7 +241,7 @@ class Daemon:
     # ---- status --------------------------------------------------------------------------------
 
     def _write_status(self) -> str:
-        """Make the status known; returns its headline."""
+        """Make the status known; returns its headline where a manager takes it."""
         try:
             status = self._status()
         except StateError as error:
@@ -253,6 +252,10 @@ class Daemon:
         for name in status.stalled:
             log.error("the thread %s makes no progress", name)
         self._alive = not status.stalled
+        if not self._herald.heard:
+            return ""
+        from shipper.service.status_page import headline
+
         return headline(status)
 
     def _write_file(self, status: Status) -> None:

@@ -15,7 +15,8 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from shipper.errors import StateBusy, StateError, StateFull
 from shipper.journal import refuse_newer as refuse_newer_journal
@@ -68,7 +69,7 @@ def refuse_newer(folder: Path) -> None:
         refuse_newer_index(index)
 
 
-class Holder(NamedTuple):
+class Holder(Struct, frozen=True):
     """Who holds the lock; ``pid`` is None where it is not known."""
 
     pid: int | None

@@ -13,14 +13,14 @@ from shipper.config.address import is_local
 from shipper.errors import ConfigError, ConnlogError, QueryError, StateNewer
 from shipper.journal import Journal, Wrapping
 from shipper.journal.seal import SEGMENT_MAX_BYTES, SEGMENT_MAX_COUNT
-from shipper.outputs.delivery import Delivery, Target
 from shipper.service.dispatch import Dispatch
-from shipper.service.sending import Sending
 from shipper.standin import load_lean
 
 if TYPE_CHECKING:
+    from shipper.outputs.delivery import Delivery, Target
     from shipper.outputs.hec.sieve import Sieve, Who
     from shipper.outputs.hec.tls import Trust
+    from shipper.service.sending import Sending
 
 Want = Callable[[Iterable[tuple[str, str]]], None]
 """Told of kinds and ids that nobody knows."""
@@ -32,6 +32,8 @@ def open_output(output: Output, journal: Journal, state: State, want: Want | Non
     raises StateNewer, and ConfigError where a filter or a certificate is no use."""
     if isinstance(output, SplunkHecOutput):
         return _open_hec(output, journal, state, want)
+    from shipper.service.sending import Sending  # here, as all that only an index needs
+
     return Sending(_open_index(output, journal, state.dir))
 
 
@@ -56,6 +58,7 @@ def _looks(output: SplunkHecOutput, config: Config) -> bool:
 
 def _open_index(output: IndexOutput, journal: Journal, folder: Path) -> Delivery:
     # Imported here: who only sends needs no index.
+    from shipper.outputs.delivery import Delivery
     from shipper.outputs.local_index import LocalIndex
 
     def open_target() -> Target:
