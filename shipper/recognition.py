@@ -69,7 +69,7 @@ class Recogniser:
         """As ``verdict``, for an entry in a shape that was met before; None: ask ``verdict``."""
         if b"\n" in entry.raw:
             return None
-        return self._renderer.render_from(entry.raw, f'"source":{_encode(self.source(entry)).decode()}')
+        return self._renderer.render(entry.raw, 0, f'"source":{_encode(self.source(entry)).decode()}')
 
     def verdict(self, entry: Entry) -> Record | Malformed | None:
         """The record of an entry, why it can't be one, or None: not ours. Raises nothing, whatever the text."""

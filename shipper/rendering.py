@@ -75,14 +75,10 @@ class Renderer:
         head, mark, self._source_tail = whole.partition(f'"offset":{_OFFSET}')
         self._source_head = f'"source":{head}{mark.removesuffix(str(_OFFSET))}'
 
-    def render(self, raw: bytes, offset: int) -> Encoded | None:
-        """The record of a bare line at ``offset``; None: it is left to the careful way."""
-        origin = self._source_head
-        return self.render_from(raw, f"{origin}{offset}{self._source_tail}", origin)
-
-    def render_from(self, raw: bytes, source: str, origin: str = "") -> Encoded | None:
-        """The record of one line, without a line feed; ``source`` is the record's part that says where it was read, and
-        ``origin`` its beginning where other lines have the same."""
+    def render(self, raw: bytes, offset: int, source: str = "") -> Encoded | None:
+        """The record of one line, without a line feed; None: it is left to the careful way. It is a bare line at
+        ``offset``, or ``source`` is the record's part that says where it was read."""
+        origin = "" if source else self._source_head
         try:
             text = raw.decode()
             if text[0] == "{":
@@ -108,6 +104,7 @@ class Renderer:
                     return None
                 logged = self._stamps[head[:20]]
                 log = f'"log":{{"time":"{logged}{self._levels[head[20:]]}{self._loggers[logger]}'
+            source = source or f"{origin}{offset}{self._source_tail}"
             for shape in shapes:
                 try:
                     found = shape(line, log, source, logged, origin)
@@ -144,7 +141,7 @@ class Renderer:
             shapes.append(shape.render)
         if b"\n" in raw:
             return
-        rendered = self.render_from(raw, f'"source":{to_json(record.source)}')
+        rendered = self.render(raw, 0, f'"source":{to_json(record.source)}')
         if rendered is not None and rendered != encoded(record):
             shape.forget(fit)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
+from operator import attrgetter, itemgetter
 
 from shipper.journal import Wrapped
 from shipper.outputs.hec.envelope import CACHED_MAX_COUNT, Renderer, epoch, place_of, prefix_of
@@ -21,6 +23,8 @@ _BETWEEN = "}\n"
 """What ends the line before."""
 _LOG_BRACE = _LOG_TIME.index("{")
 _FIRST_YEAR = "1971"
+_SECOND, _FRACTION, _DAY = itemgetter(slice(19)), itemgetter(slice(20, 29)), itemgetter(slice(10))
+_id, _time, _json, _logged, _origin = map(attrgetter, ("id", "time", "json", "logged", "origin"))
 
 
 class HecWrapping:
@@ -36,6 +40,34 @@ class HecWrapping:
 
     def wrap(self, encoded: Sequence[Encoded], max_bytes: int, max_count: int) -> Iterator[Wrapped]:
         """See ``Wrapping``."""
+        for at in range(0, len(encoded), max_count):
+            some = encoded[at : at + max_count]
+            usual = self._usual(some)
+            if usual is not None and len(usual.text) <= max_bytes:
+                yield usual
+            else:
+                yield from self._one_by_one(some, max_bytes, max_count)
+
+    def _usual(self, encoded: Sequence[Encoded]) -> Wrapped | None:
+        """All of these records, which tell of themselves that they are from one source and need no closer look; None
+        where one does. Column by column, which takes half of what a record at a time does."""
+        origins = {*map(_origin, encoded)}
+        prefix = self._prefixes.get(origins.pop(), "") if len(origins) == 1 else ""
+        if not prefix:
+            return None
+        times = [*map(_time, encoded)]
+        seconds = [*map(_SECOND, times)]
+        begins = {second: self._begin(second) for second in {*seconds}}
+        days, logged_days = {*map(_DAY, begins)}, {*map(_DAY, {*map(_logged, encoded)})}
+        plain = days == logged_days and len(days) == 1
+        if not plain or not all(begins.values()):
+            return None
+        begun = map(begins.__getitem__, seconds)
+        between = repeat('"},"event":')
+        columns = begun, map(_FRACTION, times), repeat(prefix), map(_id, encoded), between, map(_json, encoded)
+        return _wrapped([*chain.from_iterable(zip(*columns, strict=False))], times)
+
+    def _one_by_one(self, encoded: Sequence[Encoded], max_bytes: int, max_count: int) -> Iterator[Wrapped]:
         parts: list[str] = []
         times: list[str] = []
         size = 0
