@@ -54,6 +54,44 @@ def test_envelopes_are_the_same_whenever_they_are_made(records: list[CompactReco
         assert other.opened() == one
 
 
+def told(one: Encoded, origins: dict[str, str]) -> Encoded:
+    """The same, telling of itself what the way of the usual lines tells."""
+    logged, source = one.json.find('"log":{"time":"'), one.json.find('"source":{')
+    offset = one.json.find('"offset":', source)
+    if min(logged, source, offset) < 0:
+        return one
+    origin = one.json[source : offset + len('"offset":')]
+    second = one.json[logged + 15 : logged + 35]
+    return Encoded(one.id, one.time, one.json, second, origins.setdefault(origin, origin))
+
+
+@given(st.lists(made_records, min_size=1, max_size=30), st.integers(1, 7))
+def test_what_records_tell_of_themselves_changes_nothing(records: list[CompactRecord], together: int) -> None:
+    found = [encoded(one) for one in records]
+    wrapping, origins = HecWrapping(*PLACE), dict[str, str]()
+    plain = [line for one in found for line in rendered([one]).bodies]
+    for _ in range(2):
+        wrapped = [*wrapping.wrap([told(one, origins) for one in found], 1 << 20, together)]
+        assert b"\n".join(one.text for one in wrapped).split(b"\n") == plain
+        assert [time for one in wrapped for time in one.times] == [
+            time.decode() for one in found for time in rendered([one]).times
+        ]
+
+
+def test_usual_records_are_the_same_in_any_number_at_once() -> None:
+    origins = dict[str, str]()
+    found = [told(encoded(record(number)), origins) for number in range(300)]
+    assert all(one.origin for one in found)
+    plain = rendered(found).bodies
+    wrapping = HecWrapping(*PLACE)
+    for most_bytes, most in ((1, 125), (1 << 20, 1), (1500, 125), (160 << 10, 125), (1 << 20, 300)):
+        wrapped = [*wrapping.wrap(found, most_bytes, most)]
+        assert b"\n".join(one.text for one in wrapped).split(b"\n") == plain
+        for one in wrapped:
+            assert len(one.times) <= most
+            assert len(one.text) <= most_bytes or len(one.times) == 1
+
+
 @given(st.integers(1, 400), st.data())
 def test_a_sealed_slice_does_what_any_slice_does(count: int, data: st.DataObject) -> None:
     found = [encoded(record(number)) for number in range(count)]
