@@ -175,7 +175,7 @@ class Yield(Struct):
     @property
     def records(self) -> list[Record]:
         """The records, made of their text: for who looks at them."""
-        return [found.record() for found in self.encoded]
+        return _decoder.decode_lines("\n".join([found.json for found in self.encoded]))
 
 
 _encoder = msgspec.json.Encoder()

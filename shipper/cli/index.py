@@ -18,8 +18,13 @@ from shipper.errors import InputError, StateDamaged
 
 if TYPE_CHECKING:
     from shipper.index import IndexWriter
+    from shipper.journal import Block, Journal
 
-BATCH_EVENTS = 32_768
+BATCH_EVENTS, JOINED_EVENTS = 32_768, 8192
+BATCH_BYTES = 64 << 20
+"""Events of a log and of batches of the journal, or bytes of their lines, that are taken in one transaction, or some more."""
+BATCH_NS = 3_600_000_000_000
+"""Batches of the journal become one with the time of the last: an event is kept so much longer than its time at most."""
 MEMOS_TIMES = 4
 """The memory for what was made of texts before, against that of other commands: 128 MiB. Logs of tens of thousands of
 workspaces are then read in half the time."""
@@ -180,10 +185,11 @@ def _from_log(name: str, writer: IndexWriter, tz: str) -> Iterator[int]:
     source = Source(socket.gethostname(), "file", name)
     extractor = Extractor(source, tz=tz)
     records, originals = [], []
-    malformed = 0
+    malformed = bytes_ = 0
 
     def take(result: Yield) -> None:
-        nonlocal malformed
+        nonlocal malformed, bytes_
+        bytes_ += sum(map(len, result.originals))
         records.extend(result.records)
         originals.extend(result.originals)
         malformed += len(result.malformed)
@@ -191,9 +197,10 @@ def _from_log(name: str, writer: IndexWriter, tz: str) -> Iterator[int]:
     try:
         for piece in read_pieces(name):
             take(extractor.feed(piece))
-            if len(records) >= BATCH_EVENTS:
+            if len(records) >= BATCH_EVENTS or bytes_ >= BATCH_BYTES:
                 yield writer.load(records, originals, stored_ns=time.time_ns()).added
                 records, originals = [], []
+                bytes_ = 0
     except InputError as error:
         raise InputError(f"{error}; the present index was left as it is") from error
     take(extractor.flush(final=True))
@@ -210,14 +217,14 @@ def _from_journal(path: Path, writer: IndexWriter, cursor: int) -> int:
     if path.exists():
         journal = Journal(path)
         try:
-            while (block := journal.read(max(writer.cursor, 0))) is not None:
+            for block in _joined(journal, max(writer.cursor, 0), cursor):
                 added += writer.add(
                     block.seq,
                     block.records,
                     block.originals,
-                    gaps=block.gaps if block.seq > cursor else (),
-                    malformed=block.malformed if block.seq > cursor else (),
-                    settled=block.settled if block.seq > cursor else (),
+                    gaps=block.gaps,
+                    malformed=block.malformed,
+                    settled=block.settled,
                     stored_ns=block.stored_ns,
                 ).added
         finally:
@@ -225,3 +232,34 @@ def _from_journal(path: Path, writer: IndexWriter, cursor: int) -> int:
     if writer.cursor < cursor:
         writer.move(cursor)
     return added
+
+
+def _joined(journal: Journal, after: int, cursor: int) -> Iterator[Block]:
+    """The batches of the journal, those stored within ``BATCH_NS`` as one, of ``JOINED_EVENTS`` events or some more.
+
+    What a batch tells beside its events was taken with the present index, if it is none after ``cursor``. An event can take
+    back what a batch before it told of a line, so that such a batch is the last of those it is joined with.
+    """
+    from msgspec.structs import replace
+
+    held: Block | None = None
+    since_ns = bytes_ = 0
+    while (block := journal.read(after)) is not None:
+        after = block.seq
+        if block.seq <= cursor:
+            block = replace(block, gaps=[], malformed=[], settled=[])
+        if held is not None and not 0 <= block.stored_ns - since_ns < BATCH_NS:
+            yield held
+            held = None
+        if held is None:
+            held, since_ns, bytes_ = block, block.stored_ns, 0
+        else:
+            held.records.extend(block.records)
+            held.originals.extend(block.originals)
+            held = replace(block, records=held.records, originals=held.originals, gaps=[*held.gaps, *block.gaps])
+        bytes_ += sum(map(len, block.originals))
+        if len(held.records) >= JOINED_EVENTS or bytes_ >= BATCH_BYTES or held.malformed or held.settled:
+            yield held
+            held = None
+    if held is not None:
+        yield held

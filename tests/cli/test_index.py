@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from shipper.cli.main import main
 from shipper.index import IndexWriter
 from shipper.journal import Batch, Journal, Piece
-from shipper.record import Gap, Record, Source, encoded
+from shipper.record import Gap, Log, Malformed, Record, Source, encoded
 from shipper.service.lock import StateLock
 
 
@@ -78,6 +78,46 @@ def test_a_rebuild_takes_the_old_index_the_journal_and_logs_each_event_once(
     assert again.cursor == last  # the daemon goes on behind it
     again.close()
     assert not list(tmp_path.glob("index.db.new*"))
+
+
+def test_small_batches_of_a_journal_are_taken_together_and_tell_what_each_told(tmp_path: Path) -> None:
+    hour = 3_600_000_000_000
+    times = [0, 1, 2, 3, 4, 5, 6, 7, hour - 1, hour, hour + 1, 3 * hour, 2 * hour, 2 * hour + 1]
+    clock = iter([0, *times, 9 * hour])
+    now = [0]
+    journal = Journal(tmp_path / "journal.db", now_ns=lambda: now[0])
+    journal.register("index")
+    place = Source(path="/log", offset=70)
+    lost = Gap(1, "truncated_unread", Source(path="/log"), detected="2026-01-01T00:00:00.000000000Z")
+    broken = [Malformed(b"x", "cut", 1, 1, replace(place, offset=offset), 1, event(0).time) for offset in (70, 80, 90)]
+    for number, now[0] in zip(range(len(times)), clock, strict=False):
+        made = event(number, source=replace(place, offset=number), log=Log(time=event(number).time))
+        if number == 5:
+            made = event(number, source=place, log=Log(time=event(0).time))  # the first of those broken, now read
+        piece = Piece("a", [encoded(made)], [b"line %d" % number], malformed=broken if number == 4 else [])
+        piece.entries = len(piece.encoded) + len(piece.malformed)
+        settled = tuple(broken[1:2]) if number == 7 else ()
+        journal.append(Batch((piece,), gaps=(lost,) if number in (2, 9) else (), settled=settled))
+    by_one = IndexWriter(tmp_path / "by_one.db")
+    while (block := journal.read(by_one.cursor)) is not None:
+        told = {"gaps": block.gaps, "malformed": block.malformed, "settled": block.settled}
+        by_one.add(block.seq, block.records, block.originals, stored_ns=block.stored_ns, **told)
+    journal.close()
+    by_one.close()
+    assert main(["index", "rebuild", "--index", str(tmp_path / "index.db")]) == 0
+    asked = "SELECT id, event FROM events", "SELECT from_ns, to_ns, body FROM gaps", "SELECT path, offset FROM quarantine"
+    answers = []
+    for name in ("by_one.db", "index.db"):
+        database = sqlite3.connect(tmp_path / name)
+        answers.append([database.execute(one).fetchall() for one in asked])
+        stored = database.execute("SELECT events, stored_ns FROM blocks").fetchall()
+        database.close()
+    assert answers[0] == answers[1]
+    assert [row[1] for row in answers[0][2]] == [90]
+    assert sum(row[0] for row in stored) == len(times)
+    assert len(stored) < len(times)
+    late = [at for events, at in stored for _ in range(events)]
+    assert all(0 <= at - true < hour for at, true in zip(late, [0, *times], strict=False) if true in times[1:])
 
 
 def test_a_rebuild_that_fails_leaves_the_index_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
