@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from operator import attrgetter
+from typing import Any
 
 from shipper.index.template import QUOTE, Laid, Shape, Sheet, common_start, cut_lines
 
@@ -23,6 +24,8 @@ WIDENED_MAX = 32
 """How often a mould is made anew for lines that share less than those before, and its shape then has no mould."""
 HINTS_MAX = 4096
 """Hints of which is remembered what mould they tell of; then all are forgotten."""
+LONG_MIN = 48
+"""Bytes that lines share in one place from which on they are compared at once."""
 PIECES_MAX = 256
 BYTES_MAX = 4096
 """Of the first line of a mould, which is what its lines can share."""
@@ -57,22 +60,46 @@ class Mould:
                 held = []
         self.shared.append(b"".join(held))
         # Nothing of a line is a pattern here; a value ends at the next quote, so that nothing is tried twice.
-        pattern = re.compile(b"(?m)^%b(?:\\n|\\Z)" % b'([^"]*+)'.join(map(re.escape, self.shared)))
-        self.match, self._all = pattern.fullmatch, pattern.findall
+        self.match = re.compile(b'([^"]*+)'.join(map(re.escape, self.shared))).fullmatch
+        self._finder: Callable[[bytes], list[Any]] | None = None
         self.widened += 1
 
     def apart(self, lines: Sequence[bytes]) -> list[bytes] | None:
         """The columns of lines without line ends of their own, values with line ends between them; None where it does not
         hold for all of them."""
+        find = self._finder or self._find_all()
         text = b"\n".join(lines)
-        rows = self._all(text)
-        count, wide = len(lines), len(self.shared) - 1
+        rows, count = find(text), len(lines)
         if len(rows) != count:
             return None
-        columns = [b"\n".join(column) for column in (zip(*rows, strict=True) if wide > 1 else [rows][:wide])]
+        columns: list[bytes] = []
+        for shared, column in zip(
+            self._groups, zip(*rows, strict=True) if len(self._groups) > 1 else (rows,), strict=False
+        ):
+            if shared is None:
+                columns.append(b"\n".join(column))
+            elif column.count(shared) != count:
+                return None
         # What was found ends at a line's end, and there are as many: each is a whole line if nothing lies between.
-        held = sum(map(len, columns)) - wide * (count - 1) + sum(map(len, self.shared)) * count
+        held = sum(map(len, columns)) - len(columns) * (count - 1) + sum(map(len, self.shared)) * count
         return columns if held + count - 1 == len(text) else None
+
+    def _find_all(self) -> Callable[[bytes], list[Any]]:
+        """Finds the lines of a text. What they share is compared byte by byte; where it is long it is found as if it was a value,
+        which is then compared at once."""
+        self._groups: list[bytes | None] = []
+        parts: list[bytes] = []
+        for number, piece in enumerate(self.shared):
+            if number:
+                parts.append(b'([^"]*+)')
+                self._groups.append(None)
+            if len(piece) < LONG_MIN:
+                parts.append(re.escape(piece))
+            else:
+                parts.append(b"(.{%d}+)" % len(piece))
+                self._groups.append(piece)
+        self._finder = re.compile(b"(?ms)^%b(?:\\n|\\Z)" % b"".join(parts)).findall
+        return self._finder
 
 
 Matched = dict[Mould, tuple[list[int], list[tuple[bytes, ...]]]]

@@ -100,13 +100,24 @@ def test_small_batches_of_a_journal_are_taken_together_and_tell_what_each_told(t
         journal.append(Batch((piece,), gaps=(lost,) if number in (2, 9) else (), settled=settled))
     by_one = IndexWriter(tmp_path / "by_one.db")
     while (block := journal.read(by_one.cursor)) is not None:
-        told = {"gaps": block.gaps, "malformed": block.malformed, "settled": block.settled}
-        by_one.add(block.seq, block.records, block.originals, stored_ns=block.stored_ns, **told)
+        by_one.add(
+            block.seq,
+            block.records,
+            block.originals,
+            gaps=block.gaps,
+            malformed=block.malformed,
+            settled=block.settled,
+            stored_ns=block.stored_ns,
+        )
     journal.close()
     by_one.close()
     assert main(["index", "rebuild", "--index", str(tmp_path / "index.db")]) == 0
-    asked = "SELECT id, event FROM events", "SELECT from_ns, to_ns, body FROM gaps", "SELECT path, offset FROM quarantine"
-    answers = []
+    asked = (
+        "SELECT id, event FROM events",
+        "SELECT from_ns, to_ns, body FROM gaps",
+        "SELECT path, offset FROM quarantine",
+    )
+    answers, stored = [], []
     for name in ("by_one.db", "index.db"):
         database = sqlite3.connect(tmp_path / name)
         answers.append([database.execute(one).fetchall() for one in asked])

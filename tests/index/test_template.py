@@ -87,6 +87,13 @@ def test_a_mould_holds_for_whole_lines_or_for_none() -> None:
         assert made.apart([*lines, other]) is None
         assert made.apart([other, *lines]) is None
         assert made.match(other) is None
+    long = b"n" * mould.LONG_MIN
+    far = mould.Mould([[*row[:2], b":" + long, *row[3:4], long + b"}"] for row in rows])
+    wide = [b'{"a":%b"%b"%b}' % (long, value, long) for value in (b"", b"x", b"yy")]
+    assert far.apart(wide) == [b"\nx\nyy"]
+    for other in (b'{"a":%bm"x"%b}' % (long[1:], long), b'{"a":%b"x"%bm}' % (long, long[1:]), wide[0] + b" "):
+        assert far.apart([*wide, other]) is None
+        assert far.apart([other, *wide]) is None
     alike = mould.Mould([rows[0]])
     assert alike.apart(lines[:1] * 3) == []
     assert alike.apart(lines) is None
