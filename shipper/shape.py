@@ -106,6 +106,7 @@ class ShapeMaker:
         self._full = normaliser.full
         self._cache = cache
         self._seconds = seconds
+        self._spaced = SecondMemo(self._spaced_second)
         self._memos: dict[str, TextMemo] = {}
         self._kinds: dict[tuple[str | None, ...], Memo[Kind, tuple[str, str]]] = {}
         self._shapes: dict[tuple[tuple[str | None, str], ...], Shape] = {}
@@ -142,6 +143,7 @@ class ShapeMaker:
     def _render(self, keys: tuple[str, ...], names: dict[str, str], parts: list[_Part], shape: Shape) -> Render:
         space: dict[str, Any] = {
             "seconds": self._seconds,
+            "spaced": self._spaced,
             "zeros": _ZEROS,
             "other_time": self._other_time,
             "Encoded": Encoded,
@@ -149,7 +151,10 @@ class ShapeMaker:
         }
         place = {part.key: part.name for part in parts if part.key is not None}
         body = [*self._cut(keys, parts, space), self._check(keys, parts, space)]
-        connected = f"{place['connection_id']} != {self._form.null!r}" if "connection_id" in place else "False"
+        connected = "False"
+        if "connection_id" in place:
+            connected = "connected"
+            body.append(f"connected = {place['connection_id']} != {self._form.null!r}")
         segments, record = self._record(place)
         runs = [part.name for part in parts if part.key is None]
         body.append(f"{segments} = runs[{', '.join([*runs, connected])}]")
@@ -157,8 +162,14 @@ class ShapeMaker:
             if key in place:
                 body += self._nullable(key, place[key])
         time = place["time"]
+        # RFC 3339, or what Go prints of a time, or something else.
         usual = f"f'{{seconds[{time}[:19]]}}{{{time}[19:-1]}}{{zeros[len({time})]}}'"
-        body.append(f"time = {usual} if {time}[-1] == 'Z' and {time}[20:-1].isdigit() else other_time({time})")
+        other = f"f'{{spaced[{time}[:20]]}}{{{time}[20:-10]}}{{zeros[len({time}) - 9]}}'"
+        body += [
+            f"if {time}[-1] == 'Z' and {time}[20:-1].isdigit(): time = {usual}",
+            f"elif {time}[-10:] == ' +0000 UTC' and {time}[20:-10].isdigit() and {time}.isascii(): time = {other}",
+            f"else: time = other_time({time})",
+        ]
         body.append(f"return Encoded({place['id']}, time, f'{record}', logged, origin)")
         render: Render = _function("render", "line, log, source, logged, origin", body, space)
         return render
@@ -211,20 +222,27 @@ class ShapeMaker:
 
     def _nullable(self, key: str, place: str) -> list[str]:
         """A field that is new in each line, if it is not null, to JSON."""
-        if self._form.human:
+        human = self._form.human
+        if not self._full:
+            quote = '"' if human else ""
+            null = f"{place} == '\"\"'" if human else f"{place} in ('\"\"', 'null')"
+            null = "not connected" if key == "connection_id" else null
+            return [f"{key} = '' if {null} else f'\"{key}\":{quote}{{{place}}}{quote},'"]
+        if human:
             null = "<nil>" if key == "connection_id" else '""'
             body = [f"{place} = 'null' if {place} == '{null}' else f'\"{{{place}}}\"'"]
         else:
             body = [f"if {place} == '\"\"': {place} = 'null'"] * (key != "connection_id")
-        if not self._full:
-            body.append(f"{key} = '' if {place} == 'null' else f'\"{key}\":{{{place}}},'")
         return body
 
+    def _spaced_second(self, text: str) -> str:
+        """``2026-01-01 10:00:00.`` to the same as records have it."""
+        if text[10] != " " or text[19:] != ".":
+            raise Odd
+        return f"{self._seconds[f'{text[:10]}T{text[11:19]}']}."
+
     def _other_time(self, text: str) -> str:
-        """A time that is not RFC 3339 in UTC: mostly what Go prints of one that is in UTC."""
-        digits = text[20:-10]
-        if text[10] == " " and text[19] == "." and text.endswith(" +0000 UTC") and digits.isdigit() and text.isascii():
-            return f"{self._seconds[f'{text[:10]}T{text[11:19]}']}.{digits}{_ZEROS[21 + len(digits)]}"
+        """A time of any form."""
         found = canonical(text)
         if found is None:
             raise Odd
