@@ -119,12 +119,30 @@ def to_ns(text: str) -> int:
 
 
 def all_to_ns(texts: Sequence[str]) -> list[int]:
-    """``to_ns`` of each; many of near times at once take a third of the time."""
-    seconds = {second: _second_ns(second) for second in {text[:19] for text in texts}}
-    found = [seconds[text[:19]] + int(text[20:29]) for text in texts]
+    """``to_ns`` of each; many of near times at once take a quarter of the time."""
+    seconds = [text[:19] for text in texts]
+    begun = {second: _second_ns(second) - _ABOVE for second in set(seconds)}
+    found = [begun[second] + fraction for second, fraction in zip(seconds, _fractions(texts), strict=True)]
     if found and (min(found) < NS_MIN or max(found) > NS_MAX):
         return [max(NS_MIN, min(NS_MAX, one)) for one in found]
     return found
+
+
+_ABOVE, _LENGTH = 1_000_000_000, 30
+"""More than any fraction has nanoseconds; the characters of canonical text."""
+
+
+def _fractions(texts: Sequence[str]) -> list[int]:
+    """The nanoseconds of each, and ``_ABOVE``: as JSON, whose numbers begin with no 0, they are read all at once."""
+    from msgspec.json import decode
+
+    data = "".join(texts).encode()
+    if set(map(len, texts)) != {_LENGTH} or len(data) != _LENGTH * len(texts):
+        return [int(text[20:29]) + _ABOVE for text in texts]
+    numbers = bytearray(b",1........." * len(texts))
+    for digit in range(9):
+        numbers[2 + digit :: 11] = data[20 + digit :: 30]
+    return decode(b"[" + numbers[1:] + b"]", type=list[int])
 
 
 @lru_cache(SECONDS_MAX_COUNT)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.timestamp import NS_MAX, NS_MIN, canonical, canonical_header, from_ns, to_ns
+from shipper.timestamp import NS_MAX, NS_MIN, all_to_ns, canonical, canonical_header, from_ns, to_ns
 from tests.render.golang import rfc3339_nano, stamp, time_string
 
 _naive = datetime.fromisoformat
@@ -146,3 +146,9 @@ def test_known_times(text: str, true: str) -> None:
 def test_what_is_no_stamp_is_none(text: str) -> None:
     """A header's stamp has exactly three digits and a date of the calendar."""
     assert canonical_header(text) is None
+
+
+@given(st.lists(st.tuples(st.datetimes(_naive("0001-01-03"), _naive("9999-12-29")), fractions)))
+def test_many_times_are_the_nanoseconds_of_each(times: list[tuple[datetime, str]]) -> None:
+    texts = [f"{moment.replace(microsecond=0).isoformat()}.{nine(fraction)}Z" for moment, fraction in times]
+    assert all_to_ns(texts) == [to_ns(text) for text in texts]

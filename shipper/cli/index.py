@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shipper import heap  # noqa: F401  # before any that loads sqlite3
 from shipper.cli import question
 from shipper.cli.talk import say
 from shipper.errors import InputError, StateDamaged
