@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from shipper.decoder import json_decoder
+
 SCHEMA = 1
 
 JsonValue = Any
@@ -179,7 +181,7 @@ class Yield(Struct):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Record)
+_decoder = json_decoder(Record)
 
 encode_record = _encoder.encode
 """One record as JSON bytes, full or compact by its class, without a newline."""
@@ -187,11 +189,15 @@ encode_record = _encoder.encode
 encode_records = _encoder.encode_lines
 """Records as NDJSON bytes."""
 
-decode_record = _decoder.decode
-"""JSON bytes of either form as a ``Record``; raises msgspec.DecodeError."""
 
-decode_records = _decoder.decode_lines
-"""NDJSON bytes of either form as a list of ``Record``; raises msgspec.DecodeError."""
+def decode_record(text: bytes | str) -> Record:
+    """JSON of either form as a ``Record``; raises msgspec.DecodeError."""
+    return _decoder.decode(text)
+
+
+def decode_records(lines: bytes | str) -> list[Record]:
+    """NDJSON of either form as a list of ``Record``; raises msgspec.DecodeError."""
+    return _decoder.decode_lines(lines)
 
 
 def encoded(record: Record) -> Encoded:

@@ -9,6 +9,7 @@ from hashlib import blake2b
 import msgspec
 import zstandard
 
+from shipper.decoder import json_decoder
 from shipper.errors import StateDamaged
 from shipper.journal.seal import Sealed, unseal
 from shipper.record import Encoded, Gap, Malformed, Record, decode_records
@@ -29,7 +30,7 @@ class Notices(msgspec.Struct, frozen=True):
     settled: list[Malformed] = []
 
 
-_notices_decoder = msgspec.json.Decoder(Notices)
+_notices_decoder = json_decoder(Notices)
 
 
 class Codec:

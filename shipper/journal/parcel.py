@@ -11,6 +11,7 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
+from shipper.decoder import json_decoder
 from shipper.errors import StateDamaged
 from shipper.journal.blob import BLOB_MAX_BYTES, Notices, Row, verify
 from shipper.journal.seal import Sealed
@@ -18,7 +19,7 @@ from shipper.record import SCHEMA, Gap, Source
 from shipper.timestamp import from_ns
 
 log = logging.getLogger(__name__)
-_notices_decoder = msgspec.json.Decoder(Notices)
+_notices_decoder = json_decoder(Notices)
 _gap_encoder = msgspec.json.Encoder()
 
 

@@ -12,6 +12,8 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
+from shipper.decoder import msgpack_decoder
+
 HEAD_MAX_BYTES = 1024
 MARKER_MAX_BYTES = 256
 MARKS_MAX_COUNT = 24
@@ -98,9 +100,16 @@ class FeedPosition(Struct, frozen=True):
 
 encode_feed = msgspec.msgpack.Encoder().encode
 """The position of a feed as bytes."""
-decode_feed = msgspec.msgpack.Decoder(FeedPosition).decode
-"""Bytes as the position of a feed; raises msgspec.DecodeError."""
 encode_position = msgspec.msgpack.Encoder().encode
 """A position as bytes."""
-decode_position = msgspec.msgpack.Decoder(Position).decode
-"""Bytes as a position; raises msgspec.DecodeError."""
+_feeds, _positions = msgpack_decoder(FeedPosition), msgpack_decoder(Position)
+
+
+def decode_feed(body: bytes) -> FeedPosition:
+    """Bytes as the position of a feed; raises msgspec.DecodeError."""
+    return _feeds.decode(body)
+
+
+def decode_position(body: bytes) -> Position:
+    """Bytes as a position; raises msgspec.DecodeError."""
+    return _positions.decode(body)

@@ -18,6 +18,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from shipper import timestamp
+from shipper.decoder import json_decoder
 from shipper.directory.sighting import ORGANIZATION, USER, WORKSPACE
 from shipper.errors import ConnlogError, StateError
 from shipper.index.failure import translated
@@ -63,7 +64,7 @@ _USER = Role(USER, (("user", "username"), ("user_email", "email")), asked=True)
 _OWNER = Role(USER, (("workspace_owner", "username"),), asked=True)
 _ORGANIZATION = Role(ORGANIZATION, (("organization", "name"),))
 _WORKSPACE = Role(WORKSPACE, (("template", "template"),))
-_read_ids = msgspec.json.Decoder(Ids).decode
+_ids = json_decoder(Ids)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -161,7 +162,7 @@ class Namer:
         if directory is None:
             return []
         with translated(self._path):
-            ids = dict.fromkeys(one for line in parcel.lines for one in self._people(_read_ids(line)))
+            ids = dict.fromkeys(one for line in parcel.lines for one in self._people(_ids.decode(line)))
             found = [one for one in ids if directory.is_open(*one, now_ns)]
         if found and self._want is not None:
             self._want(found)
@@ -171,7 +172,7 @@ class Namer:
         directory = self._open()
         if directory is None or (directory.empty and self._witness is None):
             if self._want is not None:
-                self._want(dict.fromkeys(one for line in parcel.lines for one in self._people(_read_ids(line))))
+                self._want(dict.fromkeys(one for line in parcel.lines for one in self._people(_ids.decode(line))))
             return parcel
         with translated(self._path):
             lines = [self._line(directory, line) for line in parcel.lines]
@@ -186,7 +187,7 @@ class Namer:
         return found
 
     def _line(self, directory: Directory, line: bytes) -> bytes:
-        ids = _read_ids(line)
+        ids = _ids.decode(line)
         if ids.names is not UNSET or not line.endswith(b"}"):
             return line
         parts = []
