@@ -263,7 +263,10 @@ def _same(one: Reading, other: Reading) -> bool:
 
 def _await(threads: Sequence[threading.Thread], deadline: float, tick: Callable[[], None]) -> None:
     """Wait until all have ended, or until ``deadline``, in monotonic seconds."""
+    due = time.monotonic() + TICK_SECONDS
     for thread in threads:
-        while thread.is_alive() and time.monotonic() < deadline:
-            thread.join(TICK_SECONDS)
-            tick()
+        while thread.is_alive() and (now := time.monotonic()) < deadline:
+            if now >= due:
+                tick()
+                due = now + TICK_SECONDS
+            thread.join(min(due, deadline) - now)

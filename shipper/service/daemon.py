@@ -37,7 +37,7 @@ SWAP_SECONDS = 30.0
 OPEN_SECONDS = 600.0
 """How long the manager lets the journal be opened, proved and, where it is damaged, recovered."""
 EXTEND_SECONDS = 30.0
-"""What the manager is asked for at each sign of progress during the stop."""
+"""What the manager is asked for at the beginning of the stop, and at each sign of progress during it."""
 OPEN_FILES_MAX_COUNT = 65_536
 log = logging.getLogger(__name__)
 
@@ -118,6 +118,8 @@ class Daemon:
                     break
             self._state = "stopping"
             self._herald.stopping(self._write_status())
+            if self._alive:
+                self._herald.extend(EXTEND_SECONDS)
             if self._naming is not None:
                 self._naming.stop()
             self._crew.end(self._tick_of_the_end)
