@@ -178,13 +178,18 @@ def _without_cells(record: Record) -> Record:
 
 def _once(column: Sequence[_Value]) -> Sequence[_Value]:
     """The column, or its one value."""
-    return column[:1] if column.count(column[0]) == len(column) else column
+    return column[:1] if _is_one(column) else column
+
+
+def _is_one(column: Sequence[object]) -> bool:
+    # Of most columns that are of several values the ends tell that.
+    return column[-1] == column[0] and column.count(column[0]) == len(column)
 
 
 def _joined(column: Sequence[str | None]) -> Sequence[str | None] | str:
     """The column, its one value, or all of them as one text."""
     first, count = column[0], len(column)
-    if first is None or column.count(first) == count:
+    if first is None or _is_one(column):
         return _once(column)
     try:
         text = "\n".join(column)  # type: ignore[arg-type]  # None among them is an error
