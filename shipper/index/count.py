@@ -19,11 +19,11 @@ from shipper.index.clock import from_wall, to_wall, wall
 from shipper.index.condition import CONNECTIONS, EVENTS, Compiler, Condition
 from shipper.index.ending import read_ending
 from shipper.index.failure import translated
+from shipper.index.lexicon import DAY_NS
 from shipper.index.person_count import NAMED_FIELDS, PersonGroups
 from shipper.index.reader import IndexReader
 from shipper.index.schema import COLUMNS, KIND_COLUMNS, PLACE_COLUMNS, STATE_NAMES
 from shipper.index.sql import COUNTED_KINDS, GET_FACT, GET_WORD
-from shipper.index.word import DAY_NS
 from shipper.query.filter import Filter
 from shipper.timestamp import NS_MAX, NS_MIN
 

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from math import ceil
 
 from shipper.index import sql
+from shipper.index.lexicon import DAY_NS
 from shipper.index.pairing import Pairing
-from shipper.index.word import DAY_NS
 
 EXPIRE_BLOCKS_MAX = 64
 """Blocks deleted in one transaction."""

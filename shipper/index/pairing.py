@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count, islice
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from shipper.index import sql
 from shipper.index.connection import Cell, Part, Span, merge_cells, part, span
 from shipper.index.identifier import Packed
 from shipper.index.presence import Presence, agent_mark, pair_numbers, workspace_mark
-from shipper.index.schema import COMPLETED, KEY_BYTES, KIND_COLUMNS, ONGOING, PLACE_COLUMNS, POINT, UNKNOWN
+from shipper.index.schema import COMPLETED, KEY_BYTES, ONGOING, POINT, UNKNOWN
 from shipper.index.segment import NewestFirst
 from shipper.index.word import Words
 from shipper.timestamp import NS_MIN
@@ -27,8 +27,6 @@ PARTS_MERGED_MAX = 32
 _CELLS = 6
 """Where the cells begin in a row of ``ADD_CONNECTION``."""
 _KIND, _PLACE = 2, 3
-_AGENT_NAME = KIND_COLUMNS.index("agent_name")
-_WORKSPACE = PLACE_COLUMNS.index("workspace")
 NUMBERS_TOGETHER = 4096
 _UUID = 16
 """Bytes of an id that is a UUID."""
@@ -80,61 +78,55 @@ class Pairing:
         self._words = words
         self._segments = NewestFirst(database, "connections")
         paired = int(database.execute(sql.COUNT_PAIRED).fetchone()[0])
-        self.presence = Presence(database, "connections", self._numbers, max(room, paired))
+        self.presence = Presence(database, "connections", self._numbers, paired, room)
 
     def _numbers(self) -> Iterator[list[int]]:
         rows = self._database.execute(sql.ALL_PAIRED)
         while some := rows.fetchmany(NUMBERS_TOGETHER):
             yield self._keys_of(*zip(*some, strict=True))
 
-    def _keys_of(self, ids: Sequence[Packed], places: Sequence[Any], kinds: Sequence[Any]) -> list[int]:
+    def _keys_of(self, ids: Sequence[Packed], places: Sequence[int], kinds: Sequence[int]) -> list[int]:
         """The keys of presence of connections; equal ones are seldom of two connections."""
-        workspaces, agents = self._belongings(places, kinds)
-        by_place = {place: workspace_mark(word) for place, word in workspaces.items()}
-        by_kind = {kind: agent_mark(word) for kind, word in agents.items()}
-        return pair_numbers(ids, map(by_place.__getitem__, places), map(by_kind.__getitem__, kinds))
-
-    def _belongings(self, places: Sequence[Any], kinds: Sequence[Any]) -> tuple[dict[int, Any], dict[int, Any]]:
-        """The word of the workspace of each place, and of the agent of each kind."""
-        expand = self._words.expand_all
-        return expand("places", places, _WORKSPACE), expand("kinds", kinds, _AGENT_NAME)
+        workspaces, agents = self._words.workspaces, self._words.agent_names
+        by_kind = {kind: agent_mark(agents[kind]) for kind in set(kinds)}
+        marks = map(workspace_mark, map(workspaces.__getitem__, places))
+        return pair_numbers(ids, marks, map(by_kind.__getitem__, kinds))
 
     def gather(
-        self, ids: Sequence[Packed | None], kinds: Sequence[Any], places: Sequence[Any], number: int
+        self, ids: Sequence[Packed | None], kinds: Sequence[int], places: Sequence[int], number: int
     ) -> tuple[Sequence[int], list[Gathered], int]:
         """The number of the connection that each event of a batch belongs to, those connections that were there before
         or have several of these events, and the last number there is then; ``number`` is the last now."""
         paired = [place for place, id_ in enumerate(ids) if id_ is not None]
-        numbers = self._keys_of(
+        keys = self._keys_of(
             [ids[place] for place in paired],  # type: ignore[misc]  # none of these is None
             [places[place] for place in paired],
             [kinds[place] for place in paired],
         )
-        maybe = self.presence.perhaps(numbers)
-        special = set(maybe)
-        if len(set(numbers)) < len(numbers):
-            times = Counter(numbers)
-            special.update(place for place, one in enumerate(numbers) if times[one] > 1)
-        if not special:
-            self.presence.add(numbers)
+        times: Mapping[int, int] = {}
+        distinct = list(dict.fromkeys(keys))
+        if len(distinct) < len(keys):
+            times = Counter(keys)
+        maybe = {distinct[place] for place in self.presence.take(distinct)}
+        if not maybe and not times:
             return range(number + 1, number + 1 + len(ids)), [], number + len(ids)
-        some = [paired[place] for place in sorted(special)]
-        workspaces, agents = self._belongings([places[place] for place in some], [kinds[place] for place in some])
+        workspaces, agents = self._words.workspaces, self._words.agent_names
         groups: dict[Key, list[int]] = {}
-        for place in some:
-            groups.setdefault((ids[place], workspaces[places[place]], agents[kinds[place]]), []).append(place)  # type: ignore[arg-type]  # none is None
-        looked = {paired[place] for place in maybe}
-        known: set[int] = set()
+        looked: set[int] = set()
+        for place, key in zip(paired, keys, strict=True):
+            if key in maybe:
+                looked.add(place)
+            elif times.get(key, 1) == 1:
+                continue
+            one: Key = (ids[place], workspaces[places[place]], agents[kinds[place]])  # type: ignore[assignment]  # none is None
+            groups.setdefault(one, []).append(place)
         firsts: dict[int, tuple[Found | None, list[int]]] = {}
         others: set[int] = set()
-        for key, members in groups.items():
-            found = self._look(*key) if members[0] in looked else None
-            if found is not None:
-                known.update(members)
+        for key_of, members in groups.items():
+            found = self._look(*key_of) if members[0] in looked else None
             if found is not None or len(members) > 1:
                 firsts[members[0]] = found, members
                 others.update(members[1:])
-        self.presence.add(one for place, one in zip(paired, numbers, strict=True) if place not in known)
         belongs = [0] * len(ids)
         gathered: list[Gathered] = []
         for place in range(len(ids)):
@@ -151,12 +143,12 @@ class Pairing:
         return belongs, gathered, number
 
     def _look(self, connection_id: Packed, workspace: int | None, agent: int | None) -> Found | None:
-        expand = self._words.expand
+        workspaces, agents = self._words.workspaces, self._words.agent_names
         for among in self._segments.lists:
             for one, kind, place, first, second in self._database.execute(
                 sql.FIND_CONNECTIONS, (among, connection_id[:KEY_BYTES], connection_id)
             ):
-                if expand("places", place)[_WORKSPACE] == workspace and expand("kinds", kind)[_AGENT_NAME] == agent:
+                if workspaces[place] == workspace and agents[kind] == agent:
                     return Found(one, kind, first, second)
         return None
 

@@ -2,12 +2,17 @@
 
 It never denies a key that is there. Nearly all keys of a batch are new, and to look for each of them in the
 index, which is larger than any cache, would cost more than to add it.
+
+The marks of a key are four bits of one 64-bit number, so that one number is looked at for each key.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import sys
+from array import array
 from collections.abc import Callable, Iterable, Sequence
+from itertools import cycle
 
 import zstandard
 
@@ -17,77 +22,109 @@ from shipper.index.identifier import uuid_numbers
 BITS_MIN, BITS_MAX = 1 << 20, 1 << 29
 """From 128 KiB to 64 MiB of memory; beyond the latter it says yes too often, which costs only time."""
 KEY_BITS_MIN = 16
-"""Bits for each key, of which three are set: with fewer it is made anew with twice as many. One of two hundred keys that
-are not there is then looked for at most, and to look for one in millions takes as long as to add ten."""
+"""Bits for each key: with fewer it is made anew with twice as many. One of two hundred keys that are not there is then
+looked for at most, and to look for one in millions takes as long as to add ten."""
+_FORM = 2
+"""Of what is kept; what has another form is not read."""
 _LEVEL = 1
+_WORD_BITS = 64
+_PATTERNS = 4096
+_PATTERN_SHIFT = 22
+"""Where in a key the bits begin that choose its marks: mostly behind those that choose the number, and all of them within
+the random end of an id that begins with a time."""
+
+_bits = [1 << place for place in range(_WORD_BITS)]
+_marks = [
+    one | two | three | four
+    for (one, two), three, four in zip(
+        ((one, two) for one in _bits for two in _bits), cycle(_bits[:61]), cycle(_bits[5:]), strict=False
+    )
+]
 
 Keys = Callable[[], Iterable[Iterable[int]]]
 
 
 class Presence:
-    """A set of keys, which are numbers of 64 or more bits that look random; ``keys`` gives those in the database, some at a
-    time."""
+    """A set of keys, which are numbers of 64 bits that look random; ``keys`` gives those in the database, some at a time."""
 
-    def __init__(self, database: sqlite3.Connection, name: str, keys: Keys, count: int) -> None:
-        """As it was kept when the last writer closed, else by reading ``count`` keys."""
-        self._database, self._name, self._keys = database, name, keys
-        row = database.execute(sql.GET_PRESENCE, (name,)).fetchone()
+    def __init__(self, database: sqlite3.Connection, name: str, keys: Keys, count: int, room: int = 0) -> None:
+        """As it was kept when the last writer closed, else by reading ``count`` keys; with room for ``room`` at least."""
+        self._database, self._name, self._keys, self._room = database, f"{name}.{_FORM}", keys, room
+        row = database.execute(sql.GET_PRESENCE, (self._name,)).fetchone()
         kept = None if row is None else _unpack(row[0])
         if kept is None:
             self._count = 0
             self._fill(count)
         else:
-            self._bits, self._count = kept, count
-            self._mask = len(kept) * 8 - 1
+            self._words, self._count = kept, count
 
-    def perhaps(self, keys: Iterable[int]) -> list[int]:
-        """The places among ``keys`` of those that may be there; the others are not there for certain."""
-        bits, mask = self._bits, self._mask
-        return [
-            place
-            for place, key in enumerate(keys)
-            if bits[(key & mask) >> 3] >> (key & 7) & 1
-            and bits[(key >> 32 & mask) >> 3] >> (key >> 32 & 7) & 1
-            and bits[(key >> 17 & mask) >> 3] >> (key >> 17 & 7) & 1
-        ]
-
-    def add(self, keys: Iterable[int]) -> None:
-        """Take keys in, before or after the database does."""
-        bits, mask, count = self._bits, self._mask, self._count
-        for key in keys:
-            one, two, three = key & mask, key >> 32 & mask, key >> 17 & mask
-            bits[one >> 3] |= 1 << (one & 7)
-            bits[two >> 3] |= 1 << (two & 7)
-            bits[three >> 3] |= 1 << (three & 7)
-            count += 1
-        self._count = count
+    def take(self, keys: Iterable[int]) -> list[int]:
+        """Take keys in, before or after the database does; gives the places among them of those that may have been there
+        before. The others were not there for certain."""
+        words, marks, mask, last = self._words, _marks, len(self._words) - 1, _PATTERNS - 1
+        maybe: list[int] = []
+        place = -1
+        for place, key in enumerate(keys):
+            mark = marks[key >> _PATTERN_SHIFT & last]
+            word = words[key & mask]
+            if word & mark == mark:
+                maybe.append(place)
+            else:
+                words[key & mask] = word | mark
+        self._count += place + 1 - len(maybe)
+        return maybe
 
     def grow(self) -> None:
         """Make it larger where it has become too full; the database holds all that was added."""
-        if self._count * KEY_BITS_MIN > self._mask and self._mask + 1 < BITS_MAX:
+        bits = len(self._words) * _WORD_BITS
+        if self._count * KEY_BITS_MIN > bits and bits < BITS_MAX:
             self._fill(self._count)
 
     def keep(self) -> None:
         """Write it into the database, for the next writer; within a transaction."""
-        packed = zstandard.ZstdCompressor(level=_LEVEL).compress(self._bits)
+        size = len(self._words) * _WORD_BITS
+        while size > _size(self._count):
+            size //= 2
+            self._words = _halved(self._words)
+        packed = zstandard.ZstdCompressor(level=_LEVEL).compress(_little(self._words).tobytes())
         self._database.execute(sql.SET_PRESENCE, (self._name, packed))
 
     def _fill(self, count: int) -> None:
-        size = BITS_MIN
-        while size < min(2 * KEY_BITS_MIN * count, BITS_MAX):
-            size *= 2
-        self._bits, self._mask, self._count = bytearray(size // 8), size - 1, 0
+        self._words, self._count = array("Q", bytes(_size(max(count, self._room)) // 8)), 0
         for some in self._keys():
-            self.add(some)
+            self.take(some)
 
 
-def _unpack(data: bytes) -> bytearray | None:
+def _size(count: int) -> int:
+    """How many bits so many keys get."""
+    size = BITS_MIN
+    while size < min(2 * KEY_BITS_MIN * count, BITS_MAX):
+        size *= 2
+    return size
+
+
+def _halved(words: array[int]) -> array[int]:
+    """The same keys in half of the room."""
+    data, half = words.tobytes(), len(words) * 4
+    both = int.from_bytes(data[:half], "little") | int.from_bytes(data[half:], "little")
+    return array("Q", both.to_bytes(half, "little"))
+
+
+def _little(words: array[int]) -> array[int]:
+    """The numbers in the order of bytes that is kept, or back in this machine's."""
+    if sys.byteorder == "big":
+        words = words[:]
+        words.byteswap()
+    return words
+
+
+def _unpack(data: bytes) -> array[int] | None:
     """What was kept; None where it is not sound."""
     try:
-        bits = bytearray(zstandard.ZstdDecompressor().decompress(data, max_output_size=BITS_MAX // 8))
+        bits = zstandard.ZstdDecompressor().decompress(data, max_output_size=BITS_MAX // 8)
     except zstandard.ZstdError:
         return None
-    return bits if len(bits) >= BITS_MIN // 8 and len(bits) & (len(bits) - 1) == 0 else None
+    return _little(array("Q", bits)) if len(bits) >= BITS_MIN // 8 and len(bits) & (len(bits) - 1) == 0 else None
 
 
 def id_number(packed: bytes | str) -> int:

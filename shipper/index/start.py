@@ -7,44 +7,46 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 from shipper.index import sql
-from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS
 from shipper.index.word import Words
 from shipper.timestamp import NS_MIN
 
-_NAME = KIND_COLUMNS.index("agent_name")
-_WORKSPACE = PLACE_COLUMNS.index("workspace")
+CACHED_MAX_COUNT = 131_072
+"""Starts that are remembered; then all are forgotten."""
 
 
 class Starts:
-    """Keeps, within the writer's transaction, when each agent id of a workspace's agent first connected."""
+    """Keeps, within the writer's transaction, when each agent id of a workspace's agent first connected. ``forget`` must
+    follow a rollback or a deletion."""
 
     def __init__(self, database: sqlite3.Connection, words: Words) -> None:
         self._database = database
         self._words = words
+        self._first: dict[tuple[int | None, ...], int] = {}
+
+    def forget(self) -> None:
+        """Drop what is remembered of the database's starts."""
+        self._first.clear()
 
     def take(
         self,
         times: Sequence[int],
         ended: Sequence[int],
-        kinds: Sequence[Any],
-        places: Sequence[Any],
-        agents: Sequence[Any],
+        kinds: Sequence[int],
+        places: Sequence[int],
+        agents: Sequence[int | None],
     ) -> None:
         """Take columns of new events; an end is no sign of a new start, it may come late."""
-        found = [
-            one
-            for one in zip(agents, times, ended, kinds, places, strict=True)
-            if one[0] is not None and not one[2] and one[1] != NS_MIN
-        ]
-        workspaces = self._words.expand_all("places", (one[4] for one in found), _WORKSPACE)
-        names = self._words.expand_all("kinds", (one[3] for one in found), _NAME)
-        first: dict[tuple[object, ...], int] = {}
-        for agent, time_ns, _, kind, place in found:
-            workspace = workspaces[place]
-            if workspace is not None:
-                key = (workspace, names[kind] or 0, agent)
-                first[key] = min(first.get(key, time_ns), time_ns)
-        self._database.executemany(sql.ADD_START, [(*key, time_ns) for key, time_ns in first.items()])
+        workspaces, names, known = self._words.workspaces, self._words.agent_names, self._first
+        came: dict[tuple[int | None, ...], int] = {}
+        for agent, time_ns, end, kind, place in zip(agents, times, ended, kinds, places, strict=True):
+            if agent is None or end or time_ns == NS_MIN:
+                continue
+            key = (workspaces[place], names[kind] or 0, agent)
+            first = known.get(key)
+            if (first is None or time_ns < first) and key[0] is not None:
+                came[key] = known[key] = time_ns
+        self._database.executemany(sql.ADD_START, [(*key, time_ns) for key, time_ns in came.items()])
+        if len(known) > CACHED_MAX_COUNT:
+            known.clear()

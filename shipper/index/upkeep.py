@@ -14,10 +14,10 @@ from shipper.index import sql
 from shipper.index.block import BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX, Block, BlockCodec
 from shipper.index.cell import left_of
 from shipper.index.failure import damaged, translated
+from shipper.index.lexicon import DAY_NS
 from shipper.index.reader import IndexReader
 from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS, ROW_COLUMNS
 from shipper.index.store import open_writer
-from shipper.index.word import DAY_NS
 from shipper.record import Record
 
 PROBLEMS_MAX = 100

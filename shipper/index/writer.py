@@ -80,11 +80,11 @@ class IndexWriter:
             room = 0 if durable else ROOM_EVENTS
             primer = self._database.execute(sql.GET_DICTIONARIES).fetchone()[1]
             self._codec = BlockCodec(primer)
-            self._words = Words(self._database)
+            self._words = Words(self._database, whole=not durable)
             self._pairing = Pairing(self._database, self._words, room)
             self._starts = Starts(self._database, self._words)
             self._segments = NewestFirst(self._database, "events")
-            self._presence = Presence(self._database, "events", self._event_numbers, max(room, events))
+            self._presence = Presence(self._database, "events", self._event_numbers, events, room)
             self._presence_kept = True
             self._cursor = self._fact("cursor")
 
@@ -174,7 +174,7 @@ class IndexWriter:
     def _give_back(self, deleted: int) -> None:
         """Give free room back to the disk; what a reader holds up is done the next time."""
         if deleted:
-            self._words.forget()
+            self._forget()
             give_back(self._database, self._transaction)
             self._owes_room = True
         if self._owes_room:
@@ -229,8 +229,13 @@ class IndexWriter:
                 # A full disk may have rolled back by itself.
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
-                self._words.forget()
+                self._forget()
                 raise
+
+    def _forget(self) -> None:
+        """Drop what is remembered of words and starts, which a rollback or a deletion may have changed."""
+        self._words.forget()
+        self._starts.forget()
 
     def _fact(self, name: str) -> int:
         row = self._database.execute(sql.GET_FACT, (name,)).fetchone()
@@ -246,15 +251,15 @@ class IndexWriter:
         if len(set(new.packed)) < len(records):
             places = list({packed: place for place, packed in reversed([*enumerate(new.packed)])}.values())
             new = new.only(sorted(places))
+        maybe = self._presence.take(new.keys)
         if self._bulk is None or not self._bulk.are_new(new.keys):
-            there = {place for place in self._presence.perhaps(new.keys) if self._has_event(new.packed[place])}
+            there = {place for place in maybe if self._has_event(new.packed[place])}
             if there:
                 new = new.only([place for place in range(len(new.packed)) if place not in there])
         if new.packed and self._presence_kept:
             # From here on what was kept lacks something, until it is kept again.
             self._database.execute(sql.DROP_PRESENCE)
             self._presence_kept = False
-        self._presence.add(new.keys)
         return new
 
     def _event_numbers(self) -> Iterator[Sequence[int]]:
@@ -276,7 +281,8 @@ class IndexWriter:
         self._words.begin(stored_ns)
         columns = self._words.columns(records, stored_ns)
         kinds: list[Any] = columns.ids[0]
-        places, agents = columns.ids[1:3]
+        places: list[Any] = columns.ids[1]
+        agents = columns.ids[2]
         times = timestamp.all_to_ns([record.time for record in records])
         ended = [1 if record.status == "disconnected" else 0 for record in records]  # numbers need not be adapted
         ids = pack_ids([record.connection_id for record in records])

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shipper.index.identifier import pack_id, pack_ids, request_number, request_numbers, unpack_id
-from shipper.index.word import pack_address
+from shipper.index.lexicon import pack_address
 
 _uuids = st.uuids().map(str)
 _odd = st.one_of(
