@@ -40,7 +40,7 @@ class Groups(dict[Texts, int]):
     ``settle`` may change. ``met``: those that were missing, for ``settle``. ``forget`` must follow a rollback or a
     deletion."""
 
-    __slots__ = ("_database", "_folded", "_last", "_table", "_whole", "_words", "met")
+    __slots__ = ("_database", "_folded", "_last", "_table", "_today", "_whole", "_words", "met")
 
     def __init__(self, database: sqlite3.Connection, table: Table, whole: bool) -> None:
         """``whole``: remember all groups, where none is in the database yet."""
@@ -48,6 +48,7 @@ class Groups(dict[Texts, int]):
         self._database, self._table = database, table
         self.met: dict[Texts, int] = {}
         self._folded: dict[Cells, int] = {}
+        self._today: set[int] = set()
         self._words: dict[int, Cells] = {}
         self._last: int | None = None
         self._whole = whole and self._read_last() == 0
@@ -65,9 +66,14 @@ class Groups(dict[Texts, int]):
     def _read_last(self) -> int:
         return int(self._database.execute(self._table.last).fetchone()[0])
 
+    def look_again(self) -> None:
+        """Have what is used from now on marked as used again."""
+        self.clear()
+        self._today.clear()
+
     def forget(self) -> None:
         """Drop what is remembered of the database's groups."""
-        self.clear()
+        self.look_again()
         self.met.clear()
         self._folded.clear()
         self._words.clear()
@@ -92,6 +98,7 @@ class Groups(dict[Texts, int]):
         self._whole = self._whole and len(self._folded) <= WHOLE_MAX_COUNT
         if not self._whole:
             self._folded.clear()
+            self._today.clear()
         most = WHOLE_MAX_COUNT if self._whole else CACHED_MAX_COUNT
         for known in (self, self._words):
             while len(known) > most:
@@ -107,7 +114,8 @@ class Groups(dict[Texts, int]):
         keys: dict[Cells, bytes] = {row: msgspec.msgpack.encode(row) for row in rows}
         if self._whole:
             known = {row: self._folded[row] for row in keys if row in self._folded}
-            self._database.executemany(self._table.mark, [(stored_ns, number) for number in known.values()])
+            again = set(known.values()) - self._today
+            self._database.executemany(self._table.mark, [(stored_ns, number) for number in again])
         else:
             by_key = {key: row for row, key in keys.items()}
             marks = []
@@ -127,6 +135,7 @@ class Groups(dict[Texts, int]):
         )
         if self._whole:
             self._folded.update(known)
+            self._today.update(known.values())
         return [known[row] for row in rows]
 
     def words(self, number: int) -> Cells:

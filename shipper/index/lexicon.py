@@ -17,9 +17,6 @@ WHOLE_MAX_COUNT = 524_288
 """As long as there are no more texts than that, a rebuild remembers all of them, and looks for none in the database."""
 CACHED_CHARACTERS_MAX = 256
 """Longer texts are looked up each time, so that what is remembered has a bound in bytes too."""
-FOUND_SHARE = 4
-"""Where more than one of so many texts that were not remembered are in the database, those that are new are numbered again
-without a gap."""
 DAY_NS = 86_400_000_000_000
 """How exact ``used_ns`` is: what is in daily use is written once a day."""
 
@@ -127,14 +124,15 @@ class Lexicon:
         return changed
 
     def _correct(self, met: Mapping[str, int], found: dict[str, int]) -> int:
-        """Give texts the numbers they were found to have; gives a bit for each column of theirs."""
-        if len(found) > len(met) // FOUND_SHARE:
-            # The numbers that were given in vain would be missing for ever, and larger ones take more room.
-            new = (text for text in met if self._numbers[text] > self._stored and text not in found)
-            found |= {text: number for number, text in enumerate(new, self._stored + 1)}
-            self._last = max(self._stored, *found.values())
+        """Give texts the numbers they were found to have, and those that are new the next ones, so that none is left out;
+        gives a bit for each column of theirs."""
+        new = (text for text in met if self._numbers[text] > self._stored and text not in found)
+        found |= {text: number for number, text in enumerate(new, self._stored + 1)}
+        self._last = max(self._stored, *found.values())
         changed = 0
         for text, number in found.items():
+            if self._numbers[text] == number:
+                continue
             self._numbers[text] = number
             bits = met[text]
             changed |= bits

@@ -68,7 +68,7 @@ class Words:
         if stored_ns // DAY_NS != self._day:
             self._lexicon.look_again()
             for groups in self._groups.values():
-                groups.clear()
+                groups.look_again()
             self._day = stored_ns // DAY_NS
 
     def columns(self, records: Sequence[Record], stored_ns: int) -> Columns:
