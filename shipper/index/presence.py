@@ -22,8 +22,8 @@ from shipper.index.identifier import uuid_numbers
 BITS_MIN, BITS_MAX = 1 << 20, 1 << 29
 """From 128 KiB to 64 MiB of memory; beyond the latter it says yes too often, which costs only time."""
 KEY_BITS_MIN = 16
-"""Bits for each key: with fewer it is made anew with twice as many. One of two hundred keys that are not there is then
-looked for at most, and to look for one in millions takes as long as to add ten."""
+"""Bits for each key: with fewer it is made anew with twice as many. One of 150 keys that are not there is then looked for
+at most, and to look for one in millions takes as long as to add ten."""
 _FORM = 2
 """Of what is kept; what has another form is not read."""
 _LEVEL = 1
