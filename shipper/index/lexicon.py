@@ -105,8 +105,8 @@ class Lexicon:
             if met[text] & ~uses or used_ns // DAY_NS < stored_ns // DAY_NS
         ]
         self._database.executemany(sql.MARK_WORD, marks)
-        # In the order of the index by text: what comes one after the other goes to the same page of it.
-        fresh = sorted(text for text in met if numbers[text] > stored)
+        # In the order of their numbers, so that pages are filled.
+        fresh = [text for text in met if numbers[text] > stored]
         self._database.executemany(
             sql.ADD_WORD,
             [
