@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 import msgspec
 
-from bench.limit import MB, Verdict
+from bench.limit import LIMITS_LOOP_MICROSECONDS, MB, Verdict
 from bench.machine import Machine
 from bench.measurement import Figure, Measurement
 from bench.subject import TITLES, Name
@@ -62,6 +63,7 @@ def to_text(report: Report) -> str:
             _heading(report),
             _plain(FIGURE_HEAD, figure_rows(report)),
             _plain(LIMIT_HEAD, limit_rows(report)),
+            *_scaled(report),
             *_backlogs(report),
             "\n".join(NOTES).replace("`", ""),
         )
@@ -76,6 +78,7 @@ def to_markdown(report: Report) -> str:
             _heading(report),
             _piped(FIGURE_HEAD, figure_rows(report), numbers_from=2),
             _piped(LIMIT_HEAD, limit_rows(report), numbers_from=2),
+            *_scaled(report),
             *_backlogs(report),
             "\n".join(f"- {note}" for note in NOTES),
         )
@@ -109,6 +112,24 @@ def _heading(report: Report) -> str:
         f"{report.date}, connlog {machine.connlog}, Python {machine.python}, {machine.cpu}, {machine.cores} cores, "
         f"{machine.system}, load average {machine.load_average:g} at the start; each process ran {times}."
     )
+
+
+def _scaled(report: Report) -> list[str]:
+    """A sentence that tells how fast this machine was beside the one that limits of time are for; verdicts do not use it."""
+    loops = [figure.minimum / one.events * 1e6 for one in report.measurements if (figure := one.figure("orjson"))]
+    timed = [verdict for verdict in report.verdicts if verdict.unit == "µs an event"]
+    if not loops or not timed:
+        return []
+    loop = statistics.median(loops)
+    found = "; ".join(
+        f"{one.load}, {one.limit.partition(':')[0]} {one.measured * LIMITS_LOOP_MICROSECONDS / loop:.1f}"
+        for one in timed
+    )
+    sentence = (
+        f"Limits in µs an event are for a machine on which the loop takes {LIMITS_LOOP_MICROSECONDS:g} µs a line. Here it took "
+        f"{loop:.1f} while this ran; the verdicts are of what was measured. On that scale it would be, in µs: {found}."
+    )
+    return [sentence]
 
 
 def _backlogs(report: Report) -> list[str]:
