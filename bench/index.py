@@ -22,7 +22,9 @@ from itertools import islice
 from pathlib import Path
 
 import msgspec
+import orjson
 
+from bench.limit import COMPARED_LOOP_MICROSECONDS
 from bench.load import GENERATOR, find_generator
 from bench.machine import describe
 from bench.page import Page
@@ -42,6 +44,7 @@ BATCH_EVENTS = 4096
 PIECE_BYTES = 32 << 20
 JOURNAL_PIECE_BYTES = 4 << 20
 RUNS = 3
+LOOP_LINES = 50_000
 TOOLS = ("rg", "jq", "sort", "uniq", "sh")
 
 
@@ -59,6 +62,8 @@ class Line(msgspec.Struct, frozen=True):
     measured: str
     limit: str
     met: bool
+    rate: float | None = None
+    """What was measured, where it is events a second."""
 
 
 def fill(log: Path, path: Path) -> tuple[list[tuple[int, float]], float]:
@@ -159,13 +164,26 @@ def ingest_lines(log: Path, path: Path, more: Path, folder: Path) -> Iterator[Li
         check_count(home / "index.db", count)
         rate = count / rebuilt.cpu
         what = f"events a CPU second of `index rebuild` from {count:,} {source}"
-        yield Line(what, f"{rate:,.0f}", "≥ 40,000", rate >= 40_000)
+        yield Line(what, f"{rate:,.0f}", "≥ 40,000", rate >= 40_000, rate)
 
 
 def _ingested(spent: Sequence[tuple[int, float]], what: str) -> Line:
     count = sum(events for events, _ in spent)
     rate = count / sum(seconds for _, seconds in spent)
-    return Line(f"events added a CPU second, {what.format(count)}", f"{rate:,.0f}", "≥ 15,000", rate >= 15_000)
+    return Line(f"events added a CPU second, {what.format(count)}", f"{rate:,.0f}", "≥ 15,000", rate >= 15_000, rate)
+
+
+def loop_microseconds(log: Path) -> float:
+    """What a bare ``orjson.loads`` loop takes a line, the best of a few: how fast the machine is just now."""
+    with log.open("rb") as file:
+        lines = [*islice(file, LOOP_LINES)]
+    costs = []
+    for _ in range(RUNS):
+        began = time.process_time()
+        for line in lines:
+            orjson.loads(line)
+        costs.append(time.process_time() - began)
+    return min(costs) / len(lines) * 1e6
 
 
 def question_lines(log: Path, path: Path) -> Iterator[Line]:
@@ -241,17 +259,20 @@ def make_log(generator: Path, events: int, path: Path, seed: int) -> None:
         raise BenchError(f"the generator failed with {done.returncode}: {done.stderr.strip()}")
 
 
-def measure(log: Path, more: Path, folder: Path) -> tuple[int, list[Line]]:
-    """The number of events, and every line of the answer; ``folder`` gets the index, or has that of ``log``."""
+def measure(log: Path, more: Path, folder: Path) -> tuple[int, float, list[Line]]:
+    """The number of events, what the loop took a line around the ingest, and every line of the answer; ``folder`` gets the
+    index, or has that of ``log``."""
     path = folder / "index.db"
+    loops = [loop_microseconds(log)]
     ingest = list(ingest_lines(log, path, more, folder))
+    loops.append(loop_microseconds(log))
     database = sqlite3.connect(path)
     events = int(database.execute("SELECT count(*) FROM events").fetchone()[0])
     database.close()
-    return events, [*ingest, *size_lines(path, events), *question_lines(log, path)]
+    return events, sum(loops) / len(loops), [*ingest, *size_lines(path, events), *question_lines(log, path)]
 
 
-def section(command: str, events: int, size: int, lines: Sequence[Line]) -> str:
+def section(command: str, events: int, size: int, loop: float, lines: Sequence[Line]) -> str:
     """The answer for a page."""
     machine = describe()
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -262,7 +283,12 @@ def section(command: str, events: int, size: int, lines: Sequence[Line]) -> str:
     )
     rows = [f"| {one.what} | {one.measured} | {one.limit} | {'met' if one.met else 'NOT MET'} |" for one in lines]
     table = "\n".join(("| what | measured | limit | verdict |", "| --- | --: | --: | --: |", *rows))
-    return f"```sh\n{command}\n```\n\n{head}\n\n{table}"
+    rates = ", ".join(f"{one.rate * loop / COMPARED_LOOP_MICROSECONDS:,.0f}" for one in lines if one.rate is not None)
+    scale = (
+        f"For comparison with other machines: a bare `orjson.loads` loop over the log took {loop:.1f} µs a line here, the mean of "
+        f"before and after the ingest. Where it takes {COMPARED_LOOP_MICROSECONDS:g}, the rates would be, by that alone: {rates}."
+    )
+    return f"```sh\n{command}\n```\n\n{head}\n\n{table}\n\n{scale}"
 
 
 def main(argv: list[str]) -> int:
@@ -288,12 +314,12 @@ def main(argv: list[str]) -> int:
             elif arguments.index is not None:
                 shutil.copyfile(arguments.index, folder / "index.db")
             make_log(generator, ADDED_EVENTS, folder / "more.log", 2)
-            events, lines = measure(log, folder / "more.log", folder)
+            events, loop, lines = measure(log, folder / "more.log", folder)
             size = log.stat().st_size
     except ConnlogError as error:
         sys.stderr.write(f"bench: {error}\n")
         return error.exit_code
-    text = section(f".venv/bin/python -m bench.index --events {events - ADDED_EVENTS}", events, size, lines)
+    text = section(f".venv/bin/python -m bench.index --events {events - ADDED_EVENTS}", events, size, loop, lines)
     sys.stdout.write(text + "\n")
     if page:
         page.write(text)

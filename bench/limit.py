@@ -18,8 +18,8 @@ MB = 1_000_000
 HEC_LOOP_FACTOR = {"json": 5.0, "human": 7.0}
 HEC_GREP_FACTOR = 2.5
 HEC_SPARSE_EVENT_MICROSECONDS = 15.0
-LIMITS_LOOP_MICROSECONDS = 2.3
-"""What the loop takes a line on the machine that the limits in microseconds are for."""
+COMPARED_LOOP_MICROSECONDS = 2.3
+"""What the loop takes a line on a machine to compare with, as limits of time do not move with the machine's speed."""
 POST_FACTOR = 1.5
 OUTPUT_GROWTH_MB = 8.0
 """Of the HEC output; more than the parser's, as its threads have memory pools of their own."""

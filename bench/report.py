@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bench.limit import LIMITS_LOOP_MICROSECONDS, MB, Verdict
+from bench.limit import COMPARED_LOOP_MICROSECONDS, MB, Verdict
 from bench.machine import Machine
 from bench.measurement import Figure, Measurement
 from bench.subject import TITLES, Name
@@ -115,19 +115,19 @@ def _heading(report: Report) -> str:
 
 
 def _scaled(report: Report) -> list[str]:
-    """A sentence that tells how fast this machine was beside the one that limits of time are for; verdicts do not use it."""
+    """A sentence that tells how fast this machine was, for limits of time; verdicts do not use it."""
     loops = [figure.minimum / one.events * 1e6 for one in report.measurements if (figure := one.figure("orjson"))]
     timed = [verdict for verdict in report.verdicts if verdict.unit == "µs an event"]
     if not loops or not timed:
         return []
     loop = statistics.median(loops)
     found = "; ".join(
-        f"{one.load}, {one.limit.partition(':')[0]} {one.measured * LIMITS_LOOP_MICROSECONDS / loop:.1f}"
+        f"{one.load}, {one.limit.partition(':')[0]} {one.measured * COMPARED_LOOP_MICROSECONDS / loop:.1f}"
         for one in timed
     )
     sentence = (
-        f"Limits in µs an event are for a machine on which the loop takes {LIMITS_LOOP_MICROSECONDS:g} µs a line. Here it took "
-        f"{loop:.1f} while this ran; the verdicts are of what was measured. On that scale it would be, in µs: {found}."
+        f"For comparison with other machines: the loop took {loop:.1f} µs a line here. Where it takes "
+        f"{COMPARED_LOOP_MICROSECONDS:g}, what has a limit in µs an event would be, by that alone: {found}."
     )
     return [sentence]
 
