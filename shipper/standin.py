@@ -61,7 +61,7 @@ def load_lean(*libraries: str) -> None:
 
 def _leave(one: StandIn) -> None:
     if sys.modules.get(one.__name__) is one:
-        del sys.modules[one.__name__]
+        sys.modules.pop(one.__name__, None)
 
 
 __all__ = ["load_lean"]

@@ -25,7 +25,7 @@ BATCH_EVENTS, JOINED_EVENTS = 32_768, 8192
 BATCH_BYTES = 64 << 20
 """Events of a log and of batches of the journal, or bytes of their lines, that are taken in one transaction, or some more."""
 BATCH_NS = 3_600_000_000_000
-"""Batches of the journal become one with the time of the last: an event is kept so much longer than its time at most."""
+"""Batches of the journal become one with the latest of their times: an event is kept so much longer than its time at most."""
 MEMOS_TIMES = 4
 """The memory for what was made of texts before, against that of other commands: 128 MiB. Logs of tens of thousands of
 workspaces are then read in half the time."""
@@ -257,7 +257,14 @@ def _joined(journal: Journal, after: int, cursor: int) -> Iterator[Block]:
         else:
             held.records.extend(block.records)
             held.originals.extend(block.originals)
-            held = replace(block, records=held.records, originals=held.originals, gaps=[*held.gaps, *block.gaps])
+            held = replace(
+                block,
+                # A clock may have gone back: nothing is kept for less than its time.
+                stored_ns=max(held.stored_ns, block.stored_ns),
+                records=held.records,
+                originals=held.originals,
+                gaps=[*held.gaps, *block.gaps],
+            )
         bytes_ += sum(map(len, block.originals))
         if len(held.records) >= JOINED_EVENTS or bytes_ >= BATCH_BYTES or held.malformed or held.settled:
             yield held

@@ -24,14 +24,15 @@ BITS_MIN, BITS_MAX = 1 << 20, 1 << 29
 KEY_BITS_MIN = 16
 """Bits for each key: with fewer it is made anew with twice as many. One of 150 keys that are not there is then looked for
 at most, and to look for one in millions takes as long as to add ten."""
-_FORM = 2
+_FORM = 3
 """Of what is kept; what has another form is not read."""
 _LEVEL = 1
 _WORD_BITS = 64
 _PATTERNS = 4096
-_PATTERN_SHIFT = 22
-"""Where in a key the bits begin that choose its marks: mostly behind those that choose the number, and all of them within
-the random end of an id that begins with a time."""
+_PATTERN_SHIFT, _PATTERN_FOLD = 10, 12
+"""A key is folded by the one and shifted by the other to where the bits are that choose its marks: those of which none
+chooses the number, within the random end of an id that begins with a time, and those just before them, so that keys
+that count up have other marks too where they come to a number again."""
 
 _bits = [1 << place for place in range(_WORD_BITS)]
 _marks = [
@@ -65,7 +66,7 @@ class Presence:
         maybe: list[int] = []
         place = -1
         for place, key in enumerate(keys):
-            mark = marks[key >> _PATTERN_SHIFT & last]
+            mark = marks[(key ^ key >> _PATTERN_FOLD) >> _PATTERN_SHIFT & last]
             word = words[key & mask]
             if word & mark == mark:
                 maybe.append(place)

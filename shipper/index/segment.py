@@ -36,6 +36,8 @@ class NewestFirst:
         """Take in the segment of the last number given."""
         last = number >> SEGMENT_BITS
         if last != self._last:
+            # Numbers begin anew where all has expired.
+            self._first = min(self._first, last)
             self._last = last
             recent = max(self._first, last - 1)
             lists = (listed(recent, last), *([listed(self._first, recent - 1)] if recent > self._first else []))

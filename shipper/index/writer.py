@@ -230,6 +230,8 @@ class IndexWriter:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 self._forget()
+                # What was kept may be there again: the next batch drops it again, before it becomes wrong.
+                self._presence_kept = True
                 raise
 
     def _forget(self) -> None:

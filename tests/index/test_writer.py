@@ -79,6 +79,58 @@ def test_a_batch_that_fails_leaves_nothing_and_can_be_given_again(tmp_path: Path
     assert count(path) == 2
 
 
+def test_a_batch_that_failed_at_first_is_known_after_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    first = IndexWriter(path)
+    first.add(1, [event(1, connection_id=event(11).id)], [b"a"], stored_ns=NOW)
+    first.close()
+    crashed = IndexWriter(path)  # with the keys that the first one kept
+    pages = crashed._database.execute("PRAGMA page_count").fetchone()[0]
+    crashed._database.execute(f"PRAGMA max_page_count = {pages}")
+    added = [event(number, connection_id=event(number + 1000).id) for number in range(2, 400)]
+    with pytest.raises(StateFull):
+        crashed.add(2, added, [bytes(500)] * len(added), stored_ns=NOW)
+    crashed._database.execute("PRAGMA max_page_count = 1000000")
+    assert crashed.add(2, added, [b"b"] * len(added), stored_ns=NOW) == Added(len(added), 0)
+    copy = tmp_path / "copy" / "index.db"
+    copy.parent.mkdir()
+    for ending in ("", "-wal"):
+        copy.with_name(copy.name + ending).write_bytes(path.with_name(path.name + ending).read_bytes())
+    crashed.close()
+    again = IndexWriter(copy)
+    assert again.add(3, added, [b"b"] * len(added), stored_ns=NOW) == Added(0, len(added))
+    ends = [
+        replace(one, id=event(number + 5000).id, status="disconnected", time="2026-01-01T00:00:01.000000000Z")
+        for number, one in enumerate(added)
+    ]
+    again.add(4, ends, [b"c"] * len(ends), stored_ns=NOW)
+    assert again._database.execute("SELECT count(*) FROM connections").fetchone()[0] == 1 + len(added)
+    again.close()
+    assert check(copy) == []
+
+
+def test_events_are_known_when_all_before_them_have_expired(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    day = 86_400_000_000_000
+    writer = IndexWriter(path, retention_seconds=86_400)
+    many = [event(number) for number in range(1, (1 << 16) + 100)]
+    writer.add(1, many, [b"a"] * len(many), stored_ns=NOW)
+    writer.add(2, [event(100_000)], [b"b"], stored_ns=NOW + 2 * day)
+    writer.expire(NOW + 2 * day + 1)
+    writer.close()
+    writer = IndexWriter(path, retention_seconds=86_400)
+    writer.expire(NOW + 5 * day)
+    now = NOW + 5 * day
+    began = event(200_000, connection_id=event(7).id, workspace_id="w", agent_name="main")
+    ended = replace(began, id=event(200_001).id, status="disconnected")
+    assert writer.add(3, [began], [b"c"], stored_ns=now) == Added(1, 0)
+    assert writer.add(4, [began], [b"c"], stored_ns=now) == Added(0, 1)
+    writer.add(5, [ended], [b"d"], stored_ns=now)
+    assert writer._database.execute("SELECT count(*) FROM connections").fetchone()[0] == 1
+    writer.close()
+    assert check(path) == []
+
+
 def test_a_newer_index_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     IndexWriter(path).close()
