@@ -158,9 +158,7 @@ class ShapeMaker:
         segments, record = self._record(place)
         runs = [part.name for part in parts if part.key is None]
         body.append(f"{segments} = runs[{', '.join([*runs, connected])}]")
-        for key in _NULLABLE:
-            if key in place:
-                body += self._nullable(key, place[key])
+        body += [self._nullable(key, place[key]) for key in _NULLABLE if key in place]
         time = place["time"]
         # RFC 3339, or what Go prints of a time, or something else.
         usual = f"f'{{seconds[{time}[:19]]}}{{{time}[19:-1]}}{{zeros[len({time})]}}'"
@@ -220,20 +218,15 @@ class ShapeMaker:
         """What stands on both sides of a field that is always a text."""
         return '"' if part.key == "time" or (part.key == "id" and not self._form.human) else ""
 
-    def _nullable(self, key: str, place: str) -> list[str]:
-        """A field that is new in each line, if it is not null, to JSON."""
-        human = self._form.human
-        if not self._full:
-            quote = '"' if human else ""
-            null = f"{place} == '\"\"'" if human else f"{place} in ('\"\"', 'null')"
-            null = "not connected" if key == "connection_id" else null
-            return [f"{key} = '' if {null} else f'\"{key}\":{quote}{{{place}}}{quote},'"]
-        if human:
-            null = "<nil>" if key == "connection_id" else '""'
-            body = [f"{place} = 'null' if {place} == '{null}' else f'\"{{{place}}}\"'"]
-        else:
-            body = [f"if {place} == '\"\"': {place} = 'null'"] * (key != "connection_id")
-        return body
+    def _nullable(self, key: str, place: str) -> str:
+        """The record's part for a field that is new in each line and can be null."""
+        quote, null = "", f"{place} in ('\"\"', 'null')"
+        if self._form.human:
+            quote, null = '"', f"{place} == '\"\"'"
+        if key == "connection_id":
+            null = "not connected"
+        nothing = f'"{key}":null,' if self._full else ""
+        return f"{key} = '{nothing}' if {null} else f'\"{key}\":{quote}{{{place}}}{quote},'"
 
     def _spaced_second(self, text: str) -> str:
         """``2026-01-01 10:00:00.`` to the same as records have it."""
@@ -257,7 +250,7 @@ class ShapeMaker:
         split = _split_keys(place)
         for number, keys in enumerate(split):
             if number:
-                text.append(f'"{keys[0]}":{{{place[keys[0]]}}},' if self._full else f"{{{keys[0]}}}")
+                text.append(f"{{{keys[0]}}}")
             text.append(f"{{s{number}}}")
         if "trace" in place:
             trace = f',"trace":"{{{place["trace"]}}}","span":"{{{place["span"]}}}"}}}}'

@@ -201,10 +201,6 @@ class BlockCodec:
         else:
             yield last - first, self._pack(packed, lines, None if hints is None else hints[first:last], columns=columns)
 
-    def pack(self, rests: Sequence[bytes], originals: Sequence[bytes]) -> bytes:
-        """The block of encoded records and their originals."""
-        return self._pack(msgspec.msgpack.encode(rests), originals, None, columns=False)
-
     def _pack(
         self, rests: bytes, originals: Sequence[bytes], hints: Sequence[Hashable] | None, *, columns: bool
     ) -> bytes:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from binascii import unhexlify
 from collections.abc import Sequence
-from itertools import chain
-from struct import Struct, unpack
+from struct import unpack
+from typing import TypeVar
+
+from shipper.key import split_ids
 
 Packed = bytes | str
+_Made = TypeVar("_Made")
 _TEXT, _HYPHENS = 36, (8, 13, 18, 23, 36)
 """A UUID's canonical text, and where hyphens stand in it where another follows behind one."""
-_many = Struct("16s" * 64)
-"""Of many at once each takes a quarter of the time."""
 
 
 def pack_id(text: str | None) -> Packed | None:
@@ -36,11 +37,7 @@ def pack_ids(texts: Sequence[str | None]) -> list[Packed | None]:
     data = pack_uuids(known)  # type: ignore[arg-type]  # no None among them
     if data is None:
         return [pack_id(text) for text in texts]
-    packed = split_uuids(data)
-    if len(known) == len(texts):
-        return packed  # type: ignore[return-value]  # bytes are of the kinds that may be there
-    following = iter(packed)
-    return [None if text is None else next(following) for text in texts]
+    return _beside(texts, split_ids(data))  # type: ignore[return-value]  # bytes are of the kinds that may be there
 
 
 def pack_uuids(texts: Sequence[str]) -> bytes | None:
@@ -55,14 +52,6 @@ def pack_uuids(texts: Sequence[str]) -> bytes | None:
         return unhexlify(whole.translate(None, b"-"))
     except ValueError:
         return None
-
-
-def split_uuids(data: bytes) -> list[bytes]:
-    """What ``pack_uuids`` packed, each by itself."""
-    whole = len(data) - len(data) % _many.size
-    packed = list(chain.from_iterable(_many.iter_unpack(data[:whole])))
-    packed += [data[at : at + 16] for at in range(whole, len(data), 16)]
-    return packed
 
 
 def uuid_numbers(data: bytes, places: Sequence[int]) -> tuple[int, ...]:
@@ -94,10 +83,14 @@ def request_numbers(texts: Sequence[str | None]) -> list[int | None]:
     data = pack_uuids(known) if known else None  # type: ignore[arg-type]  # no None among them
     if data is None:
         return [request_number(text) for text in texts]
-    numbers = uuid_numbers(data, range(6))
-    if len(known) == len(texts):
-        return list(numbers)
-    following = iter(numbers)
+    return _beside(texts, uuid_numbers(data, range(6)))
+
+
+def _beside(texts: Sequence[str | None], made: Sequence[_Made]) -> list[_Made | None]:
+    """What was made of the texts, in their order, and None where there is none."""
+    if len(made) == len(texts):
+        return [*made]
+    following = iter(made)
     return [None if text is None else next(following) for text in texts]
 
 

@@ -20,7 +20,7 @@ from shipper.index.cell import take_rests
 from shipper.index.ending import LIMIT_FACT
 from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
-from shipper.index.identifier import Packed, pack_ids, pack_uuids, request_numbers, split_uuids
+from shipper.index.identifier import Packed, pack_ids, pack_uuids, request_numbers
 from shipper.index.notice import add_notices, drop_notices, settle_notices
 from shipper.index.pairing import NUMBERS_TOGETHER, Alone, Found, Member, Pairing
 from shipper.index.presence import Presence, id_numbers, uuid_keys
@@ -31,6 +31,7 @@ from shipper.index.segment import NewestFirst
 from shipper.index.start import Starts
 from shipper.index.store import BUSY_TIMEOUT_SECONDS, open_writer
 from shipper.index.word import Words
+from shipper.key import split_ids
 from shipper.record import Gap, Malformed, Record
 
 
@@ -337,4 +338,4 @@ def _packed(records: Sequence[Record]) -> tuple[list[bytes], Sequence[int]]:
     if data is None:
         packed = [one if isinstance(one, bytes) else str(one).encode() for one in pack_ids(texts)]
         return packed, id_numbers(packed)
-    return split_uuids(data), uuid_keys(data)
+    return split_ids(data), uuid_keys(data)

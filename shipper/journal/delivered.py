@@ -23,7 +23,7 @@ from shipper.journal import delivery_sql as dsql
 from shipper.journal import sql
 from shipper.journal.database import connect_guest, transaction, translated
 from shipper.journal.parcel import Unpacker, pack_lines
-from shipper.journal.recent import ID_BYTES
+from shipper.key import ID_BYTES
 from shipper.timestamp import from_ns, to_ns
 
 HOUR_NS = 3_600_000_000_000

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Iterable
 
-ID_BYTES = 16
-_MANY = struct.Struct(128 * f"{ID_BYTES}s")
-"""So many at once: an id alone costs three times as much."""
+from shipper.key import ID_BYTES, split_ids
 
 
 class RecentIds:
@@ -55,16 +52,6 @@ class RecentIds:
         """Forget all groups up to this number."""
         while self._groups and self._groups[0][0] <= until:
             self._known.difference_update(split_ids(self._groups.popleft()[1]))
-
-
-def split_ids(ids: bytes) -> list[bytes]:
-    """The ids of a joined list, 16 bytes each."""
-    keys: list[bytes] = []
-    whole = len(ids) - len(ids) % _MANY.size
-    for many in _MANY.iter_unpack(ids[:whole]):
-        keys += many
-    keys += [key for (key,) in struct.iter_unpack(f"{ID_BYTES}s", ids[whole:])]
-    return keys
 
 
 def all_id_bytes(texts: list[str]) -> list[bytes]:

@@ -19,7 +19,7 @@ import msgspec
 from shipper.journal import delivery_sql as dsql
 from shipper.journal import sql
 from shipper.journal.proof import Row, are_counters, decode_gap, is_sound
-from shipper.journal.recent import ID_BYTES
+from shipper.key import ID_BYTES
 
 log = logging.getLogger(__name__)
 LENGTH_MAX_BYTES = 1 << 42

@@ -13,6 +13,7 @@ from shipper.index.linewise import matching_texts
 from shipper.index.search import _places, compile_wanted
 from shipper.index.sieve import make_sieve
 from shipper.index.way import read_ways
+from tests.index.block import json_block
 
 _NAMES = ("gpu", "main", "dev-0cd3", "", "a b", "win arm")
 _REASONS = ("", "context canceled", "EOF", "a  b", "  x ", '\\"quoted\\" end', "tls: bad \\u003cnil\\u003e")
@@ -60,7 +61,7 @@ _pattern = st.one_of(st.sampled_from(_EXACT), st.lists(_item, min_size=1, max_si
 
 def _block(lines: list[str]) -> Block:
     codec = BlockCodec(PRIMER)
-    return Block(codec, codec.pack([b"{}"] * len(lines), [line.encode() for line in lines]))
+    return json_block(codec, [b"{}"] * len(lines), [line.encode() for line in lines])
 
 
 def _expected(pattern: str, lines: list[str]) -> set[int]:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from shipper.index import mould
 from shipper.index.apart import Apart
-from shipper.index.block import PRIMER, Block, BlockCodec
+from shipper.index.block import PRIMER, BlockCodec
 from shipper.index.literal import longest_literal
 from shipper.index.search import compile_wanted
 from shipper.index.template import lines_with, put_together, take_apart
+from tests.index.block import json_block
 
 _value = st.text('ab0-%: ="', max_size=4)
 _json = st.tuples(_value, _value, st.sampled_from(["null", "1", '"x"', "-22"])).map(
@@ -115,7 +116,7 @@ def test_a_block_gives_its_originals_back(lines: list[bytes], odd: list[bytes]) 
     codec = BlockCodec(PRIMER)
     for originals in (lines, odd, [*lines, *odd]):
         rests = [b"{}"] * len(originals)
-        block = Block(codec, codec.pack(rests, originals))
+        block = json_block(codec, rests, originals)
         assert block.originals() == originals
         assert block.text() == b"".join(one + b"\n" for one in originals)
         assert block.rests() == rests
@@ -158,7 +159,7 @@ def test_what_a_pattern_finds_in_lines_apart_is_what_it_finds_in_each(
     if not lines:
         return
     codec = BlockCodec(PRIMER)
-    block = Block(codec, codec.pack([b"{}"] * len(lines), lines))
+    block = json_block(codec, [b"{}"] * len(lines), lines)
     assert isinstance(block.apart(), Apart)
     wanted = compile_wanted(pattern, fold=fold, fixed=False)
     expected = {place for place, line in enumerate(lines) if wanted.line.search(line) is not None}
@@ -184,7 +185,7 @@ def test_a_plain_text_is_its_own_literal() -> None:
 @given(_lines.map(lambda lines: lines * 32))
 def test_each_line_comes_back_by_itself(lines: list[bytes]) -> None:
     codec = BlockCodec(PRIMER)
-    block = Block(codec, codec.pack([b"{}"] * len(lines), lines))
+    block = json_block(codec, [b"{}"] * len(lines), lines)
     assert [block.original(place) for place in range(len(lines))] == lines
     assert block.originals() == lines
 
@@ -199,6 +200,6 @@ def test_lines_of_very_many_pieces_or_shapes_are_kept_as_they_are() -> None:
     ]
     shapes = [b'{"' * n for n in range(200)]
     for lines in (many, some, shapes):
-        block = Block(codec, codec.pack([b"{}"] * len(lines), lines))
+        block = json_block(codec, [b"{}"] * len(lines), lines)
         assert block.originals() == lines
         assert (block.apart() is None) == (lines is not some)

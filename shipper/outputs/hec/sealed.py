@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from shipper.journal import HandedSealed, SealedLines, Segment, Span, gzip_member, sent_times, unpack_segment
-from shipper.journal.recent import ID_BYTES
+from shipper.key import ID_BYTES
 from shipper.outputs.hec.slice import Slice
 
 
