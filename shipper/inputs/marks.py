@@ -21,22 +21,50 @@ class Marks:
     """Of each distance from the end, to a power of two, the nearest mark; and the first of all."""
 
     def __init__(self, marks: Iterable[tuple[int, bytes]] = ()) -> None:
-        self.all: tuple[tuple[int, bytes], ...] = tuple(marks)
+        self._all = tuple(marks)
+        self._end = 0
+        self._inside: list[tuple[int, bytes]] = []
+        """Offsets inside of what was read last, and the bytes before each: no marks yet, as most never become one."""
+        self._ends: list[tuple[int, bytes]] = []
+        """The same of the ends of what was read since ``all`` was asked for."""
+
+    @property
+    def all(self) -> tuple[tuple[int, bytes], ...]:
+        """The marks, nearest last."""
+        if self._ends:
+            self._settle()
+        return self._all
 
     def add(self, end: int, data: bytes) -> None:
         """``data`` was read and ends at the offset ``end``; it may begin with bytes that were read before."""
         begin = end - len(data)
-        fresh: list[tuple[int, bytes]] = []
-        for at in (end, *(end - (1 << power) + 1 for power in range(NEAREST, FURTHEST + 1))):
+        if self._ends:
+            if len(self._ends) >= MARKS_MAX_COUNT or end - self._end < 1 << FURTHEST or not self._all:
+                self._settle()
+            # Else the end of what was read before is nearer than all inside of it, and not nearer than twice as far.
+        self._end = end
+        self._inside = []
+        for at in (end, *_distances(end)):
             if at - MARKER_MAX_BYTES < begin and not (begin == 0 and at > 0):
                 break
-            fresh.append((at, _hash(data[max(0, at - MARKER_MAX_BYTES - begin) : at - begin])))
+            self._inside.append((at, data[max(0, at - MARKER_MAX_BYTES - begin) : at - begin]))
+        self._ends += self._inside[:1]
+
+    def _settle(self) -> None:
+        """Make marks of what was read, and keep what is to be kept."""
+        end = self._end
+        fresh = [(at, _hash(data)) for at, data in {*self._ends, *self._inside}]
+        self._ends, self._inside = [], []
         kept: dict[int, tuple[int, bytes]] = {}
-        for mark in sorted({*fresh, *self.all}, reverse=True):
+        for mark in sorted({*fresh, *self._all}, reverse=True):
             kept.setdefault((end - mark[0]).bit_length(), mark)
-        first = min((*fresh, *self.all), default=None)
+        first = min((*fresh, *self._all), default=None)
         marks = sorted({*list(kept.values())[: MARKS_MAX_COUNT - 1], *([first] if first else [])})
-        self.all = tuple(marks)
+        self._all = tuple(marks)
+
+
+def _distances(end: int) -> Iterable[int]:
+    return (end - (1 << power) + 1 for power in range(NEAREST, FURTHEST + 1))
 
 
 def begin_of_rest(position: Position, read: ReadAt) -> int:
