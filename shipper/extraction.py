@@ -176,7 +176,17 @@ class Extractor:
             if hit >= stop:
                 break
             begin = rfind(b"\n", at, hit) + 1 or at
-            over = find(b"\n", hit) + 1
+            over = find(b"\n", hit)
+            raw = data[begin:over]
+            # What stands behind a blank is never rendered: a header begins with its line.
+            if raw[-1] not in more_ends and over - begin < longest and render is not None:
+                record = render(raw, base + begin)
+                if record is not None:
+                    keep(record)
+                    keep_original(raw)
+                    at = over + 1
+                    continue
+            over += 1
             many = False
             if data[begin] in blanks:
                 document = scan.document(data, at, begin, stop)
@@ -198,14 +208,6 @@ class Extractor:
                         stop = begin  # its lines may still come
                         break
                     many = True
-            if render is not None and not many and over - begin <= longest:
-                raw = data[begin : over - 1]
-                record = render(raw, base + begin)
-                if record is not None:
-                    keep(record)
-                    keep_original(raw)
-                    at = over
-                    continue
             taken = self._take(data, begin, over, base)
             if taken is None:
                 if self._auto and recognise(scan.first_line(data, begin)) is not None:
