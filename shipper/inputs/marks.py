@@ -38,10 +38,11 @@ class Marks:
     def add(self, end: int, data: bytes) -> None:
         """``data`` was read and ends at the offset ``end``; it may begin with bytes that were read before."""
         begin = end - len(data)
-        if self._ends:
-            if len(self._ends) >= MARKS_MAX_COUNT or end - self._end < 1 << FURTHEST or not self._all:
-                self._settle()
-            # Else the end of what was read before is nearer than all inside of it, and not nearer than twice as far.
+        # The end of what was read before is nearer than all inside of it, and where a long piece follows not nearer than
+        # twice as far: of all these it alone becomes a mark.
+        alone = bool(self._all) and end - self._end >= 1 << FURTHEST
+        if self._ends and (not alone or len(self._ends) >= MARKS_MAX_COUNT):
+            self._settle()
         self._end = end
         self._inside = []
         for at in (end, *_distances(end)):
