@@ -156,8 +156,7 @@ class Extractor:
     def _bare(self, data: bytes, start: int, end: int, *, flush: bool, final: bool) -> int:
         """Scans the complete lines of ``data[start:end]``; gives how far it came, or ``-1 - n`` where at ``n``
         a wrapped line begins."""
-        find, rfind = data.find, data.rfind
-        base = self.offset - start
+        find, rfind, base = data.find, data.rfind, self.offset - start
         # Lines inside entries of ours, that look like entries.
         inner = -len(self._yield.encoded) - len(self._yield.malformed)
         stop = end if final else scan.hold(data, start, end)
@@ -180,14 +179,12 @@ class Extractor:
             raw = data[begin:over]
             # What stands behind a blank is never rendered: a header begins with its line.
             if raw[-1] not in more_ends and over - begin < longest and render is not None:
-                record = render(raw, base + begin)
-                if record is not None:
+                if (record := render(raw, base + begin)) is not None:
                     keep(record)
                     keep_original(raw)
                     at = over + 1
                     continue
-            over += 1
-            many = False
+            over, many = over + 1, False
             if data[begin] in blanks:
                 document = scan.document(data, at, begin, stop)
                 if document is None:
