@@ -179,7 +179,8 @@ class Extractor:
             raw = data[begin:over]
             # What stands behind a blank is never rendered: a header begins with its line.
             if raw[-1] not in more_ends and over - begin < longest and render is not None:
-                if (record := render(raw, base + begin)) is not None:
+                record = render(raw, base + begin)
+                if record is not None:
                     keep(record)
                     keep_original(raw)
                     at = over + 1
