@@ -4,7 +4,10 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
+# The system's own where it will do: a service should not hang on somebody's pyenv, and distributions build theirs to be
+# quick, which a Python built at home mostly isn't.
+PYTHON ?= $(shell for one in /usr/bin/python3 python3; do \
+	"$$one" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; done; echo "$$one")
 PYTEST_FLAGS ?=
 FAULT_FLAGS ?=
 BIN := .venv/bin
