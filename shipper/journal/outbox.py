@@ -29,6 +29,11 @@ from shipper.record import Source
 _encode = msgspec.json.Encoder().encode
 
 
+def _text(value: object) -> str:
+    """JSON for SQLite, which takes bytes for something else."""
+    return _encode(value).decode()
+
+
 class Span(Struct, frozen=True):
     """Items ``first`` up to, and without, ``until`` of the batch ``seq``."""
 
@@ -86,6 +91,19 @@ class Change(Struct):
     flights: Mapping[int, int] = {}
     refused: Sequence[Refused] = ()
     tallies: Mapping[str, int] = {}
+
+    @property
+    def usual(self) -> bool:
+        """Whether it is what a request without acknowledgement changes, whose events were taken."""
+        return not (
+            self.refused
+            or self.receipt is not None
+            or self.confirmed
+            or self.void
+            or self.channel is not None
+            or self.closed
+            or self.finished
+        )
 
 
 class Remembered(Struct, frozen=True):
@@ -187,25 +205,29 @@ class Outbox:
         """
         with self._lock, translated(self._path):
             now_ns = self._now_ns()
-            with transaction(self._db):
-                self._quarantine(change.refused, now_ns)
-                receipt = self._hand_over(change, now_ns)
-                for span in change.taken:
-                    self._db.execute(dsql.ADD_TAKEN, (self.output, span.seq, span.first, span.until))
-                for n in change.finished:
-                    self._db.execute(dsql.DROP_AGAIN, (-n,))
-                    self._db.execute(dsql.DROP_TAKEN_AT, (self.output, n))
-                if change.cursor is not None:
-                    self._db.execute(sql.PUT_OUTPUT, (self.output, change.cursor, now_ns))
-                    self._db.execute(dsql.DROP_TAKEN, (self.output, change.cursor))
-                    self._db.execute(sql.DROP_BATCHES)
-                for lane, events in change.flights.items():
-                    self._db.execute(dsql.PUT_FLIGHT, (self.output, lane, events))
-                for name, value in change.tallies.items():
-                    self._db.execute(dsql.ADD_TALLY, (self.output, name, value))
+            receipt = change.receipt
+            if change.usual:
+                self._do(change, now_ns)
+            else:
+                with transaction(self._db):
+                    self._quarantine(change.refused, now_ns)
+                    receipt = self._acknowledge(change, now_ns)
+                    for n in change.finished:
+                        self._db.execute(dsql.DROP_AGAIN, (-n,))
+                    self._do(change, now_ns)
+                    for n in change.finished:
+                        self._db.execute(dsql.DROP_TAKEN_AT, (self.output, n))
             if change.cursor is not None:
                 shrink(self._db)
             return receipt
+
+    def _do(self, change: Change, now_ns: int) -> None:
+        """What every request changes. What is handed over with a receipt is in the ledger already."""
+        handed = change.handed if change.receipt is None else None
+        row = (None,) * 6 if handed is None or not handed.count else handed.row(self.output, now_ns)[1:]
+        taken = _text([(span.seq, span.first, span.until) for span in change.taken])
+        sums = (taken, _text(change.flights), _text(change.tallies), self._delivered_max_bytes)
+        self._db.execute(dsql.DO, (self.output, now_ns, change.cursor, *sums, *row))
 
     def landed(self) -> None:
         """Forget what was on its way: it has been counted."""
@@ -218,17 +240,18 @@ class Outbox:
             now_ns = self._now_ns()
             with transaction(self._db):
                 expire(self._db, now_ns - retention_seconds * 1_000_000_000)
+                drop_surplus(self._db, self._delivered_max_bytes)
                 fold(self._db, self.output, now_ns)
             self._db.execute(sql.SHRINK_MORE).fetchall()
 
-    def _hand_over(self, change: Change, now_ns: int) -> Receipt | None:
+    def _acknowledge(self, change: Change, now_ns: int) -> Receipt | None:
+        """What acknowledgements change; returns the receipt as it is kept."""
         receipt = change.receipt
-        row = 0
-        if change.handed is not None and change.handed.count:
-            when = 0 if receipt is not None else now_ns
-            row = int(self._db.execute(dsql.ADD_DELIVERED, change.handed.row(self.output, when)).lastrowid or 0)
-            drop_surplus(self._db, self._delivered_max_bytes)
         if receipt is not None:
+            row = 0
+            if change.handed is not None and change.handed.count:
+                row = int(self._db.execute(dsql.ADD_DELIVERED, change.handed.row(self.output, 0)).lastrowid or 0)
+                drop_surplus(self._db, self._delivered_max_bytes)
             receipt = msgspec.structs.replace(receipt, delivered=row)
             for span in receipt.spans:
                 where = (receipt.channel, receipt.ack, span.seq, span.first, span.until)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -184,6 +185,38 @@ def test_the_ledger_keeps_to_its_retention_and_to_its_bound(path: Path) -> None:
         database = sqlite3.connect(path)
         assert database.execute("SELECT bytes FROM delivered_size").fetchone() == (0,)
         database.close()
+
+
+def test_what_a_request_changes_is_written_by_one_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connections: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def kept(*args: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*args, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", kept)
+    with closing(Journal(path)) as journal:
+        journal.register("hec")
+        seqs = [append(journal, n, n + 50) for n in range(3)]
+        outbox = journal.outbox("hec")
+        change = Change(
+            taken=[Span(seqs[1], 0, 1), Span(seqs[2], 1, 2)],
+            handed=handed(50, 2),
+            flights={3: 7},
+            tallies={"sent": 2, "requests": 1},
+        )
+        run: list[str] = []
+        connections[-1].set_trace_callback(run.append)
+        outbox.write(change)
+        connections[-1].set_trace_callback(None)
+        # It is told once for itself and again for each part of its trigger.
+        assert len(set(run)) == 1
+        outbox.write(Change(tallies={"sent": 40}))
+        found = outbox.remembered()
+        assert found.taken == (Span(seqs[1], 0, 1), Span(seqs[2], 1, 2))
+        assert (found.flying, found.tallies) == (7, {"sent": 42, "requests": 1})
+    assert sorted(told(path)) == [2, 50]
 
 
 def test_the_ledger_takes_no_room_of_the_journal(path: Path) -> None:

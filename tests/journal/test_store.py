@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import uuid
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.errors import StateFull, StateNewer
-from shipper.journal import Batch, Counters, Journal, Piece, Position
+from shipper.journal import Batch, Counters, Journal, Piece, Position, sql
 from shipper.record import CompactRecord, CompactSource, Gap, Malformed, Record, Source, encoded
 
 TIME = "2026-01-02T03:04:05.000000000Z"
@@ -224,13 +225,30 @@ def test_numbers_of_a_later_journal_lie_above_those_of_an_earlier_one(tmp_path: 
 
 def test_a_newer_journal_is_refused_untouched(path: Path) -> None:
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version=7")
+    db.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION + 1}")
     db.close()
     before = path.read_bytes()
     with pytest.raises(StateNewer, match="newer connlog"):
         Journal(path)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_batch_with_a_checksum_of_before_schema_7_is_read(journal: Journal, path: Path) -> None:
+    journal.append(batch(1, 2))
+    other = sqlite3.connect(path)
+    count, *parts, proof = other.execute(
+        "SELECT count, ids, records, originals, notices, checksum FROM batches"
+    ).fetchone()
+    assert len(proof) == 17
+    older = blake2b(digest_size=16)
+    for part in (count.to_bytes(9, "little"), *parts):
+        older.update(len(part).to_bytes(4, "little") + part)
+    for stored, found in ((older.digest(), [1, 2]), (bytes(16), []), (b"\x01" + bytes(16), []), (b"", [])):
+        other.execute("UPDATE batches SET checksum = ?", (stored,))
+        other.commit()
+        assert numbers(journal) == found
+    other.close()
 
 
 def test_a_damaged_batch_comes_as_a_gap_and_the_next_ones_whole(journal: Journal, path: Path) -> None:
