@@ -158,7 +158,8 @@ class Extractor:
         a wrapped line begins."""
         find, rfind, base = data.find, data.rfind, self.offset - start
         # Lines inside entries of ours, that look like entries.
-        inner = -len(self._yield.encoded) - len(self._yield.malformed)
+        inner = before = -len(self._yield.encoded) - len(self._yield.malformed)
+        blocks = False
         stop = end if final else scan.hold(data, start, end)
         render, keep, keep_original = self._render, self._yield.encoded.append, self._yield.originals.append
         blanks, more_ends = scan.BLANKS, scan.MORE_ENDS
@@ -209,13 +210,14 @@ class Extractor:
             taken = self._take(data, begin, over, base)
             if taken is None:
                 if self._auto and recognise(scan.first_line(data, begin)) is not None:
-                    self._count(data, start, begin, inner)
+                    self._count(data, start, begin, inner, alone=False)
                     return -1 - begin
                 self._yield.lookalikes += 1
             elif many:
                 inner += scan.count_entries(data, begin, over) - 1
+                blocks = True
             at = over
-        self._count(data, start, stop, inner)
+        self._count(data, start, stop, inner, alone=not blocks and not before)
         return stop
 
     def _take(self, data: bytes, begin: int, over: int, base: int) -> Record | Malformed | None:
@@ -242,12 +244,17 @@ class Extractor:
             self._yield.encoded.append(encoded(verdict) if isinstance(verdict, Record) else verdict)
             self._yield.originals.append(raw)
 
-    def _count(self, data: bytes, start: int, stop: int, inner: int) -> None:
-        """Counts the entries of ``data[start:stop]``; those that are not ours are what remains."""
+    def _count(self, data: bytes, start: int, stop: int, inner: int, *, alone: bool) -> None:
+        """Counts the entries of ``data[start:stop]``; those that are not ours are what remains. ``alone``: all entries of
+        ours are from there and have a line each."""
         if not self._counted:
             self._advance(data, start, stop, 0)
             return
         ours = len(self._yield.encoded) + len(self._yield.malformed)
+        kept = self._yield.originals
+        if alone and sum(map(len, kept)) + len(kept) == stop - start:
+            self._advance(data, start, stop, ours)  # nothing stands between them
+            return
         lines = scan.count_lines(data, start, stop)
         self._yield.not_ours += lines - scan.count_inner(data, start, stop) - inner - ours
         self._advance(data, start, stop, lines)

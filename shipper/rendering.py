@@ -91,7 +91,8 @@ class Renderer:
                     if rest[-2:] != "],":
                         # After the logger's names stands what changes from request to request.
                         rest, trace = self._split_trace(rest)
-                    self._rest, self._log = rest, self._heads[rest]
+                    if rest != self._rest:
+                        self._rest, self._log = rest, self._heads[rest]
                 if not (digits.isdigit() and digits.isascii()):
                     return None
                 logged = self._starts[head[:27]]

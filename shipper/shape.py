@@ -42,8 +42,8 @@ SOUND_MAX_COUNT = 256
 """Ways in which the new fields of one shape look that are known to be sound; then all of them are forgotten."""
 SOUND_MAX_CHARACTERS = 512
 """A longer one is not remembered."""
-_ZEROS = tuple("0" * (30 - width) + "Z" for width in range(31))
-"""What a time of that many characters lacks in digits."""
+_ZEROS = tuple("0" * (9 - digits) + "Z" for digits in range(10))
+"""What a time with so many digits of a fraction lacks."""
 _KIND = ("type", "method", "app_or_slug", "slug_or_port")
 _NULLABLE = ("connection_id", "client_session_id", "request_id")
 _TRACE = ("trace", "span")
@@ -161,11 +161,13 @@ class ShapeMaker:
         body += [self._nullable(key, place[key]) for key in _NULLABLE if key in place]
         time = place["time"]
         # RFC 3339, or what Go prints of a time, or something else.
-        usual = f"f'{{seconds[{time}[:19]]}}{{{time}[19:-1]}}{{zeros[len({time})]}}'"
-        other = f"f'{{spaced[{time}[:20]]}}{{{time}[20:-10]}}{{zeros[len({time}) - 9]}}'"
+        usual = f"f'{{seconds[{time}[:19]]}}.{{digits}}{{zeros[len(digits)]}}'"
+        other = f"f'{{spaced[{time}[:20]]}}{{digits}}{{zeros[len(digits)]}}'"
         body += [
-            f"if {time}[-1] == 'Z' and {time}[20:-1].isdigit(): time = {usual}",
-            f"elif {time}[-10:] == ' +0000 UTC' and {time}[20:-10].isdigit() and {time}.isascii(): time = {other}",
+            f"digits = {time}[20:-1]",
+            f"if {time}[-1] == 'Z' and digits.isdigit(): time = {usual}",
+            f"elif {time}[-10:] == ' +0000 UTC' and (digits := {time}[20:-10]).isdigit() and {time}.isascii():",
+            f"    time = {other}",
             f"else: time = other_time({time})",
         ]
         body.append(f"return Encoded({place['id']}, time, f'{record}', logged, origin)")
