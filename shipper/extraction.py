@@ -245,13 +245,11 @@ class Extractor:
             self._yield.originals.append(raw)
 
     def _count(self, data: bytes, start: int, stop: int, inner: int, *, alone: bool) -> None:
-        """Counts the entries of ``data[start:stop]``; those that are not ours are what remains. ``alone``: all entries of
-        ours are from there and have a line each."""
+        """Counts the entries of ``data[start:stop]``. ``alone``: all of ours are from there and have a line each."""
         if not self._counted:
             self._advance(data, start, stop, 0)
             return
-        ours = len(self._yield.encoded) + len(self._yield.malformed)
-        kept = self._yield.originals
+        kept, ours = self._yield.originals, len(self._yield.encoded) + len(self._yield.malformed)
         if alone and sum(map(len, kept)) + len(kept) == stop - start:
             self._advance(data, start, stop, ours)  # nothing stands between them
             return
@@ -334,12 +332,7 @@ class Extractor:
         if piece.joint is not None:
             chain.partial = (text + piece.joint)[: self._line_max_bytes + 1]
             return
-        place = Entry(
-            text, chain.partial_offset, chain.partial_line, chain.partial_length, chain.partial_cursor,
-            piece.meta, piece.lost,
-        )  # fmt: skip
-        chain.partial, chain.partial_offset, chain.partial_length = b"", -1, 0
-        self._logical(chain, place)
+        self._logical(chain, chain.joined(text, piece.meta, piece.lost))
 
     def _logical(self, chain: Chain, entry: Entry) -> None:
         """Takes one whole line of coderd's output."""

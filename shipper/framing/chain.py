@@ -90,6 +90,12 @@ class Chain(Struct):
         own, other = _header_time.match(self.lines[0]), _header_time.match(text)
         return other is None or (own is not None and other[1] < own[1])
 
+    def joined(self, text: bytes, meta: dict[str, object], lost: str | None) -> Entry:
+        """``text`` as the line whose cut pieces end here; the place of its first one is free again."""
+        place = self.partial_offset, self.partial_line, self.partial_length, self.partial_cursor
+        self.partial, self.partial_offset, self.partial_length = b"", -1, 0
+        return Entry(text, *place, meta, lost)
+
     def close(self) -> tuple[Entry, int]:
         """The open entry, whole, and how many empty lines stood behind it; the chain is free again."""
         lines = self.lines
