@@ -1,7 +1,8 @@
-"""The heap: SQLite is told to keep no count of the memory it takes, for which it locks and unlocks at each allocation.
+"""The heap: SQLite is told to keep no count of the memory it takes, for which it locks and unlocks at each allocation, and
+not to lock a connection at each value that it is given.
 
-Of a large load that is a thirtieth of the processor's time; nobody asks for the count. It can be told only before it is
-used: who is to gain loads this module before any that loads ``sqlite3``. Where that is too late, or the system passes
+Of a large load each is a thirtieth of the processor's time; nobody asks for the count, and no two threads use a connection
+at once. It can be told only before it is used: who is to gain loads this module before any that loads ``sqlite3``. Where that is too late, or the system passes
 such arguments in another way, all stays as it is.
 """
 
@@ -10,8 +11,8 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-_MEMSTATUS = 9
-"""SQLITE_CONFIG_MEMSTATUS of sqlite3.h."""
+_MULTITHREAD, _MEMSTATUS = 2, 9
+"""SQLITE_CONFIG_MULTITHREAD and SQLITE_CONFIG_MEMSTATUS of sqlite3.h."""
 
 
 def _settle() -> bool:
@@ -28,8 +29,8 @@ def _settle() -> bool:
         config = ctypes.CDLL(found.origin).sqlite3_config
     except (OSError, AttributeError):
         return False
-    return int(config(_MEMSTATUS, 0)) == 0
+    return int(config(_MEMSTATUS, 0)) == 0 and int(config(_MULTITHREAD)) == 0
 
 
 UNCOUNTED = _settle()
-"""Whether SQLite keeps no count."""
+"""Whether SQLite keeps no count, and locks no connection."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -162,3 +162,19 @@ class Word(dict[int, int | None]):
             drop_oldest(self)
         word = self[number] = self._groups.words(number)[self._column]
         return word
+
+
+class Mark(dict[int, int]):
+    """Of each group by its number what is made of one of its words; to be cleared with the groups."""
+
+    __slots__ = ("_make", "_words")
+
+    def __init__(self, words: Word, make: Callable[[int | None], int]) -> None:
+        super().__init__()
+        self._words, self._make = words, make
+
+    def __missing__(self, number: int) -> int:
+        if len(self) >= CACHED_MAX_COUNT:
+            drop_oldest(self)
+        mark = self[number] = self._make(self._words[number])
+        return mark

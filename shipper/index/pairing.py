@@ -6,6 +6,7 @@ row's values never will, whatever else comes, and is spent.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 from shipper.index import sql
 from shipper.index.connection import Cell, Part, Span, merge_cells, part, span
 from shipper.index.identifier import Packed
-from shipper.index.presence import Presence, agent_mark, pair_numbers, workspace_mark
+from shipper.index.presence import Presence, pair_numbers
 from shipper.index.schema import COMPLETED, KEY_BYTES, ONGOING, POINT, UNKNOWN
 from shipper.index.segment import NewestFirst
 from shipper.index.word import Words
@@ -30,8 +31,6 @@ _KIND, _PLACE = 2, 3
 NUMBERS_TOGETHER = 4096
 _UUID = 16
 """Bytes of an id that is a UUID."""
-_STATES, _NOT_ONE = b"0123", ord("-")
-"""What ``ADD_SOME_ALONE`` is told of the states of events, and of those that are not meant."""
 Key = tuple[Packed, int | None, int | None]
 
 
@@ -60,12 +59,14 @@ class Member(NamedTuple):
 
 
 class Alone(NamedTuple):
-    """Events of a batch, by the number of the first, with the ids and states of their connections; but for the places of
-    ``others`` each is a new connection of its own."""
+    """Events of a batch, by the number of the first, with the ids of their connections and what tells of their states; but
+    for the places of ``others`` each is a new connection of its own."""
 
     first: int
     ids: Sequence[Packed | None]
-    states: Sequence[int]
+    ended: Sequence[int]
+    times: Sequence[int]
+    kinds: Sequence[int]
     others: Collection[int]
 
 
@@ -87,10 +88,9 @@ class Pairing:
 
     def _keys_of(self, ids: Sequence[Packed], places: Sequence[int], kinds: Sequence[int]) -> list[int]:
         """The keys of presence of connections; equal ones are seldom of two connections."""
-        workspaces, agents = self._words.workspaces, self._words.agent_names
-        by_kind = {kind: agent_mark(agents[kind]) for kind in set(kinds)}
-        marks = map(workspace_mark, map(workspaces.__getitem__, places))
-        return pair_numbers(ids, marks, map(by_kind.__getitem__, kinds))
+        words = self._words
+        workspaces = map(words.workspace_marks.__getitem__, places)
+        return pair_numbers(ids, workspaces, map(words.agent_marks.__getitem__, kinds))
 
     def gather(
         self, ids: Sequence[Packed | None], kinds: Sequence[int], places: Sequence[int], number: int
@@ -166,20 +166,20 @@ class Pairing:
         self._database.executemany(sql.COUNT_KIND, [(count, kind) for kind, count in kinds.items() if count])
 
     def _add_alone(self, alone: Alone) -> None:
-        first, ids, states, others = alone
+        first, ids, others = alone.first, alone.ids, alone.others
         known = set(ids)
         # 16 bytes that are none of the ids, of which even that of zeros may be one.
         nothing = next(one for one in (number.to_bytes(_UUID, "big") for number in count()) if one not in known)
         whole = [nothing if id_ is None else id_ for id_ in ids]
         if set(map(type, whole)) == {bytes} and set(map(len, whole)) == {_UUID}:
-            marks = bytearray(map(_STATES.__getitem__, states))
-            for place in others:
-                marks[place] = _NOT_ONE
             packed = b"".join(whole)  # type: ignore[arg-type]  # all are bytes
-            statement = sql.ADD_SOME_ALONE if others else sql.ADD_ALL_ALONE
-            self._database.execute(statement, (first, first + len(ids) - 1, bytes(marks), packed, nothing))
+            web = json.dumps([kind for kind in set(alone.kinds) if self._words.is_web(kind)])
+            given = (first, first + len(ids) - 1, web, packed, nothing)
+            if others:
+                given = (*given, json.dumps([first + place for place in others]))
+            self._database.execute(sql.ADD_SOME_ALONE if others else sql.ADD_ALL_ALONE, given)
         else:
-            rows = enumerate(zip(states, ids, strict=True))
+            rows = enumerate(zip(self._states(alone), ids, strict=True))
             self._database.executemany(
                 sql.ADD_ALONE, [(*row, first + place) for place, row in rows if place not in others]
             )
@@ -197,14 +197,12 @@ class Pairing:
         firsts = (events[0], events[1] if len(events) > 1 else None)
         self._change(found.number, found.kind, members, firsts, connection_id, stored_ns)
 
-    def states(
-        self, ids: Sequence[Packed | None], ended: Sequence[int], times: Sequence[int], kinds: Sequence[Any]
-    ) -> list[int]:
-        """The states of connections of one event each, from columns of these events: what ``span`` gives of a single part."""
-        web = {kind: self._words.is_web(kind) for kind in set(kinds)}
+    def _states(self, alone: Alone) -> list[int]:
+        """The states of connections of one event each: what ``span`` gives of a single part."""
+        web = {kind: self._words.is_web(kind) for kind in set(alone.kinds)}
         return [
             POINT if web[kind] else COMPLETED if end else UNKNOWN if id_ is None or time_ns == NS_MIN else ONGOING
-            for id_, end, time_ns, kind in zip(ids, ended, times, kinds, strict=True)
+            for id_, end, time_ns, kind in zip(alone.ids, alone.ended, alone.times, alone.kinds, strict=True)
         ]
 
     def together(self, number: int, members: Sequence[Member], connection_id: Cell, stored_ns: int) -> tuple[Any, ...]:

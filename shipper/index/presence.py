@@ -13,6 +13,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle
+from operator import xor
 
 import zstandard
 
@@ -24,7 +25,7 @@ BITS_MIN, BITS_MAX = 1 << 20, 1 << 29
 KEY_BITS_MIN = 16
 """Bits for each key: with fewer it is made anew with twice as many. One of 150 keys that are not there is then looked for
 at most, and to look for one in millions takes as long as to add ten."""
-_FORM = 3
+_FORM = 4
 """Of what is kept; what has another form is not read."""
 _LEVEL = 1
 _WORD_BITS = 64
@@ -153,8 +154,7 @@ def uuid_keys(data: bytes) -> Sequence[int]:
 
 def pair_numbers(packed: Sequence[bytes | str], workspaces: Iterable[int], agents: Iterable[int]) -> list[int]:
     """The keys of what the events of one connection have in common: its id, and the marks of its workspace and agent."""
-    marks = zip(id_numbers(packed), workspaces, agents, strict=True)
-    return [number ^ (workspace + agent & _KEY) for number, workspace, agent in marks]
+    return list(map(xor, map(xor, id_numbers(packed), workspaces), agents))
 
 
 def workspace_mark(word: int | None) -> int:

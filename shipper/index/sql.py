@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from shipper.index.schema import KIND_COLUMNS, PLACE_COLUMNS, ROW_COLUMNS
+from shipper.index.schema import (
+    COMPLETED,
+    KIND_COLUMNS,
+    ONGOING,
+    PLACE_COLUMNS,
+    POINT,
+    ROW_COLUMNS,
+    UNKNOWN,
+)
+from shipper.timestamp import NS_MIN
 
 EVENT_STATEMENTS_MAX_COUNT = 64
 """Statements that add events remembered, by which columns a batch has."""
@@ -55,17 +64,19 @@ ADD_ALONE = (
     f"{_row_columns}, id, connection_id) SELECT time_ns, CASE WHEN ended THEN time_ns END, ?, id, code, session, kind, "
     f"place, {_row_columns}, connection, ? FROM events WHERE id = ?"
 )
-# All of a batch, in half the time: from the number of its first event on, to that of its last, a digit for the state of
-# each, 16 bytes of id for each, and those that stand for none.
+# All of a batch, in half the time: from the number of its first event on, to that of its last, which kinds are points in
+# time, 16 bytes of id for each, and those that stand for none.
+_packed_id = "substr(?4, (id - ?1) * 16 + 1, 16)"
 ADD_ALL_ALONE = (
     "INSERT INTO connections (connect_ns, disconnect_ns, state, first, code, session, kind, place, "  # noqa: S608  # own names only
     f"{_row_columns}, id, connection_id) SELECT time_ns, CASE WHEN ended THEN time_ns END, "
-    "CAST(substr(?3, id - ?1 + 1, 1) AS INTEGER), id, code, session, kind, "
-    f"place, {_row_columns}, connection, nullif(substr(?4, (id - ?1) * 16 + 1, 16), ?5) "
+    f"CASE WHEN kind IN (SELECT value FROM json_each(?3)) THEN {POINT} WHEN ended THEN {COMPLETED} "
+    f"WHEN time_ns = {NS_MIN} OR {_packed_id} = ?5 THEN {UNKNOWN} ELSE {ONGOING} END, id, code, session, kind, "
+    f"place, {_row_columns}, connection, nullif({_packed_id}, ?5) "
     "FROM events WHERE id BETWEEN ?1 AND ?2"
 )
-# The same of those whose state is no hyphen.
-ADD_SOME_ALONE = f"{ADD_ALL_ALONE} AND substr(?3, id - ?1 + 1, 1) <> x'2D'"
+# The same of all but some.
+ADD_SOME_ALONE = f"{ADD_ALL_ALONE} AND id NOT IN (SELECT value FROM json_each(?6))"
 _set_cells = ", ".join(f"{name} = ?" for name in ("code", "session", "kind", "place", *ROW_COLUMNS))
 # Without connect_ns: naming it would write its index anew, and it seldom changes.
 CHANGE_CONNECTION = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import compress
 
 from shipper.index import sql
 from shipper.index.word import Words
@@ -40,8 +41,9 @@ class Starts:
         """Take columns of new events; an end is no sign of a new start, it may come late."""
         workspaces, names, known = self._words.workspaces, self._words.agent_names, self._first
         came: dict[tuple[int | None, ...], int] = {}
-        for agent, time_ns, end, kind, place in zip(agents, times, ended, kinds, places, strict=True):
-            if agent is None or end or time_ns == NS_MIN:
+        rows = zip(agents, times, ended, kinds, places, strict=True)
+        for agent, time_ns, end, kind, place in compress(rows, agents):  # no id is 0
+            if end or time_ns == NS_MIN:
                 continue
             key = (workspaces[place], names[kind] or 0, agent)
             first = known.get(key)

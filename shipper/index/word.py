@@ -11,8 +11,9 @@ from msgspec import UNSET
 
 from shipper.index import sql
 from shipper.index.cell import WORD_CHARACTERS_MAX
-from shipper.index.group import KINDS, PLACES, Cells, Groups, Texts, Word
+from shipper.index.group import KINDS, PLACES, Cells, Groups, Mark, Texts, Word
 from shipper.index.lexicon import DAY_NS, Column, Lexicon
+from shipper.index.presence import agent_mark, workspace_mark
 from shipper.index.schema import COLUMNS, KIND_COLUMNS, PLACE_COLUMNS
 from shipper.query.kind import WEB
 from shipper.record import JsonValue, Record
@@ -51,6 +52,9 @@ class Words:
         """Of each kind the word of its agent's name."""
         self.workspaces = Word(self._groups["places"], PLACE_COLUMNS.index("workspace"))
         """Of each place the word of its workspace's id."""
+        self.agent_marks = Mark(self.agent_names, agent_mark)
+        self.workspace_marks = Mark(self.workspaces, workspace_mark)
+        """What the words of both change of a connection's key of presence."""
         self._kinds_web: dict[int, bool] = {}
         self._day = -1
 
@@ -61,6 +65,8 @@ class Words:
             groups.forget()
         self.agent_names.clear()
         self.workspaces.clear()
+        self.agent_marks.clear()
+        self.workspace_marks.clear()
         self._kinds_web.clear()
 
     def begin(self, stored_ns: int) -> None:

@@ -304,7 +304,7 @@ class IndexWriter:
         rows.add(self._database, first)
         self._starts.take(times, ended, kinds, places, agents)
         several = {place for one in gathered for place in one.places}
-        alone = Alone(first, ids, pairing.states(ids, ended, times, kinds), several)
+        alone = Alone(first, ids, ended, times, kinds, several)
         counted = Counter(kinds)
         counted.subtract(kinds[place] for place in several)
         connections: list[tuple[Any, ...]] = []
