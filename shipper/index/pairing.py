@@ -174,7 +174,7 @@ class Pairing:
         if set(map(type, whole)) == {bytes} and set(map(len, whole)) == {_UUID}:
             packed = b"".join(whole)  # type: ignore[arg-type]  # all are bytes
             web = json.dumps([kind for kind in set(alone.kinds) if self._words.is_web(kind)])
-            given = (first, first + len(ids) - 1, web, packed, nothing)
+            given: tuple[object, ...] = (first, first + len(ids) - 1, web, packed, nothing)
             if others:
                 given = (*given, json.dumps([first + place for place in others]))
             self._database.execute(sql.ADD_SOME_ALONE if others else sql.ADD_ALL_ALONE, given)

@@ -76,7 +76,7 @@ ADD_ALL_ALONE = (
     "FROM events WHERE id BETWEEN ?1 AND ?2"
 )
 # The same of all but some.
-ADD_SOME_ALONE = f"{ADD_ALL_ALONE} AND id NOT IN (SELECT value FROM json_each(?6))"
+ADD_SOME_ALONE = f"{ADD_ALL_ALONE} AND id NOT IN (SELECT value FROM json_each(?6))"  # noqa: S608  # own names only
 _set_cells = ", ".join(f"{name} = ?" for name in ("code", "session", "kind", "place", *ROW_COLUMNS))
 # Without connect_ns: naming it would write its index anew, and it seldom changes.
 CHANGE_CONNECTION = (

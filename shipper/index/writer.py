@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +20,12 @@ from shipper.index.cell import take_rests
 from shipper.index.ending import LIMIT_FACT
 from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
+from shipper.index.field import Fields, fields_of
 from shipper.index.identifier import Packed, pack_ids, pack_uuids, request_numbers
 from shipper.index.notice import add_notices, drop_notices, settle_notices
 from shipper.index.pairing import NUMBERS_TOGETHER, Alone, Found, Member, Pairing
 from shipper.index.presence import Presence, id_numbers, uuid_keys
-from shipper.index.rest import Rests
+from shipper.index.rest import Rests, hints_of
 from shipper.index.row import Rows
 from shipper.index.schema import KEY_BYTES
 from shipper.index.segment import NewestFirst
@@ -36,16 +37,20 @@ from shipper.record import Gap, Malformed, Record
 
 
 class New(NamedTuple):
-    """Events that are new: their packed ids, the keys of these, their records and their originals."""
+    """Events that are new: their packed ids, the keys of these, their records, the columns of these, and their originals."""
 
-    packed: list[bytes]
+    packed: Sequence[bytes]
     keys: Sequence[int]
     records: Sequence[Record]
+    fields: Fields
     originals: Sequence[bytes]
 
     def only(self, places: Sequence[int]) -> New:
         """Those at these places."""
-        return New(*([column[place] for place in places] for column in self))  # type: ignore[arg-type]  # of each kind
+        packed, keys, records, originals = (
+            [column[place] for place in places] for column in (self.packed, self.keys, self.records, self.originals)
+        )
+        return New(packed, keys, records, fields_of(records), originals)  # type: ignore[arg-type]  # each of its kind
 
 
 class Added(Struct, frozen=True):
@@ -250,7 +255,8 @@ class IndexWriter:
     def _new_events(self, records: Sequence[Record], originals: Sequence[bytes]) -> New:
         if len(records) != len(originals):
             raise ValueError("originals must run beside records")
-        new = New(*_packed(records), records, originals)
+        fields = fields_of(records)
+        new = New(*_packed(fields.id), records, fields, originals)
         if len(set(new.packed)) < len(records):
             places = list({packed: place for place, packed in reversed([*enumerate(new.packed)])}.values())
             new = new.only(sorted(places))
@@ -280,27 +286,29 @@ class IndexWriter:
         if not new.packed:
             return
         first = self._last(sql.LAST_EVENT) + 1
-        records, pairing = new.records, self._pairing
+        records, fields, pairing = new.records, new.fields, self._pairing
         self._words.begin(stored_ns)
-        columns = self._words.columns(records, stored_ns)
+        columns = self._words.columns(fields, stored_ns)
         kinds: list[Any] = columns.ids[0]
         places: list[Any] = columns.ids[1]
         agents = columns.ids[2]
-        times = timestamp.all_to_ns([record.time for record in records])
-        ended = [1 if record.status == "disconnected" else 0 for record in records]  # numbers need not be adapted
-        ids = pack_ids([record.connection_id for record in records])
+        times = timestamp.all_to_ns(fields.time)
+        ended = [1 if status == "disconnected" else 0 for status in fields.status]  # numbers need not be adapted
+        ids = pack_ids(fields.connection_id)
         belongs, gathered, last = pairing.gather(ids, kinds, places, self._last(sql.LAST_CONNECTION))
         rows = Rows(
             new.packed,
             times,
             ended,
             belongs,
-            request_numbers([record.request_id for record in records]),
-            [record.code for record in records],
-            pack_ids([record.client_session_id for record in records]),
+            request_numbers(fields.request_id),
+            fields.code,
+            pack_ids(fields.client_session_id),
             columns.ids,
         )
-        self._add_blocks(take_rests(records, times, columns.cut), new.originals, first, stored_ns)
+        left = fields.left()
+        rests = take_rests(records, times, columns.cut, left)
+        self._add_blocks(rests, new.originals, hints_of(fields, left), first, stored_ns)
         rows.add(self._database, first)
         self._starts.take(times, ended, kinds, places, agents)
         several = {place for one in gathered for place in one.places}
@@ -325,15 +333,16 @@ class IndexWriter:
         self._presence.grow()
         pairing.reach(last)
 
-    def _add_blocks(self, rests: Rests, originals: Sequence[bytes], first: int, stored_ns: int) -> None:
-        for events, packed in self._codec.blocks(rests, originals, rests.hints()):
+    def _add_blocks(
+        self, rests: Rests, originals: Sequence[bytes], hints: Sequence[Hashable], first: int, stored_ns: int
+    ) -> None:
+        for events, packed in self._codec.blocks(rests, originals, hints):
             self._database.execute(sql.ADD_BLOCK, (first, events, stored_ns, packed))
             first += events
 
 
-def _packed(records: Sequence[Record]) -> tuple[list[bytes], Sequence[int]]:
+def _packed(texts: Sequence[str]) -> tuple[list[bytes], Sequence[int]]:
     """The packed ids of records, and the keys of these."""
-    texts = [record.id for record in records]
     data = pack_uuids(texts)
     if data is None:
         packed = [one if isinstance(one, bytes) else str(one).encode() for one in pack_ids(texts)]
