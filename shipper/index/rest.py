@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from shipper.index.field import Fields, Left, fields_of
+from shipper.columns import Columns, columns_of
 from shipper.record import JsonValue, Log, Record, Source, decode_record, encode_record
 
 EXTRA_HINTED_MAX = 32
@@ -50,12 +50,10 @@ _decode_more = msgspec.json.Decoder(_More).decode
 
 class Rests(Struct, frozen=True):
     """Rests before they are packed: records, whose cells don't matter; ``odd``: by their places, ascending, the rests of
-    those of which the rows don't give back all that they do of others. ``left``: columns of the records, where they are
-    made already."""
+    those of which the rows don't give back all that they do of others."""
 
     records: Sequence[Record]
     odd: Mapping[int, Record]
-    left: Left | None = None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -63,11 +61,11 @@ class Rests(Struct, frozen=True):
     def part(self, first: int, last: int) -> Rests:
         """Those at the places from ``first`` up to, and without, ``last``."""
         odd = {place - first: rest for place, rest in self.odd.items() if first <= place < last}
-        return Rests(self.records[first:last], odd, None if self.left is None else self.left.part(first, last))
+        return Rests(self.records[first:last], odd)
 
     def pack(self) -> bytes:
         """All of them, at least one, for ``PackedRests``. Raises OverflowError for a number beyond 64 bits."""
-        left = fields_of(self.records).left() if self.left is None else self.left
+        left = columns_of(self.records)
         host, input_, path, offset, cursor, meta = left.source
         texts = (left.request_id, left.client_session_id, *left.log, host, input_, path, cursor)
         more = [
@@ -137,9 +135,9 @@ class PackedRests:
         )
 
 
-def hints_of(fields: Fields, left: Left) -> list[Hashable]:
+def hints_of(fields: Columns) -> list[Hashable]:
     """For each record what tells of the shape of its line, the same for most lines of a shape: which values it has."""
-    log = dict(zip(Log.__struct_fields__, left.log, strict=True))
+    log = dict(zip(Log.__struct_fields__, fields.log, strict=True))
     columns: tuple[Sequence[object], ...] = (
         fields.code,
         fields.user_id,

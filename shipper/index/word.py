@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
+from shipper import columns
 from shipper.index import sql
 from shipper.index.cell import WORD_CHARACTERS_MAX
-from shipper.index.field import Fields
 from shipper.index.group import KINDS, PLACES, Cells, Groups, Mark, Texts, Word
 from shipper.index.lexicon import DAY_NS, Column, Lexicon
 from shipper.index.presence import agent_mark, workspace_mark
@@ -72,7 +72,7 @@ class Words:
                 groups.look_again()
             self._day = stored_ns // DAY_NS
 
-    def columns(self, fields: Fields, stored_ns: int) -> Columns:
+    def columns(self, fields: columns.Columns, stored_ns: int) -> Columns:
         """The ids of the texts of records, a column at a time, which takes a third of what a record at a time does."""
         texts, count = _Texts(fields), len(fields.id)
         lexicon = self._lexicon
@@ -125,7 +125,7 @@ class Words:
 class _Texts:
     """The texts of records, as columns."""
 
-    def __init__(self, fields: Fields) -> None:
+    def __init__(self, fields: columns.Columns) -> None:
         self._fields = fields
         self.named = any(any(names.values()) for names in fields.names if names is not UNSET)
         self._names: list[Sequence[str | None]] = [()] * len(_NAMES)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from shipper import timestamp
+from shipper.columns import Columns, columns_of
 from shipper.directory.schema import take_over
 from shipper.index import sql
 from shipper.index.block import BlockCodec
@@ -20,7 +21,6 @@ from shipper.index.cell import take_rests
 from shipper.index.ending import LIMIT_FACT
 from shipper.index.expiry import expire, give_back, shrink
 from shipper.index.failure import translated
-from shipper.index.field import Fields, fields_of
 from shipper.index.identifier import Packed, pack_ids, pack_uuids, request_numbers
 from shipper.index.notice import add_notices, drop_notices, settle_notices
 from shipper.index.pairing import NUMBERS_TOGETHER, Alone, Found, Member, Pairing
@@ -37,20 +37,22 @@ from shipper.record import Gap, Malformed, Record
 
 
 class New(NamedTuple):
-    """Events that are new: their packed ids, the keys of these, their records, the columns of these, and their originals."""
+    """Events that are new: their packed ids, the keys of these, their records and their originals."""
 
     packed: Sequence[bytes]
     keys: Sequence[int]
-    records: Sequence[Record]
-    fields: Fields
+    records: Columns
     originals: Sequence[bytes]
 
     def only(self, places: Sequence[int]) -> New:
         """Those at these places."""
-        packed, keys, records, originals = (
-            [column[place] for place in places] for column in (self.packed, self.keys, self.records, self.originals)
+        packed, keys, originals = self.packed, self.keys, self.originals
+        return New(
+            [packed[place] for place in places],
+            [keys[place] for place in places],
+            self.records.only(places),
+            [originals[place] for place in places],
         )
-        return New(packed, keys, records, fields_of(records), originals)  # type: ignore[arg-type]  # each of its kind
 
 
 class Added(Struct, frozen=True):
@@ -119,6 +121,7 @@ class IndexWriter:
         if seq <= self._cursor:
             return Added(0, 0)
         with self._events_coming():
+            records = columns_of(records)
             new = self._new_events(records, originals)
             self._add_events(new, stored_ns)
             settle_notices(self._database, records)
@@ -255,8 +258,8 @@ class IndexWriter:
     def _new_events(self, records: Sequence[Record], originals: Sequence[bytes]) -> New:
         if len(records) != len(originals):
             raise ValueError("originals must run beside records")
-        fields = fields_of(records)
-        new = New(*_packed(fields.id), records, fields, originals)
+        columns = columns_of(records)
+        new = New(*_packed(columns.id), columns, originals)
         if len(set(new.packed)) < len(records):
             places = list({packed: place for place, packed in reversed([*enumerate(new.packed)])}.values())
             new = new.only(sorted(places))
@@ -286,29 +289,28 @@ class IndexWriter:
         if not new.packed:
             return
         first = self._last(sql.LAST_EVENT) + 1
-        records, fields, pairing = new.records, new.fields, self._pairing
+        records, pairing = new.records, self._pairing
         self._words.begin(stored_ns)
-        columns = self._words.columns(fields, stored_ns)
+        columns = self._words.columns(records, stored_ns)
         kinds: list[Any] = columns.ids[0]
         places: list[Any] = columns.ids[1]
         agents = columns.ids[2]
-        times = timestamp.all_to_ns(fields.time)
-        ended = [1 if status == "disconnected" else 0 for status in fields.status]  # numbers need not be adapted
-        ids = pack_ids(fields.connection_id)
+        times = timestamp.all_to_ns(records.time)
+        ended = [1 if status == "disconnected" else 0 for status in records.status]  # numbers need not be adapted
+        ids = pack_ids(records.connection_id)
         belongs, gathered, last = pairing.gather(ids, kinds, places, self._last(sql.LAST_CONNECTION))
         rows = Rows(
             new.packed,
             times,
             ended,
             belongs,
-            request_numbers(fields.request_id),
-            fields.code,
-            pack_ids(fields.client_session_id),
+            request_numbers(records.request_id),
+            records.code,
+            pack_ids(records.client_session_id),
             columns.ids,
         )
-        left = fields.left()
-        rests = take_rests(records, times, columns.cut, left)
-        self._add_blocks(rests, new.originals, hints_of(fields, left), first, stored_ns)
+        rests = take_rests(records, times, columns.cut)
+        self._add_blocks(rests, new.originals, hints_of(records), first, stored_ns)
         rows.add(self._database, first)
         self._starts.take(times, ended, kinds, places, agents)
         several = {place for one in gathered for place in one.places}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from shipper.journal.position import FeedPosition, Position
@@ -88,7 +90,7 @@ class Block(Struct, frozen=True):
 
     seq: int
     stored_ns: int
-    records: list[Record]
+    records: Sequence[Record]
     originals: list[bytes]
     gaps: list[Gap]
     malformed: list[Malformed]

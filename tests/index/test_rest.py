@@ -12,10 +12,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from shipper import timestamp
+from shipper.columns import columns_of
 from shipper.index import block, rest
 from shipper.index.block import PRIMER, Block, BlockCodec
 from shipper.index.cell import left_of, take_rests
-from shipper.index.field import fields_of
 from shipper.index.rest import PackedRests, Rests, hints_of
 from shipper.record import Log, Record, Source, encode_record
 
@@ -47,12 +47,11 @@ _records = st.lists(
 def _taken(records: list[Record]) -> Rests:
     times = timestamp.all_to_ns([one.time for one in records])
     cut = {place for place, one in enumerate(records) if one.workspace_name is not None and len(one.workspace_name) > 9}
-    return take_rests(records, times, cut)
+    return take_rests(columns_of(records), times, cut)
 
 
 def _hints(records: Sequence[Record]) -> list[Hashable]:
-    fields = fields_of(records)
-    return hints_of(fields, fields.left())
+    return hints_of(columns_of(records))
 
 
 def _left(one: Record) -> Record:
