@@ -7,7 +7,6 @@ taken apart and let go while they are at hand, which takes half the time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import Any, overload
 
 from msgspec import UnsetType
@@ -89,8 +88,11 @@ class Columns(Sequence[Record]):
         """Records of several as one."""
         if len(parts) == 1:
             return columns_of(parts[0])
-        wholes = [columns_of(part)._whole for part in parts] or [[[]] * _COUNT]  # noqa: SLF001  # of this class
-        return Columns([list(chain.from_iterable(column)) for column in zip(*wholes, strict=True)])
+        whole: list[list[Any]] = [[] for _ in range(_COUNT)]
+        for part in parts:
+            for held, more in zip(whole, columns_of(part)._whole, strict=True):  # noqa: SLF001  # of this class
+                held += more
+        return Columns(whole)
 
     def only(self, places: Sequence[int]) -> Columns:
         """Those at these places."""
