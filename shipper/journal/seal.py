@@ -107,12 +107,12 @@ def seal(encoded: Sequence[Encoded], wrapping: Wrapping) -> Sealed:
     times: list[bytes] = []
     for one in wrapping.wrap(encoded, SEGMENT_MAX_BYTES, SEGMENT_MAX_COUNT):
         body = deflate.compress(one.text) + deflate.flush(isal_zlib.Z_FULL_FLUSH)
+        crc = isal_zlib.crc32(one.text)
+        rest_registers()
         sent = compress("".join(one.times).encode())
         packed.append(body)
         times.append(sent)
-        crc = isal_zlib.crc32(one.text)
         low, high = min(one.times), max(one.times)
-        rest_registers()
         segments.append(Segment(len(one.times), len(one.text), len(body), crc, len(sent), low, high))
     return Sealed(wrapping.name, tuple(segments), b"".join(packed), b"".join(times))
 
@@ -141,7 +141,9 @@ def unpack_segment(segment: Segment, packed: bytes) -> bytes:
         text = isal_zlib.decompressobj(RAW_WBITS).decompress(packed, segment.plain + 1)
     except _UNSOUND as error:
         raise StateDamaged(f"a segment of the journal can't be unpacked: {error}") from error
-    if len(text) != segment.plain or isal_zlib.crc32(text) != segment.crc:
+    crc = isal_zlib.crc32(text)
+    rest_registers()
+    if len(text) != segment.plain or crc != segment.crc:
         raise StateDamaged("a segment of the journal holds something else than was packed")
     return text
 
