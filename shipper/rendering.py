@@ -41,6 +41,10 @@ _ZEROS = tuple("0" * (9 - digits) + 'Z"' for digits in range(10))
 _trace = pattern('[0-9a-f]{32}","span":"[0-9a-f]{16}",')
 _level = pattern(r"([0-9]{3}) \[([a-z]{4})\]")
 _OFFSET = 2**53 - 1
+_DIGITS_BEGIN, _DIGITS_END = 27, 36
+"""Of a fraction's digits, mostly nine, in ``{"ts":"2026-01-01T10:00:00.000000000Z``."""
+_LEVEL_BEGIN, _LEVEL_END = 20, 30
+"""Of what stands behind the point in ``2026-01-01 10:00:00.000 [info]``."""
 
 
 class Renderer:
@@ -56,8 +60,10 @@ class Renderer:
         self._no_trace = no_trace(full=normaliser.full)
         cache = Cache()
         self._heads = TextMemo(cache, self._head)
-        self._rest = self._log = ""
-        """A header that was met last, and its part of the log: mostly it is the same again."""
+        self._rest, self._log, self._json_fields_at = "\n", "", 0
+        self._logger_rest, self._logger_log, self._human_fields_at = "\n", "", 0
+        """What stood in the header that was met last, between what is new in each line and its fields, its part of the
+        log, and where the fields begin where there are as many digits as mostly: the next is mostly the same again."""
         self._levels = TextMemo(cache, _rest_and_level)
         self._loggers = TextMemo(cache, self._logger)
         self._stamps = SecondMemo(self._stamp)
@@ -82,29 +88,26 @@ class Renderer:
         try:
             text = raw.decode()
             if text[0] == "{":
-                head, _, line = text.partition('"fields":{"')
+                trace = self._no_trace
+                if text.startswith(self._rest, _DIGITS_END):
+                    digits, line = text[_DIGITS_BEGIN:_DIGITS_END], text[self._json_fields_at :]
+                else:
+                    digits, line, trace = self._other_head(text)
                 shapes = self._json_shapes(line[0], ())
-                # Mostly there are nine digits behind the point.
-                end = 36 if head[36] == "Z" else head.index('"', 26) - 1
-                digits, rest, trace = head[27:end], head[end:], self._no_trace
-                if rest != self._rest:
-                    if rest[-2:] != "],":
-                        # After the logger's names stands what changes from request to request.
-                        rest, trace = self._split_trace(rest)
-                    if rest != self._rest:
-                        self._rest, self._log = rest, self._heads[rest]
                 if not (digits.isdigit() and digits.isascii()):
                     return None
-                logged = self._starts[head[:27]]
+                logged = self._starts[text[:_DIGITS_BEGIN]]
                 log = f'"log":{{"time":"{logged}{digits}{_ZEROS[len(digits)]}{self._log}{trace}'
             else:
-                head, _, line = text.partition("  ")
-                logger, _, line = line.partition("  ")
+                if text.startswith(self._logger_rest, _LEVEL_END):
+                    level, line = text[_LEVEL_BEGIN:_LEVEL_END], text[self._human_fields_at :]
+                else:
+                    level, line = self._other_logger(text)
                 shapes = self._human_shapes(line[0], ())
                 if not shapes:
                     return None
-                logged = self._stamps[head[:20]]
-                log = f'"log":{{"time":"{logged}{self._levels[head[20:]]}{self._loggers[logger]}'
+                logged = self._stamps[text[:_LEVEL_BEGIN]]
+                log = f'"log":{{"time":"{logged}{self._levels[level]}{self._logger_log}'
             source = source or f"{origin}{offset}{self._source_tail}"
             for shape in shapes:
                 try:
@@ -147,6 +150,36 @@ class Renderer:
             shape.forget(fit)
 
     # -- a line's header -------------------------------------------------------------------
+
+    def _other_head(self, text: str) -> tuple[str, str, str]:
+        """The digits of a JSON line's time, the line from its fields on, and its trace as the end of a log's part; what
+        else its header says is remembered."""
+        head, mark, line = text.partition('"fields":{"')
+        if not mark:
+            raise Odd
+        end = head.index('"', _DIGITS_BEGIN - 1) - 1
+        rest, trace = head[end:], self._no_trace
+        if rest[-2:] != "],":
+            # After the logger's names stands what changes from request to request.
+            rest, trace = self._split_trace(rest)
+        if f"{rest}{mark}" != self._rest:
+            self._log = self._heads[rest]
+            self._rest = f"{rest}{mark}"
+            self._json_fields_at = _DIGITS_END + len(self._rest)
+        return head[_DIGITS_BEGIN:end], line, trace
+
+    def _other_logger(self, text: str) -> tuple[str, str]:
+        """The level of a human line behind its digits, and the line from its fields on; its logger is remembered."""
+        head, between, line = text.partition("  ")
+        logger, behind, line = line.partition("  ")
+        if not self._human_shapes(line[:1], ()):
+            raise Odd
+        rest = f"{between}{logger}{behind}"
+        if rest != self._logger_rest:
+            self._logger_log = self._loggers[logger]
+            self._logger_rest = rest
+            self._human_fields_at = _LEVEL_END + len(rest)
+        return head[_LEVEL_BEGIN:], line
 
     @staticmethod
     def _split_trace(rest: str) -> tuple[str, str]:
