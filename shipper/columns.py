@@ -62,7 +62,7 @@ class Columns(Sequence[Record]):
     extra: Sequence[dict[str, JsonValue]]
     names: Sequence[dict[str, str | None] | UnsetType]
 
-    def __init__(self, whole: Sequence[list[Any]]) -> None:
+    def __init__(self, whole: Sequence[Sequence[Any]]) -> None:
         """``whole``: the columns of ``Record``, with those of ``Log`` and ``Source`` in their places."""
         self._whole = whole
         parts: list[Any] = [*whole[:_LOG], whole[_LOG:_SOURCE_BEGIN], whole[_SOURCE_BEGIN:_END], *whole[_END:]]
@@ -128,12 +128,18 @@ def _pieces(lines: bytes) -> Iterator[bytes]:
 
 
 def _apart(parts: Iterable[Sequence[Record]]) -> Columns:
-    whole: list[list[Any]] = [[] for _ in range(_COUNT)]
+    whole: list[Any] = []
     for records in parts:
         if records:
             columns = list(zip(*map(astuple, records), strict=True))
             log = zip(*map(astuple, columns[_LOG]), strict=True)
             source = zip(*map(astuple, columns[_SOURCE]), strict=True)
-            for held, more in zip(whole, (*columns[:_LOG], *log, *source, *columns[_SOURCE + 1 :]), strict=True):
+            part = (*columns[:_LOG], *log, *source, *columns[_SOURCE + 1 :])
+            if not whole:
+                whole = [*part]
+                continue
+            if isinstance(whole[0], tuple):  # a few records are one part, which stays as it is
+                whole = [*map(list, whole)]
+            for held, more in zip(whole, part, strict=True):
                 held += more
-    return Columns(whole)
+    return Columns(whole or [()] * _COUNT)

@@ -60,6 +60,8 @@ class Rests(Struct, frozen=True):
 
     def part(self, first: int, last: int) -> Rests:
         """Those at the places from ``first`` up to, and without, ``last``."""
+        if first == 0 and last >= len(self.records):
+            return self
         odd = {place - first: rest for place, rest in self.odd.items() if first <= place < last}
         return Rests(self.records[first:last], odd)
 

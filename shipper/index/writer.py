@@ -15,6 +15,7 @@ from shipper import timestamp
 from shipper.columns import Columns, columns_of
 from shipper.directory.schema import take_over
 from shipper.index import sql
+from shipper.index.apart import LINES_MIN
 from shipper.index.block import BlockCodec
 from shipper.index.bulk import ROOM_EVENTS, Bulk
 from shipper.index.cell import take_rests
@@ -310,7 +311,9 @@ class IndexWriter:
             columns.ids,
         )
         rests = take_rests(records, times, columns.cut)
-        self._add_blocks(rests, new.originals, hints_of(records), first, stored_ns)
+        # Of a few events the lines are kept as they are.
+        hints = hints_of(records) if len(records) >= LINES_MIN else None
+        self._add_blocks(rests, new.originals, hints, first, stored_ns)
         rows.add(self._database, first)
         self._starts.take(times, ended, kinds, places, agents)
         several = {place for one in gathered for place in one.places}
@@ -336,7 +339,7 @@ class IndexWriter:
         pairing.reach(last)
 
     def _add_blocks(
-        self, rests: Rests, originals: Sequence[bytes], hints: Sequence[Hashable], first: int, stored_ns: int
+        self, rests: Rests, originals: Sequence[bytes], hints: Sequence[Hashable] | None, first: int, stored_ns: int
     ) -> None:
         for events, packed in self._codec.blocks(rests, originals, hints):
             self._database.execute(sql.ADD_BLOCK, (first, events, stored_ns, packed))
