@@ -60,7 +60,7 @@ class Renderer:
         self._no_trace = no_trace(full=normaliser.full)
         cache = Cache()
         self._heads = TextMemo(cache, self._head)
-        self._rest, self._log, self._json_fields_at = "\n", "", 0
+        self._rest, self._head_log, self._log, self._json_fields_at = "\n", "", "", 0
         self._logger_rest, self._logger_log, self._human_fields_at = "\n", "", 0
         """What stood in the header that was met last, between what is new in each line and its fields, its part of the
         log, and where the fields begin where there are as many digits as mostly: the next is mostly the same again."""
@@ -84,34 +84,30 @@ class Renderer:
     def render(self, raw: bytes, offset: int, source: str = "") -> Encoded | None:
         """The record of one line, without a line feed; None: it is left to the careful way. It is a bare line at
         ``offset``, or ``source`` is the record's part that says where it was read."""
-        origin = "" if source else self._source_head
+        origin, place, meta = ("", "", source) if source else (self._source_head, offset, self._source_tail)
         try:
             text = raw.decode()
             if text[0] == "{":
-                trace = self._no_trace
                 if text.startswith(self._rest, _DIGITS_END):
-                    digits, line = text[_DIGITS_BEGIN:_DIGITS_END], text[self._json_fields_at :]
+                    stamp, log, line = text[_DIGITS_BEGIN:_DIGITS_END], self._log, text[self._json_fields_at :]
                 else:
-                    digits, line, trace = self._other_head(text)
+                    stamp, log, line = self._other_head(text)
                 shapes = self._json_shapes(line[0], ())
-                if not (digits.isdigit() and digits.isascii()):
+                if not (stamp.isdigit() and stamp.isascii()):
                     return None
                 logged = self._starts[text[:_DIGITS_BEGIN]]
-                log = f'"log":{{"time":"{logged}{digits}{_ZEROS[len(digits)]}{self._log}{trace}'
             else:
                 if text.startswith(self._logger_rest, _LEVEL_END):
-                    level, line = text[_LEVEL_BEGIN:_LEVEL_END], text[self._human_fields_at :]
+                    stamp, line = text[_LEVEL_BEGIN:_LEVEL_END], text[self._human_fields_at :]
                 else:
-                    level, line = self._other_logger(text)
+                    stamp, line = self._other_logger(text)
                 shapes = self._human_shapes(line[0], ())
                 if not shapes:
                     return None
-                logged = self._stamps[text[:_LEVEL_BEGIN]]
-                log = f'"log":{{"time":"{logged}{self._levels[level]}{self._logger_log}'
-            source = source or f"{origin}{offset}{self._source_tail}"
+                logged, stamp, log = self._stamps[text[:_LEVEL_BEGIN]], self._levels[stamp], self._logger_log
             for shape in shapes:
                 try:
-                    found = shape(line, log, source, logged, origin)
+                    found = shape(line, logged, stamp, log, origin, place, meta)
                 except (Odd, LookupError, ValueError):
                     continue
                 if found is not None:
@@ -152,8 +148,8 @@ class Renderer:
     # -- a line's header -------------------------------------------------------------------
 
     def _other_head(self, text: str) -> tuple[str, str, str]:
-        """The digits of a JSON line's time, the line from its fields on, and its trace as the end of a log's part; what
-        else its header says is remembered."""
+        """The digits of a JSON line's time, the log's part behind them, and the line from its fields on; of the part what
+        comes again is remembered."""
         head, mark, line = text.partition('"fields":{"')
         if not mark:
             raise Odd
@@ -163,10 +159,11 @@ class Renderer:
             # After the logger's names stands what changes from request to request.
             rest, trace = self._split_trace(rest)
         if f"{rest}{mark}" != self._rest:
-            self._log = self._heads[rest]
+            self._head_log = self._heads[rest]
             self._rest = f"{rest}{mark}"
+            self._log = f"{_ZEROS[_DIGITS_END - _DIGITS_BEGIN]}{self._head_log}{self._no_trace}"
             self._json_fields_at = _DIGITS_END + len(self._rest)
-        return head[_DIGITS_BEGIN:end], line, trace
+        return head[_DIGITS_BEGIN:end], f"{_ZEROS[end - _DIGITS_BEGIN]}{self._head_log}{trace}", line
 
     def _other_logger(self, text: str) -> tuple[str, str]:
         """The level of a human line behind its digits, and the line from its fields on; its logger is remembered."""

@@ -23,9 +23,10 @@ from shipper.record import SCHEMA, Encoded, JsonValue, Record
 from shipper.timestamp import canonical
 from shipper.value import Odd
 
-Render = Callable[[str, str, str, str, str], Encoded | None]
-"""A line from its first field on, the log's part of the record as far as the header tells it, the source's part, and
-``logged`` and ``origin`` of ``Encoded``, to the record; None or Odd: not this shape. No line feed is in any of them."""
+Render = Callable[[str, str, str, str, str, int | str, str], Encoded | None]
+"""A line from its first field on, ``logged`` of ``Encoded`` and two parts that follow it in the log's part of the record as far
+as the header tells it, ``origin`` of ``Encoded`` and two that follow it in the source's part, to the record; None or Odd: not
+this shape. No line feed is in any of them."""
 Kind = tuple[str | None, str | None, str | None, str | None, bool]
 """The fields of type, method, app or slug, and slug, as they stand, and whether there is a connection id."""
 
@@ -171,7 +172,7 @@ class ShapeMaker:
             f"else: time = other_time({time})",
         ]
         body.append(f"return Encoded({place['id']}, time, f'{record}', logged, origin)")
-        render: Render = _function("render", "line, log, source, logged, origin", body, space)
+        render: Render = _function("render", "line, logged, stamp, log, origin, place, meta", body, space)
         return render
 
     # -- a line to its parts ---------------------------------------------------------------
@@ -261,7 +262,10 @@ class ShapeMaker:
         else:
             trace = ""
         names = "".join(f"s{number}, " for number in range(len(split) + 1))
-        return names, "".join([*text, f"{{log}}{trace},{{source}}{{s{len(split)}}}}}}}"])
+        text.append(
+            f'"log":{{{{"time":"{{logged}}{{stamp}}{{log}}{trace},{{origin}}{{place}}{{meta}}{{s{len(split)}}}}}}}'
+        )
+        return names, "".join(text)
 
     def _known(self, key: str, at: dict[str, int]) -> str:
         """The record's part for a key that is not new in each line, as it stands in a function's text."""
