@@ -66,8 +66,7 @@ class Columns(Sequence[Record]):
         """``whole``: the columns of ``Record``, with those of ``Log`` and ``Source`` in their places."""
         self._whole = whole
         parts: list[Any] = [*whole[:_LOG], whole[_LOG:_SOURCE_BEGIN], whole[_SOURCE_BEGIN:_END], *whole[_END:]]
-        for name, part in zip(Record.__struct_fields__, parts, strict=True):
-            setattr(self, name, part)
+        self.__dict__.update(zip(Record.__struct_fields__, parts, strict=True))
 
     def __len__(self) -> int:
         return len(self.id)
