@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-CACHE_KIB = 131_072
+CACHE_KIB = 262_144
 ROOM_EVENTS = 1 << 20
 """So many events what remembers their keys has room for from the start: to make it larger means to read all of them."""
 KEYS_MAX_COUNT = 1 << 21
