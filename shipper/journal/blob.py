@@ -136,8 +136,11 @@ def checksum(parts: Sequence[bytes | int]) -> bytes:
     return _XXH3 + _digest(xxh3_128(), parts)
 
 
-def _fits(parts: Sequence[bytes | int], proof: bytes) -> bool:
-    """Whether ``proof`` is the checksum of a batch with these parts. Before schema 7 it was BLAKE2b's 16 bytes."""
+def _fits(parts: Sequence[bytes | int], proof: object) -> bool:
+    """Whether ``proof`` is the checksum of a batch with these parts. Before schema 7 it was BLAKE2b's 16 bytes; in a
+    damaged row it may be anything."""
+    if not isinstance(proof, bytes):
+        return False
     if proof[:1] == _XXH3 and len(proof) == _XXH3_BYTES:
         return checksum(parts) == proof
     from hashlib import blake2b  # loads all of OpenSSL

@@ -11,7 +11,7 @@ ADD_TAKEN: Final = """INSERT INTO taken VALUES (?, ?, ?, ?)
 DROP_TAKEN: Final = "DELETE FROM taken WHERE output = ? AND seq BETWEEN 0 AND ?"
 DROP_TAKEN_AT: Final = "DELETE FROM taken WHERE output = ? AND seq = ?"
 
-DO: Final = "INSERT INTO deeds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+DO: Final = "INSERT INTO deeds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 """All that a usual request changes, atomic by itself; see ``deeds`` in ``sql``."""
 
 ALL_CHANNELS: Final = "SELECT channel, lane, endpoint, last_ack FROM channels WHERE output = ? ORDER BY channel"

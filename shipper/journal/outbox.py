@@ -26,6 +26,8 @@ from shipper.journal.parcel import Parcel, Unpacker
 from shipper.journal.warm import WarmParcels
 from shipper.record import Source
 
+SURPLUS_PARTS_COUNT = 64
+"""That part of its bound the ledger may grow before it is looked at: a look is a transaction more."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -141,6 +143,8 @@ class Outbox:
         self._delivered_max_bytes = delivered_max_bytes
         self._warm = warm
         self._unpack = Unpacker()
+        self._added_bytes = 0
+        """To the ledger, since it was seen to keep to its bound."""
 
     def remembered(self) -> Remembered:
         """What is there now."""
@@ -206,7 +210,11 @@ class Outbox:
         with self._lock, translated(self._path):
             now_ns = self._now_ns()
             receipt = change.receipt
-            if change.usual:
+            # In a transaction that somebody left open nothing would be written for good: then it fails below, aloud.
+            if change.usual and not self._db.in_transaction:
+                if self._added_bytes >= self._delivered_max_bytes // SURPLUS_PARTS_COUNT:
+                    with transaction(self._db):
+                        self._drop_surplus()
                 self._do(change, now_ns)
             else:
                 with transaction(self._db):
@@ -226,8 +234,14 @@ class Outbox:
         handed = change.handed if change.receipt is None else None
         row = (None,) * 6 if handed is None or not handed.count else handed.row(self.output, now_ns)[1:]
         taken = _text([(span.seq, span.first, span.until) for span in change.taken])
-        sums = (taken, _text(change.flights), _text(change.tallies), self._delivered_max_bytes)
+        sums = (taken, _text(change.flights), _text(change.tallies))
         self._db.execute(dsql.DO, (self.output, now_ns, change.cursor, *sums, *row))
+        self._added_bytes += sum(len(part) for part in row[-2:] if part is not None)
+
+    def _drop_surplus(self) -> None:
+        """Keep the ledger to its bound, inside a transaction."""
+        drop_surplus(self._db, self._delivered_max_bytes)
+        self._added_bytes = 0
 
     def landed(self) -> None:
         """Forget what was on its way: it has been counted."""
@@ -240,7 +254,7 @@ class Outbox:
             now_ns = self._now_ns()
             with transaction(self._db):
                 expire(self._db, now_ns - retention_seconds * 1_000_000_000)
-                drop_surplus(self._db, self._delivered_max_bytes)
+                self._drop_surplus()
                 fold(self._db, self.output, now_ns)
             self._db.execute(sql.SHRINK_MORE).fetchall()
 
@@ -251,7 +265,7 @@ class Outbox:
             row = 0
             if change.handed is not None and change.handed.count:
                 row = int(self._db.execute(dsql.ADD_DELIVERED, change.handed.row(self.output, 0)).lastrowid or 0)
-                drop_surplus(self._db, self._delivered_max_bytes)
+                self._drop_surplus()
             receipt = msgspec.structs.replace(receipt, delivered=row)
             for span in receipt.spans:
                 where = (receipt.channel, receipt.ack, span.seq, span.first, span.until)

@@ -82,15 +82,11 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     # statement: each lets go of the interpreter, which then goes to the thread that reads, and comes back from another core.
     (
         """CREATE VIEW deeds AS SELECT '' AS output, 0 AS now_ns, 0 AS cursor, '' AS taken, '' AS flights, '' AS tallies,
-            0 AS delivered_max_bytes, 0 AS delivered_ns, '' AS time_min, '' AS time_max, 0 AS count, x'' AS ids,
-            x'' AS times WHERE 0""",
+            0 AS delivered_ns, '' AS time_min, '' AS time_max, 0 AS count, x'' AS ids, x'' AS times WHERE 0""",
         """CREATE TRIGGER deeds_done INSTEAD OF INSERT ON deeds BEGIN
             INSERT INTO delivered (output, delivered_ns, time_min, time_max, count, ids, times)
             SELECT NEW.output, NEW.delivered_ns, NEW.time_min, NEW.time_max, NEW.count, NEW.ids, NEW.times
             WHERE NEW.count > 0;
-            DELETE FROM delivered WHERE n IN (SELECT n FROM delivered WHERE delivered_ns > 0 ORDER BY n
-            LIMIT (SELECT CASE WHEN NEW.count > 0 AND bytes > NEW.delivered_max_bytes THEN 16 ELSE 0 END
-            FROM delivered_size));
             INSERT INTO taken SELECT NEW.output, json_extract(value, '$[0]'), json_extract(value, '$[1]'),
             json_extract(value, '$[2]') FROM json_each(NEW.taken) WHERE 1
             ON CONFLICT (output, seq, first) DO UPDATE SET until = MAX(until, excluded.until);

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.errors import StateFull, UsageError
+from shipper.errors import StateError, StateFull, UsageError
 from shipper.journal import (
     Batch,
     Change,
@@ -217,6 +217,25 @@ def test_what_a_request_changes_is_written_by_one_statement(path: Path, monkeypa
         assert found.taken == (Span(seqs[1], 0, 1), Span(seqs[2], 1, 2))
         assert (found.flying, found.tallies) == (7, {"sent": 42, "requests": 1})
     assert sorted(told(path)) == [2, 50]
+
+
+def test_large_requests_behind_many_small_ones_keep_the_ledger_to_its_bound(path: Path) -> None:
+    with closing(Journal(path, delivered_max_bytes=64_000)) as journal, closing(sqlite3.connect(path)) as database:
+        journal.register("hec")
+        outbox = journal.outbox("hec")
+        for number in range(300):
+            outbox.write(Change(handed=handed(number)))
+        for _ in range(30):
+            outbox.write(Change(handed=handed(*range(500))))
+            (bytes_,) = database.execute("SELECT bytes FROM delivered_size").fetchone()
+            assert bytes_ < 64_000 + 2 * 16_000
+
+
+def test_nothing_is_written_into_a_transaction_that_somebody_left_open(path: Path, journal: Journal) -> None:
+    outbox = journal.outbox("hec")
+    outbox._db.execute("BEGIN")
+    with pytest.raises(StateError, match="transaction"):
+        outbox.write(Change(tallies={"sent": 1}))
 
 
 def test_the_ledger_takes_no_room_of_the_journal(path: Path) -> None:

@@ -244,7 +244,9 @@ def test_a_batch_with_a_checksum_of_before_schema_7_is_read(journal: Journal, pa
     older = blake2b(digest_size=16)
     for part in (count.to_bytes(9, "little"), *parts):
         older.update(len(part).to_bytes(4, "little") + part)
-    for stored, found in ((older.digest(), [1, 2]), (bytes(16), []), (b"\x01" + bytes(16), []), (b"", [])):
+    proofs: list[tuple[object, list[int]]] = [(older.digest(), [1, 2]), (b"\x01" + bytes(16), [])]
+    proofs += [(other_kind, []) for other_kind in (bytes(16), b"", 5, 1.5, "text")]
+    for stored, found in proofs:
         other.execute("UPDATE batches SET checksum = ?", (stored,))
         other.commit()
         assert numbers(journal) == found
