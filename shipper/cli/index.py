@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,9 +100,6 @@ def _rebuild(path: Path, paths: tuple[str, ...], tz: str) -> int:
     # A lock, and not a look whether a daemon runs: none may start meanwhile.
     lock = StateLock(path.parent)
     fresh = path.with_name(path.name + ".new")
-    # Millions of values are made, of which hardly any is rubbish in a circle; the process ends behind this.
-    collecting = gc.isenabled()
-    gc.disable()
     try:
         _remove(fresh)
         try:
@@ -120,8 +115,6 @@ def _rebuild(path: Path, paths: tuple[str, ...], tz: str) -> int:
                 _remove(fresh)
             raise
     finally:
-        if collecting:
-            gc.enable()
         lock.close()
     return added
 
@@ -186,35 +179,33 @@ def _carry_over(path: Path, writer: IndexWriter) -> tuple[int, int]:
 
 
 def _from_log(name: str, writer: IndexWriter, tz: str) -> Iterator[int]:
-    from shipper.columns import columns_of_encoded
     from shipper.compression import read_pieces
     from shipper.extraction import Extractor, Yield
-    from shipper.record import Encoded, Source
+    from shipper.record import Source
 
     source = Source(socket.gethostname(), "file", name)
     extractor = Extractor(source, tz=tz)
-    encoded: list[Encoded] = []
-    originals: list[bytes] = []
+    records, originals = [], []
     malformed = bytes_ = 0
 
     def take(result: Yield) -> None:
         nonlocal malformed, bytes_
         bytes_ += sum(map(len, result.originals))
-        encoded.extend(result.encoded)
+        records.extend(result.records)
         originals.extend(result.originals)
         malformed += len(result.malformed)
 
     try:
         for piece in read_pieces(name):
             take(extractor.feed(piece))
-            if len(encoded) >= BATCH_EVENTS or bytes_ >= BATCH_BYTES:
-                yield writer.load(columns_of_encoded(encoded), originals, stored_ns=time.time_ns()).added
-                encoded, originals = [], []
+            if len(records) >= BATCH_EVENTS or bytes_ >= BATCH_BYTES:
+                yield writer.load(records, originals, stored_ns=time.time_ns()).added
+                records, originals = [], []
                 bytes_ = 0
     except InputError as error:
         raise InputError(f"{error}; the present index was left as it is") from error
     take(extractor.flush(final=True))
-    yield writer.load(columns_of_encoded(encoded), originals, stored_ns=time.time_ns()).added
+    yield writer.load(records, originals, stored_ns=time.time_ns()).added
     if malformed:
         say(f"{name}: {malformed} malformed entries were left out; 'connlog parse {name}' tells of each")
 
@@ -252,33 +243,31 @@ def _joined(journal: Journal, after: int, cursor: int) -> Iterator[Block]:
     """
     from msgspec.structs import replace
 
-    from shipper.columns import Columns
-
-    held: list[Block] = []
-    count = bytes_ = 0
-
-    def together() -> Block:
-        return replace(
-            held[-1],
-            # A clock may have gone back: nothing is kept for less than its time.
-            stored_ns=max(block.stored_ns for block in held),
-            records=Columns.joined([block.records for block in held]),
-            originals=list(chain.from_iterable(block.originals for block in held)),
-            gaps=list(chain.from_iterable(block.gaps for block in held)),
-        )
-
-    while (block := journal.read(after, columns=True)) is not None:
+    held: Block | None = None
+    since_ns = bytes_ = 0
+    while (block := journal.read(after)) is not None:
         after = block.seq
         if block.seq <= cursor:
             block = replace(block, gaps=[], malformed=[], settled=[])
-        if held and not 0 <= block.stored_ns - held[0].stored_ns < BATCH_NS:
-            yield together()
-            held, count, bytes_ = [], 0, 0
-        held.append(block)
-        count += len(block.records)
+        if held is not None and not 0 <= block.stored_ns - since_ns < BATCH_NS:
+            yield held
+            held = None
+        if held is None:
+            held, since_ns, bytes_ = block, block.stored_ns, 0
+        else:
+            held.records.extend(block.records)
+            held.originals.extend(block.originals)
+            held = replace(
+                block,
+                # A clock may have gone back: nothing is kept for less than its time.
+                stored_ns=max(held.stored_ns, block.stored_ns),
+                records=held.records,
+                originals=held.originals,
+                gaps=[*held.gaps, *block.gaps],
+            )
         bytes_ += sum(map(len, block.originals))
-        if count >= JOINED_EVENTS or bytes_ >= BATCH_BYTES or block.malformed or block.settled:
-            yield together()
-            held, count, bytes_ = [], 0, 0
-    if held:
-        yield together()
+        if len(held.records) >= JOINED_EVENTS or bytes_ >= BATCH_BYTES or held.malformed or held.settled:
+            yield held
+            held = None
+    if held is not None:
+        yield held

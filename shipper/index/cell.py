@@ -12,7 +12,6 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from shipper import timestamp
-from shipper.columns import Columns
 from shipper.index.rest import Rests
 from shipper.index.schema import COLUMNS
 from shipper.record import Record
@@ -53,14 +52,14 @@ class RowCells(NamedTuple):
     texts: tuple[str | None, ...]
 
 
-def take_rests(records: Columns, times: Sequence[int], cut: Collection[int]) -> Rests:
+def take_rests(records: Sequence[Record], times: Sequence[int], cut: Collection[int]) -> Rests:
     """What the rows of records don't give back; ``times``: theirs, in ns, ``cut``: the places of those with a text that is
     too long for a word."""
     odd = set(cut)
     if records and not (min(times) > timestamp.NS_MIN and max(times) < timestamp.NS_MAX):
         odd.update(place for place, time_ns in enumerate(times) if not timestamp.NS_MIN < time_ns < timestamp.NS_MAX)
-    if not set(records.status).issubset(_STATUSES):
-        odd.update(place for place, status in enumerate(records.status) if status not in _STATUSES)
+    if not {record.status for record in records}.issubset(_STATUSES):
+        odd.update(place for place, record in enumerate(records) if record.status not in _STATUSES)
     return Rests(records, {place: _rest(records[place], times[place]) for place in sorted(odd)})
 
 

@@ -23,16 +23,16 @@ DAY_NS = 86_400_000_000_000
 
 class Column(dict[str | None, int | None]):
     """The numbers of the texts of one column, as they are remembered. To one that is missing the lexicon gives a number at
-    once, so that a column is looked through once: nearly always it is the right one. ``nothing``: what no text gives."""
+    once, so that a column is looked through once: nearly always it is the right one."""
 
-    __slots__ = ("_lexicon", "bit", "nothing")
+    __slots__ = ("_lexicon", "bit")
 
-    def __init__(self, lexicon: Lexicon, bit: int, nothing: int | None) -> None:
+    def __init__(self, lexicon: Lexicon, bit: int) -> None:
         super().__init__()
-        self._lexicon, self.bit, self.nothing = lexicon, bit, nothing
+        self._lexicon, self.bit = lexicon, bit
 
     def __missing__(self, text: str | None) -> int | None:
-        number = self.nothing if text is None else self._lexicon.number(text, self)
+        number = None if text is None else self._lexicon.number(text, self)
         self[text] = number
         return number
 
@@ -41,12 +41,10 @@ class Lexicon:
     """Gives texts their numbers within the writer's transaction: ``begin``, look texts up in ``columns``, ``settle``, look
     them up again where that says so, ``end``. ``forget`` must follow a rollback or a deletion."""
 
-    def __init__(self, database: sqlite3.Connection, columns: int, grouped: int, address: int, whole: bool) -> None:
-        """``grouped``: how many columns are those of groups, where no text is None; it is 0 in the others, which costs
-        SQLite's module a fifth to hand over. ``address``: the column of addresses; ``whole``: remember all texts, where none
-        is in the database yet."""
+    def __init__(self, database: sqlite3.Connection, columns: int, address: int, whole: bool) -> None:
+        """``address``: the column of addresses; ``whole``: remember all texts, where none is in the database yet."""
         self._database = database
-        self.columns = [Column(self, 1 << place, None if place < grouped else 0) for place in range(columns)]
+        self.columns = [Column(self, 1 << place) for place in range(columns)]
         self._address = 1 << address
         self._numbers: dict[str, int] = {}
         self._met: dict[str, int] = {}

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import msgspec
 
 from shipper import timestamp
-from shipper.columns import columns_of
 from shipper.index import sql
 from shipper.record import Gap, Malformed, Record
 
@@ -56,8 +55,8 @@ def settle_notices(database: sqlite3.Connection, records: Sequence[Record]) -> N
     offsets = {row[0] for row in database.execute(sql.NOTICED_OFFSETS)}
     if not offsets:
         return
-    columns = columns_of(records)
-    host, _, path, offset, *_ = columns.source
-    for one, time, *place in zip(offset, columns.log[0], path, host, strict=True):
-        if one in offsets and time is not None:
-            database.execute(sql.SETTLE_NOTICE, (one, timestamp.to_ns(time), *place))
+    for record in records:
+        source = record.source
+        if source.offset in offsets and record.log.time is not None:
+            place = (source.offset, timestamp.to_ns(record.log.time), source.path, source.host)
+            database.execute(sql.SETTLE_NOTICE, place)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import repeat
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import astuple
 
-from shipper.columns import Columns, columns_of
 from shipper.record import JsonValue, Log, Record, Source, decode_record, encode_record
 
 EXTRA_HINTED_MAX = 32
@@ -60,22 +59,30 @@ class Rests(Struct, frozen=True):
 
     def part(self, first: int, last: int) -> Rests:
         """Those at the places from ``first`` up to, and without, ``last``."""
-        if first == 0 and last >= len(self.records):
-            return self
         odd = {place - first: rest for place, rest in self.odd.items() if first <= place < last}
         return Rests(self.records[first:last], odd)
 
     def pack(self) -> bytes:
         """All of them, at least one, for ``PackedRests``. Raises OverflowError for a number beyond 64 bits."""
-        left = columns_of(self.records)
-        host, input_, path, offset, cursor, meta = left.source
-        texts = (left.request_id, left.client_session_id, *left.log, host, input_, path, cursor)
+        records = self.records
+        host, input_, path, offset, cursor, meta = zip(*[astuple(record.source) for record in records], strict=True)
+        texts = (
+            [record.request_id for record in records],
+            [record.client_session_id for record in records],
+            *zip(*[astuple(record.log) for record in records], strict=True),
+            host,
+            input_,
+            path,
+            cursor,
+        )
         more = [
-            _encode_more(_More(extra, held, names)) if extra or held or names is not UNSET else b""
-            for extra, held, names in zip(left.extra, meta, left.names, strict=True)
+            _encode_more(_More(record.extra, held, record.names))
+            if record.extra or held or record.names is not UNSET
+            else b""
+            for record, held in zip(records, meta, strict=True)
         ]
         odd = {place: encode_record(rest) for place, rest in self.odd.items()}
-        numbers = left.schema, offset
+        numbers = [record.schema for record in records], offset
         return _encode((list(map(_joined, texts)), list(map(_once, numbers)), _once(more), odd))
 
     def json(self) -> list[bytes]:
@@ -83,6 +90,23 @@ class Rests(Struct, frozen=True):
         return [
             encode_record(self.odd[place] if place in self.odd else _without_cells(record))
             for place, record in enumerate(self.records)
+        ]
+
+    def hints(self) -> list[Hashable]:
+        """For each record what tells of the shape of its line, the same for most lines of a shape: which values it has."""
+        return [
+            (
+                one.code is None,
+                one.user_id is None,
+                one.connection_id is None,
+                one.agent_id is None,
+                one.request_id is None,
+                one.client_session_id is None,
+                one.log.trace is None,
+                one.log.caller is None,
+                tuple([value is None for value in one.extra.values()][:EXTRA_HINTED_MAX]) if one.extra else None,
+            )
+            for one in self.records
         ]
 
 
@@ -135,32 +159,6 @@ class PackedRests:
             extra=held.extra,
             names=held.names,
         )
-
-
-def hints_of(fields: Columns) -> list[Hashable]:
-    """For each record what tells of the shape of its line, the same for most lines of a shape: which values it has."""
-    log = dict(zip(Log.__struct_fields__, fields.log, strict=True))
-    columns: tuple[Sequence[object], ...] = (
-        fields.code,
-        fields.user_id,
-        fields.connection_id,
-        fields.agent_id,
-        fields.request_id,
-        fields.client_session_id,
-        log["trace"],
-        log["caller"],
-    )
-    extras = [
-        tuple([value is None for value in extra.values()][:EXTRA_HINTED_MAX]) if extra else None
-        for extra in fields.extra
-    ]
-    return list(zip(*map(_missing, columns), extras, strict=False))
-
-
-def _missing(column: Sequence[object]) -> Iterable[bool]:
-    """For each value whether it is None; of a column without, or of nothing else, without an end."""
-    count = column.count(None)
-    return [value is None for value in column] if 0 < count < len(column) else repeat(count > 0)
 
 
 def _without_cells(record: Record) -> Record:

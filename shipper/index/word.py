@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from msgspec import UNSET
 
-from shipper import columns
 from shipper.index import sql
 from shipper.index.cell import WORD_CHARACTERS_MAX
 from shipper.index.group import KINDS, PLACES, Cells, Groups, Mark, Texts, Word
@@ -16,21 +16,26 @@ from shipper.index.lexicon import DAY_NS, Column, Lexicon
 from shipper.index.presence import agent_mark, workspace_mark
 from shipper.index.schema import COLUMNS, KIND_COLUMNS, PLACE_COLUMNS
 from shipper.query.kind import WEB
-from shipper.record import JsonValue
+from shipper.record import JsonValue, Record
 
 KINDS_CACHED_MAX_COUNT = 131_072
 """Kinds of which is remembered whether they are points in time; then all are forgotten."""
 
 _PLACE = len(KIND_COLUMNS)
 _ROW = _PLACE + len(PLACE_COLUMNS)
+_kind_of = attrgetter("type", "method", "app", "agent_name", "organization_id")
+_place_of = attrgetter("workspace_owner_id", "workspace_id", "workspace_name")
+_row_of = tuple(map(attrgetter, ("agent_id", "user_id", "ip", "user_agent", "slug_or_port", "disconnect_reason")))
+_extra_of = attrgetter("extra")
+_names_of = attrgetter("names")
 _NAMES = ("organization", "workspace_owner", "template", "user", "user_email")
 
 
 class Columns(NamedTuple):
     """The ids of the texts of records: a list for their kinds, one for their places, and one for each of
-    ``ROW_COLUMNS``, 0 for no text. ``cut``: the places of records with a text that is longer than a word; ``named``: there are names."""
+    ``ROW_COLUMNS``. ``cut``: the places of records with a text that is longer than a word; ``named``: there are names."""
 
-    ids: list[list[int]]
+    ids: list[list[int | None]]
     cut: frozenset[int]
     named: bool
 
@@ -41,7 +46,7 @@ class Words:
     def __init__(self, database: sqlite3.Connection, *, whole: bool = False) -> None:
         """``whole``: in a database that has no words yet, remember all of them while they are not too many."""
         self._database = database
-        self._lexicon = Lexicon(database, len(COLUMNS), _ROW, COLUMNS.index("ip"), whole)
+        self._lexicon = Lexicon(database, len(COLUMNS), COLUMNS.index("ip"), whole)
         self._groups = {"kinds": Groups(database, KINDS, whole), "places": Groups(database, PLACES, whole)}
         self.agent_names = Word(self._groups["kinds"], KIND_COLUMNS.index("agent_name"))
         """Of each kind the word of its agent's name."""
@@ -72,9 +77,9 @@ class Words:
                 groups.look_again()
             self._day = stored_ns // DAY_NS
 
-    def columns(self, fields: columns.Columns, stored_ns: int) -> Columns:
+    def columns(self, records: Sequence[Record], stored_ns: int) -> Columns:
         """The ids of the texts of records, a column at a time, which takes a third of what a record at a time does."""
-        texts, count = _Texts(fields), len(fields.id)
+        texts = _Texts(records)
         lexicon = self._lexicon
         kinds, places = self._groups.values()
         lexicon.begin()
@@ -84,14 +89,13 @@ class Words:
         kind_rows = _rows(columns[:_PLACE], kinds.met)
         place_rows = _rows(columns[_PLACE:_ROW], places.met)
         rows = [
-            list(map(column.__getitem__, found)) if found.count(None) < len(found) else [0] * count
-            for column, found in zip(columns[_ROW:], texts.rows, strict=True)
+            list(map(column.__getitem__, found)) for column, found in zip(columns[_ROW:], texts.rows(), strict=True)
         ]
         changed = lexicon.settle(stored_ns)
         if changed:
             kind_rows = _rows(columns[:_PLACE], kinds.met)
             place_rows = _rows(columns[_PLACE:_ROW], places.met)
-            for place, (column, found) in enumerate(zip(columns[_ROW:], texts.rows, strict=True)):
+            for place, (column, found) in enumerate(zip(columns[_ROW:], texts.rows(), strict=True)):
                 if column.bit & changed:
                     rows[place] = list(map(column.__getitem__, found))
         if kind_rows and kinds.settle(kind_rows, stored_ns):
@@ -101,7 +105,7 @@ class Words:
         long = lexicon.end()
         for groups in (kinds, places):
             groups.end(bool(long))
-        return Columns([*grouped, *rows], texts.places_of(long) if long else frozenset(), texts.named)  # type: ignore[list-item]  # no None among these
+        return Columns([*grouped, *rows], texts.places_of(long) if long else frozenset(), texts.named)  # type: ignore[list-item]  # each kind and each place has an id
 
     def expand(self, table: str, number: int) -> Cells:
         """The ids of the words of one of ``kinds`` or ``places``."""
@@ -123,40 +127,33 @@ class Words:
 
 
 class _Texts:
-    """The texts of records, as columns."""
+    """The texts of records. What is read straight from them is not kept: to go through them again costs less."""
 
-    def __init__(self, fields: columns.Columns) -> None:
-        self._fields = fields
-        self.named = any(any(names.values()) for names in fields.names if names is not UNSET)
-        self._names: list[Sequence[str | None]] = [()] * len(_NAMES)
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+        self._extras = [_extra_text(extra) if extra else None for extra in map(_extra_of, records)]
+        self.named = any(any(names.values()) for names in map(_names_of, records) if names is not UNSET)
+        nothing: list[str | None] = [None] * len(records)
+        self._names = [nothing] * len(_NAMES)
         if self.named:
-            names = [{} if names is UNSET else names for names in fields.names]
+            names = [{} if names is UNSET else names for names in map(_names_of, records)]
             self._names = [[one.get(name) for one in names] for name in _NAMES]
-        self.rows: list[Sequence[str | None]] = [
-            fields.agent_id,
-            fields.user_id,
-            fields.ip,
-            fields.user_agent,
-            fields.slug_or_port,
-            fields.disconnect_reason,
-            *self._names[3:],
-            [_extra_text(extra) if extra else None for extra in fields.extra],
-        ]
 
     def kinds(self) -> Iterable[Texts]:
-        fields, names = self._fields, self._names[:1] if self.named else []
-        return zip(
-            fields.type, fields.method, fields.app, fields.agent_name, fields.organization_id, *names, strict=True
-        )
+        kinds = map(_kind_of, self._records)
+        return [(*kind, name) for kind, name in zip(kinds, self._names[0], strict=True)] if self.named else kinds
 
     def places(self) -> Iterable[Texts]:
-        fields, names = self._fields, self._names[1:3] if self.named else []
-        return zip(fields.workspace_owner_id, fields.workspace_id, fields.workspace_name, *names, strict=True)
+        places = map(_place_of, self._records)
+        return [(*one, *two) for one, *two in zip(places, *self._names[1:3], strict=True)] if self.named else places
+
+    def rows(self) -> list[Iterable[str | None]]:
+        return [*(map(field, self._records) for field in _row_of), *self._names[3:], self._extras]
 
     def places_of(self, long: Iterable[str]) -> frozenset[int]:
         """The places of the records with one of these texts that is longer than a word."""
         cut = {text for text in long if len(text) > WORD_CHARACTERS_MAX}
-        rows = zip(self.kinds(), self.places(), zip(*filter(None, self.rows), strict=True), strict=True)
+        rows = zip(self.kinds(), self.places(), zip(*self.rows(), strict=True), strict=True)
         return frozenset(
             place for place, row in enumerate(rows) if cut and any(text in cut for part in row for text in part)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +12,8 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from shipper import timestamp
-from shipper.columns import Columns, columns_of
 from shipper.directory.schema import take_over
 from shipper.index import sql
-from shipper.index.apart import LINES_MIN
 from shipper.index.block import BlockCodec
 from shipper.index.bulk import ROOM_EVENTS, Bulk
 from shipper.index.cell import take_rests
@@ -26,7 +24,7 @@ from shipper.index.identifier import Packed, pack_ids, pack_uuids, request_numbe
 from shipper.index.notice import add_notices, drop_notices, settle_notices
 from shipper.index.pairing import NUMBERS_TOGETHER, Alone, Found, Member, Pairing
 from shipper.index.presence import Presence, id_numbers, uuid_keys
-from shipper.index.rest import Rests, hints_of
+from shipper.index.rest import Rests
 from shipper.index.row import Rows
 from shipper.index.schema import KEY_BYTES
 from shipper.index.segment import NewestFirst
@@ -40,20 +38,14 @@ from shipper.record import Gap, Malformed, Record
 class New(NamedTuple):
     """Events that are new: their packed ids, the keys of these, their records and their originals."""
 
-    packed: Sequence[bytes]
+    packed: list[bytes]
     keys: Sequence[int]
-    records: Columns
+    records: Sequence[Record]
     originals: Sequence[bytes]
 
     def only(self, places: Sequence[int]) -> New:
         """Those at these places."""
-        packed, keys, originals = self.packed, self.keys, self.originals
-        return New(
-            [packed[place] for place in places],
-            [keys[place] for place in places],
-            self.records.only(places),
-            [originals[place] for place in places],
-        )
+        return New(*([column[place] for place in places] for column in self))  # type: ignore[arg-type]  # of each kind
 
 
 class Added(Struct, frozen=True):
@@ -122,7 +114,6 @@ class IndexWriter:
         if seq <= self._cursor:
             return Added(0, 0)
         with self._events_coming():
-            records = columns_of(records)
             new = self._new_events(records, originals)
             self._add_events(new, stored_ns)
             settle_notices(self._database, records)
@@ -259,8 +250,7 @@ class IndexWriter:
     def _new_events(self, records: Sequence[Record], originals: Sequence[bytes]) -> New:
         if len(records) != len(originals):
             raise ValueError("originals must run beside records")
-        columns = columns_of(records)
-        new = New(*_packed(columns.id), columns, originals)
+        new = New(*_packed(records), records, originals)
         if len(set(new.packed)) < len(records):
             places = list({packed: place for place, packed in reversed([*enumerate(new.packed)])}.values())
             new = new.only(sorted(places))
@@ -296,24 +286,21 @@ class IndexWriter:
         kinds: list[Any] = columns.ids[0]
         places: list[Any] = columns.ids[1]
         agents = columns.ids[2]
-        times = timestamp.all_to_ns(records.time)
-        ended = [1 if status == "disconnected" else 0 for status in records.status]  # numbers need not be adapted
-        ids = pack_ids(records.connection_id)
+        times = timestamp.all_to_ns([record.time for record in records])
+        ended = [1 if record.status == "disconnected" else 0 for record in records]  # numbers need not be adapted
+        ids = pack_ids([record.connection_id for record in records])
         belongs, gathered, last = pairing.gather(ids, kinds, places, self._last(sql.LAST_CONNECTION))
         rows = Rows(
             new.packed,
             times,
             ended,
             belongs,
-            request_numbers(records.request_id),
-            records.code,
-            pack_ids(records.client_session_id),
+            request_numbers([record.request_id for record in records]),
+            [record.code for record in records],
+            pack_ids([record.client_session_id for record in records]),
             columns.ids,
         )
-        rests = take_rests(records, times, columns.cut)
-        # Of a few events the lines are kept as they are.
-        hints = hints_of(records) if len(records) >= LINES_MIN else None
-        self._add_blocks(rests, new.originals, hints, first, stored_ns)
+        self._add_blocks(take_rests(records, times, columns.cut), new.originals, first, stored_ns)
         rows.add(self._database, first)
         self._starts.take(times, ended, kinds, places, agents)
         several = {place for one in gathered for place in one.places}
@@ -338,16 +325,15 @@ class IndexWriter:
         self._presence.grow()
         pairing.reach(last)
 
-    def _add_blocks(
-        self, rests: Rests, originals: Sequence[bytes], hints: Sequence[Hashable] | None, first: int, stored_ns: int
-    ) -> None:
-        for events, packed in self._codec.blocks(rests, originals, hints):
+    def _add_blocks(self, rests: Rests, originals: Sequence[bytes], first: int, stored_ns: int) -> None:
+        for events, packed in self._codec.blocks(rests, originals, rests.hints()):
             self._database.execute(sql.ADD_BLOCK, (first, events, stored_ns, packed))
             first += events
 
 
-def _packed(texts: Sequence[str]) -> tuple[list[bytes], Sequence[int]]:
+def _packed(records: Sequence[Record]) -> tuple[list[bytes], Sequence[int]]:
     """The packed ids of records, and the keys of these."""
+    texts = [record.id for record in records]
     data = pack_uuids(texts)
     if data is None:
         packed = [one if isinstance(one, bytes) else str(one).encode() for one in pack_ids(texts)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from shipper.journal.position import FeedPosition, Position
@@ -90,7 +88,7 @@ class Block(Struct, frozen=True):
 
     seq: int
     stored_ns: int
-    records: Sequence[Record]
+    records: list[Record]
     originals: list[bytes]
     gaps: list[Gap]
     malformed: list[Malformed]

@@ -10,7 +10,6 @@ import msgspec
 import zstandard
 from xxhash import xxh3_128
 
-from shipper.columns import read_columns
 from shipper.decoder import json_decoder
 from shipper.errors import StateDamaged
 from shipper.journal.seal import Sealed, unseal
@@ -60,15 +59,14 @@ class Codec:
         """Gaps and malformed entries, compressed."""
         return self._compress(_notices_encoder.encode(notices))
 
-    def unpack_records(self, blob: bytes, count: int, *, columns: bool = False) -> Sequence[Record]:
-        """The records of a blob, so many, or their columns; raises StateDamaged."""
-        return self.decode(self._unpack(blob), count, columns=columns)
+    def unpack_records(self, blob: bytes, count: int) -> list[Record]:
+        """The records of a blob, so many; raises StateDamaged."""
+        return self.decode(self._unpack(blob), count)
 
-    def decode(self, lines: bytes, count: int, *, columns: bool = False) -> Sequence[Record]:
-        """So many records from their JSON, a line each, or their columns; raises StateDamaged."""
-        made: Sequence[Record]
+    def decode(self, lines: bytes, count: int) -> list[Record]:
+        """So many records from their JSON, a line each; raises StateDamaged."""
         try:
-            made = read_columns(lines) if columns else decode_records(lines)
+            made = decode_records(lines)
         except (msgspec.MsgspecError, ValueError) as error:
             raise StateDamaged(f"a batch of the journal holds no records: {error}") from error
         if len(made) != count:

@@ -207,12 +207,11 @@ class Journal:
             self.unregister(name)
         return gone
 
-    def read(self, after_seq: int, *, columns: bool = False) -> Block | None:
-        """The next batch after ``after_seq``, or None; its records as ``Columns`` for who takes them so. A batch that is not
-        sound comes as a gap that says so."""
+    def read(self, after_seq: int) -> Block | None:
+        """The next batch after ``after_seq``, or None. A batch that is not sound comes as a gap that says so."""
         with self._lock, translated(self._path):
             row = self._db.execute(sql.NEXT_BATCH, (after_seq,)).fetchone()
-        return None if row is None else _unpack(row, columns=columns)
+        return None if row is None else _unpack(row)
 
     def limit(self, *, max_bytes: int, quarantine_max_bytes: int, delivered_max_bytes: int) -> None:
         """Keep to other limits from now on; an outbox that was given before keeps those it was given with."""
@@ -322,7 +321,7 @@ def _open_sound(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _unpack(row: Row, *, columns: bool) -> Block:
+def _unpack(row: Row) -> Block:
     seq, stored_ns, count, low, high, _, records, originals, notices, *_ = row
     # Threads read at once and a codec is not for two of them; making one costs microseconds.
     codec = Codec()
@@ -330,9 +329,9 @@ def _unpack(row: Row, *, columns: bool) -> Block:
         sealed = verify(row)
         found = codec.unpack_notices(notices)
         if sealed is None:
-            made = codec.unpack_records(records, count, columns=columns)
+            made = codec.unpack_records(records, count)
         else:
-            made = codec.decode(b"\n".join(sealed.lines()), count, columns=columns)
+            made = codec.decode(b"\n".join(sealed.lines()), count)
         # Where no output wanted them when the batch was written, there are none.
         lines = codec.unpack_lines(originals) or [b""] * len(made)
         return Block(seq, stored_ns, made, lines, found.gaps, found.malformed, found.settled)

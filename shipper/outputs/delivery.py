@@ -56,7 +56,7 @@ class Delivery:
         the same batch is the next one again. ``now`` is in monotonic seconds."""
         self.open()
         assert self._target is not None
-        block = self._journal.read(self._cursor, columns=True)
+        block = self._journal.read(self._cursor)
         if block is not None:
             begun = time.monotonic()
             self._target.deliver(block)

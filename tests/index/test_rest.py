@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -12,11 +10,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from shipper import timestamp
-from shipper.columns import columns_of
 from shipper.index import block, rest
 from shipper.index.block import PRIMER, Block, BlockCodec
 from shipper.index.cell import left_of, take_rests
-from shipper.index.rest import PackedRests, Rests, hints_of
+from shipper.index.rest import PackedRests, Rests
 from shipper.record import Log, Record, Source, encode_record
 
 _text = st.none() | st.sampled_from(["", "a", "b", "\n", "a\nb", "é", "\x00", "0" * 40])
@@ -47,11 +44,7 @@ _records = st.lists(
 def _taken(records: list[Record]) -> Rests:
     times = timestamp.all_to_ns([one.time for one in records])
     cut = {place for place, one in enumerate(records) if one.workspace_name is not None and len(one.workspace_name) > 9}
-    return take_rests(columns_of(records), times, cut)
-
-
-def _hints(records: Sequence[Record]) -> list[Hashable]:
-    return hints_of(columns_of(records))
+    return take_rests(records, times, cut)
 
 
 def _left(one: Record) -> Record:
@@ -76,7 +69,7 @@ def test_rests_come_back_as_they_were(records: list[Record], times: int) -> None
         patch.setattr(block, "BLOCK_EVENTS_MAX", 8)
         rests = _taken(records)
         originals = [b"%d" % place for place in range(len(records))]
-        packed = list(codec.blocks(rests, originals, _hints(rests.records)))
+        packed = list(codec.blocks(rests, originals, rests.hints()))
     assert sum(events for events, _ in packed) == len(records)
     blocks = [Block(codec, data) for _, data in packed]
     found = [one.record(place) for one in blocks for place in range(len(one))]
@@ -146,8 +139,8 @@ def test_a_record_tells_of_the_shape_of_its_line() -> None:
     one = Record(1, "", "", "", code=0, extra={"A": None, "B": 1})
     same = replace(one, code=200, extra={"C": None, "D": "x"}, request_id=None)
     others = [replace(one, code=None), replace(one, user_id="u"), replace(one, extra={"A": 2, "B": 1})]
-    hint, again, *different = _hints([one, same, *others])
+    hint, again, *different = Rests([one, same, *others], {}).hints()
     assert hint == again
     assert hint not in different
     many = replace(one, extra=dict.fromkeys(map(str, range(1000))))
-    assert len(repr(_hints([many]))) < rest.EXTRA_HINTED_MAX * 20
+    assert len(repr(Rests([many], {}).hints())) < rest.EXTRA_HINTED_MAX * 20
