@@ -10,6 +10,8 @@ and only the entries around them are looked at; the rest is counted, never split
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from shipper.framing import scan
@@ -34,7 +36,8 @@ class Extractor:
     on exactly there. ``wrapper`` is ``auto``, ``none`` or a name of ``framing.wrapper.WRAPPERS``. A line of
     more than ``line_max_bytes`` is malformed if it is ours, and is kept in part. Without ``by_scan`` every line is
     looked at, one by one: slower, and equal in result. Not ``counted``, the yields of bare lines have no counts of
-    entries and lines, and ``Malformed.line`` is 0; not ``placed``, no offset: for sources without one that lasts.
+    entries and lines, and ``Malformed.line`` is 0; not ``placed``, no offset: for sources without one that lasts. Where
+    ``originals``, asked with each piece of bytes, says no, the yield has none.
     """
 
     def __init__(
@@ -52,7 +55,9 @@ class Extractor:
         by_scan: bool = True,
         counted: bool = True,
         placed: bool = True,
+        originals: Callable[[], bool] | None = None,
     ) -> None:
+        self._originals, self._keeps = originals, True
         self._recogniser = Recogniser(source, format=format, tz=tz, compact=compact, placed=placed)
         self._verdict = self._recogniser.verdict
         self._auto = wrapper == "auto"
@@ -91,11 +96,6 @@ class Extractor:
     def _chains_wait(self) -> bool:
         return any(chain.waiting for chain in self._chains.values())
 
-    @property
-    def slow_count(self) -> int:
-        """Human lines that the fast path left to the grammar."""
-        return self._recogniser.human.slow_count
-
     def feed(self, data: bytes, *, again: bool = False) -> Yield:
         """Takes the bytes that follow those taken before; ``again``, all from ``offset`` on, some of them anew."""
         if self._tail and not again:
@@ -116,6 +116,7 @@ class Extractor:
 
     def _run(self, data: bytes, *, flush: bool, final: bool) -> Yield:
         out = self._yield = Yield()
+        self._keeps = self._originals is None or self._originals()
         self._tail = b""
         if self._skipping and data:
             data = self._skip(data)
@@ -158,13 +159,12 @@ class Extractor:
         a wrapped line begins."""
         find, rfind, base = data.find, data.rfind, self.offset - start
         # Lines inside entries of ours, that look like entries.
-        inner = before = -len(self._yield.encoded) - len(self._yield.malformed)
-        blocks = False
+        inner = -len(self._yield.encoded) - len(self._yield.malformed)
         stop = end if final else scan.hold(data, start, end)
-        render, keep, keep_original = self._render, self._yield.encoded.append, self._yield.originals.append
+        render, keep = self._render, self._yield.encoded.append
+        keep_original = self._yield.originals.append if self._keeps else None
         blanks, more_ends = scan.BLANKS, scan.MORE_ENDS
-        longest = self._line_max_bytes + 1
-        at = start
+        longest, alone, at = self._line_max_bytes + 1, not inner, start
         begun_here = self._open[0] == base + start and not flush and stop == end and stop - start <= longest
         if begun_here and scan.block_end(data, self._open[1] - base, stop)[1]:
             # A field that comes in many pieces is not looked at again with each.
@@ -176,6 +176,7 @@ class Extractor:
             if hit >= stop:
                 break
             begin = rfind(b"\n", at, hit) + 1 or at
+            alone &= begin == at
             over = find(b"\n", hit)
             raw = data[begin:over]
             # What stands behind a blank is never rendered: a header begins with its line.
@@ -183,12 +184,13 @@ class Extractor:
                 record = render(raw, base + begin)
                 if record is not None:
                     keep(record)
-                    keep_original(raw)
+                    if keep_original is not None:
+                        keep_original(raw)
                     at = over + 1
                     continue
             over, many = over + 1, False
             if data[begin] in blanks:
-                document = scan.document(data, at, begin, stop)
+                document, alone = scan.document(data, at, begin, stop), False
                 if document is None:
                     self._yield.lookalikes += 1
                     at = over
@@ -208,6 +210,7 @@ class Extractor:
                         break
                     many = True
             taken = self._take(data, begin, over, base)
+            alone = alone and not many and taken is not None
             if taken is None:
                 if self._auto and recognise(scan.first_line(data, begin)) is not None:
                     self._count(data, start, begin, inner, alone=False)
@@ -215,9 +218,8 @@ class Extractor:
                 self._yield.lookalikes += 1
             elif many:
                 inner += scan.count_entries(data, begin, over) - 1
-                blocks = True
             at = over
-        self._count(data, start, stop, inner, alone=not blocks and not before)
+        self._count(data, start, stop, inner, alone=alone and at == stop)
         return stop
 
     def _take(self, data: bytes, begin: int, over: int, base: int) -> Record | Malformed | None:
@@ -242,16 +244,14 @@ class Extractor:
             self._yield.malformed.append(verdict)
         elif verdict is not None:
             self._yield.encoded.append(encoded(verdict) if isinstance(verdict, Record) else verdict)
-            self._yield.originals.append(raw)
+            if self._keeps:
+                self._yield.originals.append(raw)
 
     def _count(self, data: bytes, start: int, stop: int, inner: int, *, alone: bool) -> None:
-        """Counts the entries of ``data[start:stop]``. ``alone``: all of ours are from there and have a line each."""
-        if not self._counted:
-            self._advance(data, start, stop, 0)
-            return
-        kept, ours = self._yield.originals, len(self._yield.encoded) + len(self._yield.malformed)
-        if alone and sum(map(len, kept)) + len(kept) == stop - start:
-            self._advance(data, start, stop, ours)  # nothing stands between them
+        """Counts the entries of ``data[start:stop]``. ``alone``: each of its lines is one of ours, and all of ours are."""
+        ours = len(self._yield.encoded) + len(self._yield.malformed)
+        if alone or not self._counted:
+            self._advance(data, start, stop, ours if self._counted else 0)
             return
         lines = scan.count_lines(data, start, stop)
         self._yield.not_ours += lines - scan.count_inner(data, start, stop) - inner - ours
@@ -374,8 +374,7 @@ class Extractor:
             self._keep(verdict, entry.raw)
         if verdict is None:
             self._yield.lookalikes += speaks
-            raw = entry.raw
-            self._yield.not_ours += 1 if raw.find(b"\n") < 0 else scan.count_entries(raw + b"\n", 0, len(raw) + 1)
+            self._yield.not_ours += scan.count_within(entry.raw)
         self._seen(entry, verdict)
 
     def _seen(self, entry: Entry, verdict: Record | Encoded | Malformed | None) -> None:

@@ -156,7 +156,8 @@ class Gap(Struct, frozen=True):
 
 
 class Yield(Struct):
-    """What one piece of bytes gave. ``originals`` runs beside ``encoded``, one raw entry each.
+    """What one piece of bytes gave. ``originals`` runs beside ``encoded``, one raw entry each; or there are none, where none
+    are wanted.
 
     ``entries == len(encoded) + len(malformed) + not_ours`` always. ``lookalikes`` counts what mentions
     ``connection_log`` and is not ours. ``lines`` and ``bytes`` count physical lines and bytes of the

@@ -95,6 +95,22 @@ def test_a_reader_may_die_anywhere_in_hostile_lines(
     assert without_drift(resumed(data, stops, by_scan=scan)) == without_drift(read(data, by_scan=scan))
 
 
+@given(st.lists(records(), min_size=1, max_size=10), st.integers(0, 20), st.booleans(), st.integers(1, 4000))
+@QUIET
+def test_without_originals_all_else_is_the_same(parts: list[bytes], count: int, wanted: bool, size: int) -> None:
+    """They may be wanted of one piece of bytes, and of the next no more."""
+    data = b"".join(parts) + (first_event() + b"\n") * count
+    wants = [wanted]
+    some, all_ = Extractor(Source(path="/f"), originals=lambda: wants[0]), Extractor(Source(path="/f"))
+    for at in range(0, len(data), size):
+        found, full = (one.feed(data[at : at + size]) for one in (some, all_))
+        assert len(full.originals) == len(full.encoded)
+        assert found.originals == (full.originals if wants[0] else [])
+        found.originals, full.originals = [], []
+        assert found == full
+        wants[0] = not wants[0]
+
+
 @pytest.mark.parametrize("path", SMALL, ids=name_of)
 def test_a_flush_after_each_entry_changes_nothing(path: Path) -> None:
     """When the source is idle behind a whole record, what waits is given at once, and nothing twice."""

@@ -42,6 +42,11 @@ def count_entries(data: bytes, start: int, end: int) -> int:
     return count_lines(data, start, end) - count_inner(data, start, end)
 
 
+def count_within(raw: bytes) -> int:
+    """How many entries begin in the lines of ``raw``, the last of which has no end."""
+    return 1 if raw.find(b"\n") < 0 else count_entries(raw + b"\n", 0, len(raw) + 1)
+
+
 def count_lines(data: bytes, start: int, end: int) -> int:
     """How many lines end in ``data[start:end]``: taking the ends out is a search by words of 32 bytes and a copy, while
     ``count`` looks at byte after byte and takes three times as long. What lies around is mostly little."""

@@ -9,7 +9,8 @@ from shipper.record import Encoded, Gap, Malformed, Record, Yield
 
 
 class Piece(Struct):
-    """What one source gave since the last batch. ``originals`` runs beside ``encoded``, records in their compact form.
+    """What one source gave since the last batch. ``originals`` runs beside ``encoded``, records in their compact form, or
+    there are none.
 
     ``entries == len(encoded) + len(malformed) + not_ours``; ``lookalikes`` is a part of ``not_ours``.
     """
@@ -27,8 +28,12 @@ class Piece(Struct):
 
     def add(self, got: Yield) -> None:
         """Add what an extractor of this source gave."""
+        if len(self.originals) == len(self.encoded) and len(got.originals) == len(got.encoded):
+            self.originals += got.originals
+        else:
+            # Where they began to be wanted, or ceased to be, while this was gathered.
+            self.originals = []
         self.encoded += got.encoded
-        self.originals += got.originals
         self.malformed += got.malformed
         self.entries += got.entries
         self.not_ours += got.not_ours

@@ -53,6 +53,8 @@ def sift(batch: Batch, recent: RecentIds) -> Sifted:
     counts: dict[str, Counters] = {}
     for piece in batch.pieces:
         before_count = len(encoded)
+        # Where no output wants original lines there are none; a piece has one of each record, or none at all.
+        kept = piece.originals or [b""] * len(piece.encoded)
         keys = all_id_bytes([record.id for record in piece.encoded])
         unique = dict.fromkeys(keys)
         if len(unique) == len(keys) and recent.has_none_of(unique) and fresh.keys().isdisjoint(unique):
@@ -62,9 +64,9 @@ def sift(batch: Batch, recent: RecentIds) -> Sifted:
             else:
                 fresh = unique
             encoded.extend(piece.encoded)
-            originals.extend(piece.originals)
+            originals.extend(kept)
         else:
-            for key, record, original in zip(keys, piece.encoded, piece.originals, strict=True):
+            for key, record, original in zip(keys, piece.encoded, kept, strict=True):
                 if key not in fresh and key not in recent:
                     fresh[key] = None
                     encoded.append(record)

@@ -149,6 +149,11 @@ class Journal:
         with self._lock:
             self._appender.wrapping, self._appender.keeps_originals = wrapping, originals
 
+    @property
+    def keeps_originals(self) -> bool:
+        """Whether original lines are kept."""
+        return self._appender.keeps_originals
+
     def append(self, batch: Batch) -> Appended:
         """Write one batch and its positions in one transaction; copies of recent events are left out and counted.
 

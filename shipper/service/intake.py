@@ -44,7 +44,8 @@ def open_readings(config: Config, journal: Journal, host: str, appended: Callabl
 
 
 def _make_files(watches: Sequence[FileInput], journal: Journal, host: str) -> Input:
-    tailer = Tailer(watches, journal.positions(), FileExtractors(host), fresh=journal.fresh, host=host)
+    extractors = FileExtractors(host, originals=lambda: journal.keeps_originals)
+    tailer = Tailer(watches, journal.positions(), extractors, fresh=journal.fresh, host=host)
     return Files(tailer, watches)
 
 
@@ -72,10 +73,11 @@ def _make_coder_api(watch: CoderApiInput, config: Config, journal: Journal, host
 
 
 class FileExtractors:
-    """Makes the extractor of a file on the machine ``host``."""
+    """Makes the extractor of a file on the machine ``host``; ``originals`` as there."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, *, originals: Callable[[], bool] | None = None) -> None:
         self._host = host
+        self._originals = originals
 
     def __call__(self, path: str, watch: FileInput, offset: int, line: int, carry: bytes) -> Extractor:
         return Extractor(
@@ -87,4 +89,5 @@ class FileExtractors:
             offset=offset,
             line=line,
             carry=carry,
+            originals=self._originals,
         )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from shipper.errors import StateFull, StateNewer
 from shipper.journal import Batch, Counters, Journal, Piece, Position, sql
-from shipper.record import CompactRecord, CompactSource, Gap, Malformed, Record, Source, encoded
+from shipper.record import CompactRecord, CompactSource, Gap, Malformed, Record, Source, Yield, encoded
 
 TIME = "2026-01-02T03:04:05.000000000Z"
 
@@ -232,6 +232,29 @@ def test_a_newer_journal_is_refused_untouched(path: Path) -> None:
         Journal(path)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_pieces_without_originals_are_stored_beside_those_with_them(journal: Journal) -> None:
+    bare, more = batch(1, 2).pieces[0], batch(3, 3, 4, source="/g").pieces[0]
+    bare.originals = []
+    journal.append(Batch((bare, more)))
+    block = journal.read(0)
+    assert block is not None
+    assert [uuid.UUID(one.id).int for one in block.records] == [1, 2, 3, 4]
+    assert block.originals == [b"", b"", b"line 3", b"line 4"]
+
+
+def test_a_piece_has_an_original_of_each_record_or_none(journal: Journal) -> None:
+    with_them, without = (
+        Yield(encoded=list(batch(n).pieces[0].encoded), originals=[b"line"] * kept, entries=1)
+        for n, kept in ((1, 1), (2, 0))
+    )
+    for order in ([with_them, without], [without, with_them], [without, without], [with_them, with_them]):
+        piece = Piece("/f")
+        for one in order:
+            piece.add(one)
+        assert len(piece.encoded) == 2
+        assert piece.originals == ([b"line"] * 2 if without not in order else [])
 
 
 def test_a_batch_with_a_checksum_of_before_schema_7_is_read(journal: Journal, path: Path) -> None:

@@ -53,4 +53,4 @@ def test_the_fast_path_takes_nearly_every_human_event(path: Path) -> None:
     found = extractor.feed(path.read_bytes())
     more = extractor.flush(final=True)
     events = len(found.records) + len(more.records)
-    assert extractor.slow_count <= events // 20 + ("singlespace" in path.stem)
+    assert extractor._recogniser.human.slow_count <= events // 20 + ("singlespace" in path.stem)
