@@ -98,7 +98,8 @@ class Lane:
 
     def _use(self, endpoint: Endpoint, token: str, now: float) -> float:
         output = self._output
-        if endpoint.wants_health and not self._is_healthy(endpoint, token):
+        asked = endpoint.wants_health
+        if asked and not self._is_healthy(endpoint, token):
             output.exchange(self.number, self._works, take=False)
             return 0.0
         channel = self._acks.channel(endpoint.url) if self._wants_ack else None
@@ -111,8 +112,8 @@ class Lane:
         piece, wait = output.exchange(self.number, self._works, take=True)
         output.trouble(self._journal, None)
         if piece is None:
-            if not endpoint.well and endpoint.reason is not None and not endpoint.held:
-                # Nothing to send, and its health is good.
+            if asked and not endpoint.well and endpoint.reason is not None and not endpoint.held:
+                # Nothing to send, and its health is good: this lane has asked, so another's failure does not pass for mended.
                 output.pool.fine(endpoint, now, slow=False)
             return max(min(wait, self._acks.rest(now)), 0.001)
         epoch = output.epoch
