@@ -8,7 +8,6 @@ GET_CURSOR: Final = "SELECT cursor FROM outputs WHERE name = ?"
 ALL_TAKEN: Final = "SELECT seq, first, until FROM taken WHERE output = ? ORDER BY seq, first"
 ADD_TAKEN: Final = """INSERT INTO taken VALUES (?, ?, ?, ?)
     ON CONFLICT (output, seq, first) DO UPDATE SET until = MAX(until, excluded.until)"""
-DROP_TAKEN: Final = "DELETE FROM taken WHERE output = ? AND seq BETWEEN 0 AND ?"
 DROP_TAKEN_AT: Final = "DELETE FROM taken WHERE output = ? AND seq = ?"
 
 DO: Final = "INSERT INTO deeds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -25,8 +24,6 @@ ADD_RECEIPT: Final = "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?, ?, ?, 
 DROP_RECEIPT: Final = "DELETE FROM receipts WHERE channel = ? AND ack = ?"
 
 ALL_FLIGHTS: Final = "SELECT COALESCE(SUM(events), 0) FROM flights WHERE output = ?"
-PUT_FLIGHT: Final = """INSERT INTO flights VALUES (?, ?, ?)
-    ON CONFLICT (output, lane) DO UPDATE SET events = excluded.events"""
 DROP_FLIGHTS: Final = "DELETE FROM flights WHERE output = ?"
 
 ALL_TALLIES: Final = "SELECT name, value FROM tallies WHERE output = ?"
