@@ -119,7 +119,11 @@ class RunMemo(Memo[tuple[Any, ...], tuple[str, ...]]):
     __slots__ = ()
 
     def __init__(self, cache: Cache, make: Callable[..., tuple[str, ...]]) -> None:
-        super().__init__(cache, lambda key: make(*key), lambda key, made: sum(map(len, (*key[:-1], *made))))
+        super().__init__(
+            cache,
+            lambda key: make(*key),
+            lambda key, made: sum(len(one) for one in (*key, *made) if isinstance(one, str)),
+        )
 
     def __missing__(self, key: tuple[Any, ...]) -> tuple[str, ...]:
         made = self._make(key)

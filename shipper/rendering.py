@@ -38,7 +38,11 @@ SHAPE_KEYS_MAX_CHARACTERS = 2048
 
 _SIXTY = frozenset(f"{second:02}" for second in range(60))
 _ZEROS = tuple("0" * (9 - digits) + 'Z"' for digits in range(10))
+_TRACE = ',"trace":"'
 _trace = pattern('[0-9a-f]{32}","span":"[0-9a-f]{16}",')
+_traced = pattern('[0-9a-f]{32}","span":"[0-9a-f]{16}","fields":{"')
+_IDS, _TRACED = 58, 71
+"""Characters of a trace's two ids with what stands between them, and with what stands behind them."""
 _level = pattern(r"([0-9]{3}) \[([a-z]{4})\]")
 _OFFSET = 2**53 - 1
 _DIGITS_BEGIN, _DIGITS_END = 27, 36
@@ -61,9 +65,11 @@ class Renderer:
         cache = Cache()
         self._heads = TextMemo(cache, self._head)
         self._rest, self._head_log, self._log, self._json_fields_at = "\n", "", "", 0
+        self._traced_rest, self._traced_log, self._traced_at = "\n", "", 0
         self._logger_rest, self._logger_log, self._human_fields_at = "\n", "", 0
-        """What stood in the header that was met last, between what is new in each line and its fields, its part of the
-        log, and where the fields begin where there are as many digits as mostly: the next is mostly the same again."""
+        """What stood in the header that was met last, between what is new in each line and its fields (in one with a trace, up
+        to that), its part of the log, and where the fields begin (the trace does) where there are as many digits as mostly:
+        the next is mostly the same again."""
         self._levels = TextMemo(cache, _rest_and_level)
         self._loggers = TextMemo(cache, self._logger)
         self._stamps = SecondMemo(self._stamp)
@@ -150,19 +156,27 @@ class Renderer:
     def _other_head(self, text: str) -> tuple[str, str, str]:
         """The digits of a JSON line's time, the log's part behind them, and the line from its fields on; of the part what
         comes again is remembered."""
+        if text.startswith(self._traced_rest, _DIGITS_END) and _traced.match(text, at := self._traced_at) is not None:
+            log = f'{self._traced_log}{text[at : at + _IDS]}"}}'
+            return text[_DIGITS_BEGIN:_DIGITS_END], log, text[at + _TRACED :]
         head, mark, line = text.partition('"fields":{"')
         if not mark:
             raise Odd
         end = head.index('"', _DIGITS_BEGIN - 1) - 1
-        rest, trace = head[end:], self._no_trace
+        rest, trace, ids = head[end:], self._no_trace, ""
         if rest[-2:] != "],":
             # After the logger's names stands what changes from request to request.
             rest, trace = self._split_trace(rest)
+            ids = trace
         if f"{rest}{mark}" != self._rest:
             self._head_log = self._heads[rest]
             self._rest = f"{rest}{mark}"
             self._log = f"{_ZEROS[_DIGITS_END - _DIGITS_BEGIN]}{self._head_log}{self._no_trace}"
             self._json_fields_at = _DIGITS_END + len(self._rest)
+        if ids:
+            self._traced_rest = f"{rest}{_TRACE[1:]}"
+            self._traced_log = f"{_ZEROS[_DIGITS_END - _DIGITS_BEGIN]}{self._head_log}{_TRACE}"
+            self._traced_at = _DIGITS_END + len(self._traced_rest)
         return head[_DIGITS_BEGIN:end], f"{_ZEROS[end - _DIGITS_BEGIN]}{self._head_log}{trace}", line
 
     def _other_logger(self, text: str) -> tuple[str, str]:

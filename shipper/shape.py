@@ -8,7 +8,6 @@ and from the names of keys; what a log line says reaches them as values.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ import msgspec
 
 from shipper.alias import KEYS
 from shipper.form import Form
+from shipper.look import GENERAL, ZEROS, Looks
 from shipper.memo import Cache, Memo, RunMemo, SecondMemo, TextMemo
 from shipper.normalisation import Normaliser
 from shipper.record import SCHEMA, Encoded, JsonValue, Record
@@ -30,21 +30,6 @@ this shape. No line feed is in any of them."""
 Kind = tuple[str | None, str | None, str | None, str | None, bool]
 """The fields of type, method, app or slug, and slug, as they stand, and whether there is a connection id."""
 
-# The expression is for texts with a line feed between them and none inside. There are as many as it asks for, so the
-# one that these classes would take can't be there; with three ranges, a class is a table, and twice as fast.
-_HEX = r"[0-9a-f\n]"
-_UUID = f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
-# Whether the first is a time at all is seen by who makes it one. Another form has no Z in it, so that one letter tells
-# them apart.
-_TIME = r'(?:[0-9T:-]{19}\.[0-9]{1,9}Z|[^"\\Z\x00-\x1f]{19,64})'
-_GENERAL = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
-"""Any hexadecimal digit as one. What is sound stays so with other digits in their places, a time's fraction excepted."""
-SOUND_MAX_COUNT = 256
-"""Ways in which the new fields of one shape look that are known to be sound; then all of them are forgotten."""
-SOUND_MAX_CHARACTERS = 512
-"""A longer one is not remembered."""
-_ZEROS = tuple("0" * (9 - digits) + "Z" for digits in range(10))
-"""What a time with so many digits of a fraction lacks."""
 _KIND = ("type", "method", "app_or_slug", "slug_or_port")
 _NULLABLE = ("connection_id", "client_session_id", "request_id")
 _TRACE = ("trace", "span")
@@ -63,7 +48,8 @@ def no_trace(*, full: bool) -> str:
 
 
 Fit = Callable[..., tuple[str, ...]]
-"""The texts of a line's runs, and whether there is a connection id, to the segments of the record that they give."""
+"""The texts of a line's runs, and whether each of its new fields that can be null is given, to the segments of the record
+that they give."""
 
 
 class Shape:
@@ -145,28 +131,25 @@ class ShapeMaker:
         space: dict[str, Any] = {
             "seconds": self._seconds,
             "spaced": self._spaced,
-            "zeros": _ZEROS,
+            "zeros": ZEROS,
             "other_time": self._other_time,
             "Encoded": Encoded,
             "runs": shape.runs,
         }
         place = {part.key: part.name for part in parts if part.key is not None}
         body = [*self._cut(keys, parts, space), self._check(keys, parts, space)]
-        connected = "False"
-        if "connection_id" in place:
-            connected = "connected"
-            body.append(f"connected = {place['connection_id']} != {self._form.null!r}")
         segments, record = self._record(place)
         runs = [part.name for part in parts if part.key is None]
-        body.append(f"{segments} = runs[{', '.join([*runs, connected])}]")
-        body += [self._nullable(key, place[key]) for key in _NULLABLE if key in place]
+        body.append(f"{segments} = runs[{', '.join([*runs, *_flags(place)])}]")
+        # Of what is null there is nothing to put between the segments.
+        body += [f"if not {_given(key)}: {place[key]} = ''" for key in _NULLABLE if key in place]
         time = place["time"]
         # RFC 3339, or what Go prints of a time, or something else.
-        usual = f"f'{{seconds[{time}[:19]]}}.{{digits}}{{zeros[len(digits)]}}'"
+        usual = f"f'{{seconds[{time}[:19]]}}.{{digits}}{{lacks}}'"
         other = f"f'{{spaced[{time}[:20]]}}{{digits}}{{zeros[len(digits)]}}'"
         body += [
             f"digits = {time}[20:-1]",
-            f"if {time}[-1] == 'Z' and digits.isdigit(): time = {usual}",
+            f"if lacks is not None and digits.isdigit(): time = {usual}",
             f"elif {time}[-10:] == ' +0000 UTC' and (digits := {time}[20:-10]).isdigit() and {time}.isascii():",
             f"    time = {other}",
             f"else: time = other_time({time})",
@@ -188,17 +171,6 @@ class ShapeMaker:
 
     def _check(self, keys: tuple[str, ...], parts: list[_Part], space: dict[str, Any]) -> str:
         """One look at all fields that are new in each line."""
-        human = self._form.human
-        plain = r'(?:[0-9A-Za-z_.:/+-]++|"")' if human else r'(?:"[ !#-\[\]-~]*+"|null)'
-        patterns = {
-            "id": _UUID,
-            "connection_id": f"(?:<nil>|{_UUID})" if human else f'(?:null|"{_UUID}")',
-            "time": _TIME,
-            "client_session_id": plain,
-            "request_id": plain,
-            "trace": f"{_HEX}{{32}}",
-            "span": f"{_HEX}{{16}}",
-        }
         fresh = [part for part in parts if part.key is not None]
         end = ""
         before, after = [], []
@@ -209,27 +181,32 @@ class ShapeMaker:
             before += [f"rest = {name}.removeprefix(lead)", f"if rest is {name}: return None", f"{name} = rest"]
         if parts[-1].key is not None and (end := self._quote(parts[-1]) + self._form.end):
             after.append(f"{parts[-1].name} = {parts[-1].name}[:-{len(end)}]")
-        pattern = "\n".join(patterns[part.key or ""] for part in fresh)
-        space["known"] = known = set[bytes]()
-        space["sound"] = _sound(re.compile(pattern + re.escape(end)).fullmatch, known)
-        space["general"] = _GENERAL
+        nullable = [key for key in _NULLABLE if any(part.key == key for part in fresh)]
+        looks = Looks(self._form, [part.key or "" for part in fresh], nullable, end)
+        space |= {"known": looks.known, "look": looks.look, "general": GENERAL}
         joined = r"\n".join(f"{{{part.name}}}" for part in fresh)
-        look = [*before, f"fresh = f'{joined}'", "look = fresh.encode().translate(general)"]
-        return "\n    ".join([*look, "if look not in known and not sound(fresh, look): return None", *after])
+        told = ", ".join([*map(_given, nullable), "lacks"])
+        return "\n    ".join(
+            [
+                *before,
+                f"fresh = f'{joined}'",
+                "looks = fresh.encode().translate(general)",
+                "told = known(looks) or look(fresh, looks)",
+                "if told is None: return None",
+                f"{told}, = told",
+                *after,
+            ]
+        )
 
     def _quote(self, part: _Part) -> str:
         """What stands on both sides of a field that is always a text."""
         return '"' if part.key == "time" or (part.key == "id" and not self._form.human) else ""
 
-    def _nullable(self, key: str, place: str) -> str:
-        """The record's part for a field that is new in each line and can be null."""
-        quote, null = "", f"{place} in ('\"\"', 'null')"
-        if self._form.human:
-            quote, null = '"', f"{place} == '\"\"'"
-        if key == "connection_id":
-            null = "not connected"
+    def _around(self, key: str) -> str:
+        """Sets what stands in the record before and behind a field that is new in each line and can be null."""
+        quote = '"' if self._form.human else ""
         nothing = f'"{key}":null,' if self._full else ""
-        return f"{key} = '{nothing}' if {null} else f'\"{key}\":{quote}{{{place}}}{quote},'"
+        return f"before_{key}, behind_{key} = ('\"{key}\":{quote}', '{quote},') if {_given(key)} else ('{nothing}', '')"
 
     def _spaced_second(self, text: str) -> str:
         """``2026-01-01 10:00:00.`` to the same as records have it."""
@@ -253,7 +230,7 @@ class ShapeMaker:
         split = _split_keys(place)
         for number, keys in enumerate(split):
             if number:
-                text.append(f"{{{keys[0]}}}")
+                text.append(f"{{{place[keys[0]]}}}")
             text.append(f"{{s{number}}}")
         if "trace" in place:
             trace = f',"trace":"{{{place["trace"]}}}","span":"{{{place["span"]}}}"}}}}'
@@ -303,14 +280,19 @@ class ShapeMaker:
             places = ", ".join(f"p{place}" for place in part.places)
             body.append(f"{places}, = {part.name}.split(between, {len(part.places)})")
         fields = ", ".join(f"p{at[key]}" if key in at else "None" for key in _KIND)
-        body.append(f"kind, slug = kinds[{fields}, connected]")
-        split = _split_keys({part.key: part.name for part in parts if part.key is not None})
+        fresh = {part.key: part.name for part in parts if part.key is not None}
+        body.append(f"kind, slug = kinds[{fields}, {'given_connection_id' if 'connection_id' in fresh else 'False'}]")
+        split = _split_keys(fresh)
         made = ["".join(self._known(key, at) for key in own[number > 0 :]) for number, own in enumerate(split)]
+        for number, own in enumerate(split[1:]):
+            body.append(self._around(own[0]))
+            made[number] += f"{{before_{own[0]}}}"
+            made[number + 1] = f"{{behind_{own[0]}}}{made[number + 1]}"
         extra = [place for place, name in enumerate(keys) if name not in key_of]
         inner = ",".join(f"{{memo{place}[p{place}]}}" for place in extra)
         made.append(f',"extra":{{{{{inner}}}}}' if extra or self._full else "")
         body.append("return " + "".join(f"f'{segment}', " for segment in made))
-        fit: Fit = _function("fit", ", ".join([*(part.name for part in runs), "connected"]), body, space)
+        fit: Fit = _function("fit", ", ".join([*(part.name for part in runs), *_flags(fresh)]), body, space)
         return fit
 
     def _memo(self, name: str, key: str | None) -> TextMemo:
@@ -360,19 +342,14 @@ def _parts(keys: tuple[str, ...], at: dict[str, int]) -> list[_Part]:
     return parts
 
 
-def _sound(fullmatch: Callable[[str], object], known: set[bytes]) -> Callable[[str, bytes], bool]:
-    """What tells of new fields whether they are sound, and remembers how they look."""
+def _given(key: str) -> str:
+    """The name of what says that a field is not null."""
+    return f"given_{key}"
 
-    def sound(fresh: str, look: bytes) -> bool:
-        if fullmatch(fresh) is None:
-            return False
-        if len(look) <= SOUND_MAX_CHARACTERS:
-            if len(known) >= SOUND_MAX_COUNT:
-                known.clear()
-            known.add(look)
-        return True
 
-    return sound
+def _flags(fresh: Container[str]) -> list[str]:
+    """What of a line's fields that are new in each tells about its record beside its runs."""
+    return [_given(key) for key in _NULLABLE if key in fresh]
 
 
 def _split_keys(fresh: Container[str]) -> list[list[str]]:
