@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections import deque
 from collections.abc import Iterable
 
@@ -58,7 +59,7 @@ class RecentIds:
 
 def all_id_bytes(texts: list[str]) -> list[bytes]:
     """The 16 bytes of each of many lower-case UUIDs."""
-    return split_ids(bytes.fromhex("".join(texts).replace("-", "")))
+    return split_ids(unhexlify("".join(texts).encode().translate(None, b"-")))
 
 
 def id_bytes(text: str) -> bytes:

@@ -9,7 +9,9 @@ behind them, and a head and a tail (RFC 1952) around them, are one gzip member, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, reduce
 from hashlib import sha512
+from operator import xor
 from typing import Protocol, cast
 
 import msgspec
@@ -33,6 +35,8 @@ _EVENT = b',"event":'
 _ZEROS = bytes(5 << 10)
 """No more than isal looks at without letting other threads go on, one of which is waiting mostly: to wake it and to be
 sooner nevertheless takes longer than this."""
+_PAGES_MAX_COUNT = 32
+"""So many of these at once, which is a segment and no more; what they do to a check is remembered, 5 KiB for each number."""
 _ONES = (1 << 32) - 1
 _BLOCK = bytes(256)
 
@@ -171,10 +175,24 @@ def gzip_member(segments: Sequence[Segment], packed: Sequence[bytes]) -> bytes:
 def _joined(crc: int, other: int, length: int) -> int:
     """The CRC-32 of two texts one behind the other, of which the second has ``length`` bytes: the check is linear but
     for the ones that it begins and ends with, so that zeros in its place tell what the first one does to it."""
-    crc ^= _ONES
-    for _ in range(length // len(_ZEROS)):
-        crc = isal_zlib.crc32(_ZEROS, crc)
-    return isal_zlib.crc32(_ZEROS[: length % len(_ZEROS)], crc) ^ _ONES ^ other
+    pages, rest = divmod(length, len(_ZEROS))
+    while pages:
+        some = min(pages, _PAGES_MAX_COUNT)
+        crc = reduce(xor, [shifted[crc >> 4 * place & 15] for place, shifted in enumerate(_shift(some))])
+        pages -= some
+    return isal_zlib.crc32(_ZEROS[:rest], crc ^ _ONES) ^ _ONES ^ other
+
+
+@lru_cache(_PAGES_MAX_COUNT)
+def _shift(pages: int) -> tuple[tuple[int, ...], ...]:
+    """What so many pages of zeros make of a check, by each of its eight half bytes."""
+    bits = [1 << place for place in range(32)]
+    for _ in range(pages):
+        bits = [isal_zlib.crc32(_ZEROS, bit ^ _ONES) ^ _ONES for bit in bits]
+    return tuple(
+        tuple(reduce(xor, [bits[at + bit] for bit in range(4) if half >> bit & 1], 0) for half in range(16))
+        for at in range(0, 32, 4)
+    )
 
 
 _UNSOUND = cast("type[Exception]", isal_zlib.error)

@@ -75,6 +75,17 @@ def test_segments_in_any_choice_are_one_gzip_member_of_their_lines(texts: list[s
     assert plain == b"\n".join(unpack_segment(sealed.segments[n], bodies[n]) for n in chosen)
 
 
+@pytest.mark.parametrize("size", [1, 4000, 5120, 5121, 160 << 10, 163_840, 163_841, 1_000_003])
+def test_long_segments_are_one_gzip_member_too(size: int) -> None:
+    sealed = seal(records(["a" * size, "b" * (size + 1), "c" * 7, "d" * size]), Few())
+    bodies, at = [], 0
+    for segment in sealed.segments:
+        bodies.append(sealed.packed[at : at + segment.packed])
+        at += segment.packed
+    member = gzip_member(sealed.segments, bodies)
+    assert zlib.decompress(member, 31) == b"\n".join(sealed.texts())
+
+
 @given(st.lists(_texts, min_size=1, max_size=9), st.data())
 def test_a_byte_that_changed_is_never_taken_for_what_was_packed(texts: list[str], data: st.DataObject) -> None:
     sealed = seal(records(texts), Few())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import chain, repeat
 from operator import attrgetter, itemgetter
 
 from shipper.journal import Wrapped
@@ -21,6 +20,8 @@ _LOG_TIME, _SOURCE, _OFFSET, _CURSOR = ',"log":{"time":"', ',"source":{"host":',
 _EVENT = b',"event":'
 _BETWEEN = "}\n"
 """What ends the line before."""
+_BEHIND_ID, _PARTS = '"},"event":', 6
+"""What stands before a record, and how many parts its line is put together from."""
 _LOG_BRACE = _LOG_TIME.index("{")
 _FIRST_YEAR = "1971"
 _SECOND, _FRACTION, _DAY = itemgetter(slice(19)), itemgetter(slice(20, 29)), itemgetter(slice(10))
@@ -62,10 +63,14 @@ class HecWrapping:
         plain = days == logged_days and len(days) == 1
         if not plain or not all(begins.values()):
             return None
-        begun = map(begins.__getitem__, seconds)
-        between = repeat('"},"event":')
-        columns = begun, map(_FRACTION, times), repeat(prefix), map(_id, encoded), between, map(_json, encoded)
-        return _wrapped([*chain.from_iterable(zip(*columns, strict=False))], times)
+        count = len(times)
+        parts = [_BEHIND_ID] * (_PARTS * count)
+        parts[0::_PARTS] = map(begins.__getitem__, seconds)
+        parts[1::_PARTS] = map(_FRACTION, times)
+        parts[2::_PARTS] = [prefix] * count
+        parts[3::_PARTS] = map(_id, encoded)
+        parts[5::_PARTS] = map(_json, encoded)
+        return _wrapped(parts, times)
 
     def _one_by_one(self, encoded: Sequence[Encoded], max_bytes: int, max_count: int) -> Iterator[Wrapped]:
         parts: list[str] = []
