@@ -175,9 +175,9 @@ class Extractor:
                 continue
             if hit >= stop:
                 break
-            begin = rfind(b"\n", at, hit) + 1 or at
-            alone &= begin == at
-            over = find(b"\n", hit)
+            begin, over = at, find(b"\n", at) if alone else -1
+            if over < hit:
+                begin, over, alone = rfind(b"\n", at, hit) + 1 or at, find(b"\n", hit), False
             raw = data[begin:over]
             # What stands behind a blank is never rendered: a header begins with its line.
             if raw[-1] not in more_ends and over - begin < longest and render is not None:
