@@ -41,8 +41,9 @@ _ZEROS = tuple("0" * (9 - digits) + 'Z"' for digits in range(10))
 _TRACE = ',"trace":"'
 _trace = pattern('[0-9a-f]{32}","span":"[0-9a-f]{16}",')
 _traced = pattern('[0-9a-f]{32}","span":"[0-9a-f]{16}","fields":{"')
-_IDS, _TRACED = 58, 71
-"""Characters of a trace's two ids with what stands between them, and with what stands behind them."""
+_IDS = 32 + len('","span":"') + 16
+"""Characters of a trace's two ids with what stands between them."""
+_TRACED = _IDS + len('","fields":{"')
 _level = pattern(r"([0-9]{3}) \[([a-z]{4})\]")
 _OFFSET = 2**53 - 1
 _DIGITS_BEGIN, _DIGITS_END = 27, 36
@@ -163,17 +164,17 @@ class Renderer:
         if not mark:
             raise Odd
         end = head.index('"', _DIGITS_BEGIN - 1) - 1
-        rest, trace, ids = head[end:], self._no_trace, ""
-        if rest[-2:] != "],":
+        rest, trace = head[end:], self._no_trace
+        traced = rest[-2:] != "],"
+        if traced:
             # After the logger's names stands what changes from request to request.
             rest, trace = self._split_trace(rest)
-            ids = trace
         if f"{rest}{mark}" != self._rest:
             self._head_log = self._heads[rest]
             self._rest = f"{rest}{mark}"
             self._log = f"{_ZEROS[_DIGITS_END - _DIGITS_BEGIN]}{self._head_log}{self._no_trace}"
             self._json_fields_at = _DIGITS_END + len(self._rest)
-        if ids:
+        if traced:
             self._traced_rest = f"{rest}{_TRACE[1:]}"
             self._traced_log = f"{_ZEROS[_DIGITS_END - _DIGITS_BEGIN]}{self._head_log}{_TRACE}"
             self._traced_at = _DIGITS_END + len(self._traced_rest)
