@@ -61,6 +61,12 @@ class Endpoint:
         """Whether its last answer was a good one."""
         return self.reason is None
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is well, and one more good answer changes nothing."""
+        troubled = self.reason is not None or self.held or self.wants_health or not self._answered
+        return not (troubled or self._failures or self._sick_count or self._until)
+
     def usable(self, now: float) -> bool:
         """Whether a request may go there now: while it is not well, one at a time."""
         return now >= self._until and (self.well or not self.busy)

@@ -202,6 +202,8 @@ class HecOutput:
 
     def give_back(self, pieces: Sequence[AnySlice], epoch: int) -> None:
         """Slices to be sent again."""
+        if not pieces:
+            return
         with self.lock:
             if epoch == self.epoch:
                 self._supply.give_back(pieces)
@@ -228,6 +230,8 @@ class HecOutput:
 
     def trouble(self, kind: str, what: str | None) -> None:
         """Something beside the endpoints stands in the way, or no longer does."""
+        if what is None and kind not in self._troubles:
+            return  # as after each request: another lane may hold the lock for long, while it writes
         with self.lock:
             self._troubles.set(kind, what, time.monotonic())
 

@@ -71,6 +71,8 @@ class Pool:
 
     def fine(self, endpoint: Endpoint, now: float, *, slow: bool) -> None:
         """An endpoint took events."""
+        if endpoint.settled and not slow:
+            return  # nothing would change; whoever is about to say that it failed comes after this
         with self._lock:
             if endpoint.fine(now, slow=slow):
                 self._back(endpoint)
@@ -86,6 +88,8 @@ class Pool:
 
     def believe(self, url: str) -> None:
         """What an endpoint took was acknowledged, or it offers no acknowledgement."""
+        if all(endpoint.doubt is None for endpoint in self._endpoints):
+            return
         with self._lock:
             for endpoint in self._endpoints:
                 if endpoint.url == url and endpoint.believed(time.monotonic()):
@@ -100,6 +104,8 @@ class Pool:
 
     def offered(self, url: str, yes: bool) -> bool | None:
         """Whether an endpoint offers acknowledgement now; returns whether it did before, None where nobody knows."""
+        if self._offers.get(url) is yes:
+            return yes
         with self._lock:
             before = self._offers.get(url)
             self._offers[url] = yes

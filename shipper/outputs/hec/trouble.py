@@ -10,12 +10,15 @@ log = logging.getLogger(__name__)
 
 
 class Troubles:
-    """Those of the output ``name``, by a word for each. Not for use by two threads at once."""
+    """Those of the output ``name``, by a word for each. Not for use by two threads at once, but to ask whether there is one."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._troubles: dict[str, str] = {}
         self._told: dict[str, float] = {}
+
+    def __contains__(self, kind: str) -> bool:
+        return kind in self._troubles
 
     @property
     def first(self) -> str | None:
