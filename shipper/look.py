@@ -23,7 +23,7 @@ GENERAL = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 stands for null has none."""
 SOUND_MAX_COUNT = 256
 """Looks of one shape that are known to be sound; then all of them are forgotten."""
-SOUND_MAX_CHARACTERS = 512
+SOUND_MAX_BYTES = 512
 """A longer one is not remembered."""
 ZEROS = tuple("0" * (9 - digits) + "Z" for digits in range(10))
 """What a time with so many digits of a fraction lacks."""
@@ -66,7 +66,7 @@ class Looks:
         time = found["time"]
         lacks = ZEROS[len(time) - 21] if time[-1] == "Z" else None
         told = (*(found[key] not in self._nulls[key] for key in self._nullable), lacks)
-        if len(look) <= SOUND_MAX_CHARACTERS:
+        if len(look) <= SOUND_MAX_BYTES:
             if len(self._known) >= SOUND_MAX_COUNT:
                 self._known.clear()
             self._known[look] = told

@@ -22,7 +22,7 @@ from shipper.timestamp import canonical, canonical_header
 
 FORMATS = ("auto", "json", "human", "stackdriver")
 
-_coloured_key = pattern(r"\n    (?:\x1b\[[0-9;]*m)*+([^\n=\x1b]+)(?:\x1b\[[0-9;]*m)*+=(?:\x1b\[[0-9;]*m)*+")
+_coloured_key = pattern(r"\n    (?:\x1b\[[0-9;]*m)*([^\n=\x1b]+)(?:\x1b\[[0-9;]*m)*=(?:\x1b\[[0-9;]*m)*")
 _encode = msgspec.json.Encoder().encode
 _stamp = pattern(rb'(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})|"ts"\s*+:\s*+"([^"\\]{1,64})"')
 
@@ -157,7 +157,7 @@ def _key_at(raw: bytes, key: str) -> int:
         found = re.search(rb'"' + name + rb'"\s*+:', raw)
         return found.start() + 1 if found is not None else 0
     # A text that is not closed goes to the end of the line: looked at once, not once for each of its quotes.
-    for found in re.finditer(rb'"(?:[^"\\]++|\\.)*+"?|(?<= )(' + name + rb")=", raw.partition(b"\n")[0]):
+    for found in re.finditer(rb'"(?:[^"\\]++|\\.)*"?|(?<= )(' + name + rb")=", raw.partition(b"\n")[0]):
         if found[1] is not None:
             return found.start()
     return 0

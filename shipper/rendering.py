@@ -121,6 +121,8 @@ class Renderer:
                     return found
         except (Odd, LookupError, ValueError, RecursionError):
             pass  # no usual line, or a header nested beyond reason: the careful way tells what it is
+        except Exception:  # noqa: BLE001
+            return None  # a fault of this way: it must not stop the reading, and the careful way gives the same
         return None
 
     def learn(self, raw: bytes, parsed: Parsed, record: Record) -> None:

@@ -140,7 +140,8 @@ class ShapeMaker:
         body = [*self._cut(keys, parts, space), self._check(keys, parts, space)]
         segments, record = self._record(place)
         runs = [part.name for part in parts if part.key is None]
-        body.append(f"{segments} = runs[{', '.join([*runs, *_flags(place)])}]")
+        # The comma: of one alone it is a tuple too.
+        body.append(f"{segments} = runs[{', '.join([*runs, *_flags(place)])},]")
         # Of what is null there is nothing to put between the segments.
         body += [f"if not {_given(key)}: {place[key]} = ''" for key in _NULLABLE if key in place]
         time = place["time"]

@@ -27,7 +27,7 @@ _OURS = pattern(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3} \[[^\]\s]{1,8}\]  ?coderd(?:\.[^:\n]*+)?: connection_log"
     r"(?=$|\n|  |\ \.\.\.(?:\n|$)| [^\s=]+=)"
 )
-_single = pattern(r'(?: [^\s="]++=(?:"(?:[^"\\\n]++|\\.)*+"|[^"\s]++))++(?: \.\.\.)?(?:\n|$)')
+_single = pattern(r'(?: [^\s="]++=(?:"(?:[^"\\\n]++|\\.)*"|[^"\s]++))+(?: \.\.\.)?(?:\n|$)')
 """The fields of the documentation's sample, one blank before each; any other text there is another message."""
 _hex_id = pattern(r"(?:[0-9a-f]{32}|[0-9a-f]{16})")
 
@@ -83,7 +83,7 @@ class HumanParser:
         if self._general is None:
             terms = terminals()
             field = f"{terms['KEY']}(?:{terms['BARE']}|{terms['QUOTED']})"
-            self._general = re.compile(f"{_header(terms)}((?:{field})*+)").fullmatch
+            self._general = re.compile(f"{_header(terms)}((?:{field})*)").fullmatch
             self._each = re.compile(f"({terms['KEY']})({terms['BARE']}|{terms['QUOTED']})").findall
         found = self._general(text)
         if found is None:

@@ -128,6 +128,90 @@ def test_hostile_values_are_rendered_as_the_careful_way_has_them(
         assert found.drift == expected.drift
 
 
+UUIDS = st.uuids().map(str)
+FIELDS: dict[str, st.SearchStrategy[str | None]] = {
+    "ID": UUIDS,
+    "Time": st.integers(0, 999_999).map(lambda n: f"2026-02-01T00:00:00.{n:06}Z".replace("0Z", "Z")),
+    "ConnectionStatus": st.sampled_from(["connected", "disconnected"]),
+    "request_id": st.one_of(UUIDS, st.sampled_from(["", "null", "abc", None])),
+    "ConnectionID": st.one_of(UUIDS, st.none()),
+    "ClientSessionID": st.one_of(UUIDS, st.sampled_from(["", None])),
+    "WorkspaceName": st.sampled_from(["dev", "a b"]),
+    "Type": st.sampled_from(["ssh", "vscode"]),
+    "Colour": st.sampled_from(["red", ""]),
+}
+
+
+def written(form: str, fields: dict[str, str | None]) -> bytes:
+    """A line with these fields in their order."""
+    if form == "json":
+        head = '{"ts":"2026-02-01T00:00:00.008740171Z","level":"INFO","msg":"connection_log","caller":"c","func":"f",'
+        made = ",".join(f'"{key}":' + ("null" if value is None else f'"{value}"') for key, value in fields.items())
+        return f'{head}"logger_names":["coderd"],"fields":{{{made}}}}}'.encode()
+    pairs = (
+        f"{key}=" + ("<nil>" if value is None else value if value and value.isalnum() else f'"{value}"')
+        if key in ("request_id", "ConnectionID", "ClientSessionID")
+        else f'{key}="{value}"'
+        if " " in str(value) or key == "Time" or not value
+        else f"{key}={value}"
+        for key, value in fields.items()
+    )
+    return f"2026-02-01 00:00:00.008 [info]  coderd: connection_log  {'  '.join(pairs)}".encode()
+
+
+@QUIET
+@given(st.sampled_from(["json", "human"]), st.booleans(), st.data())
+def test_fields_in_any_order_are_rendered_as_the_careful_way_has_them(
+    form: str, compact: bool, data: st.DataObject
+) -> None:
+    """Also where only one run stands between those that are new in each, or none of these can be null."""
+    others = data.draw(st.lists(st.sampled_from(sorted(FIELDS)[:-1]), unique=True, max_size=9))
+    keys = data.draw(st.permutations([*dict.fromkeys(["ID", "Time", "ConnectionStatus", *others])]))
+    recogniser = Recogniser(SOURCE, compact=compact)
+    for _ in range(4):
+        raw = written(form, {key: data.draw(FIELDS[key]) for key in keys})
+        found = recogniser.render(raw, OFFSET)
+        event("rendered" if found is not None else "left to the careful way")
+        assert found in (None, careful(raw, compact)), raw
+        verdict = recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
+        assert (encoded(verdict) if isinstance(verdict, Record) else None) == careful(raw, compact), raw
+
+
+@pytest.mark.parametrize("form", ["json", "human"])
+@pytest.mark.parametrize(
+    "keys", ["ID Time ConnectionStatus", "ID WorkspaceName ConnectionStatus Time", "ConnectionStatus ID Time"]
+)
+def test_lines_of_one_run_are_rendered_once_they_were_met(form: str, keys: str) -> None:
+    values = {"Time": "2026-02-01T00:00:00.008171Z", "ConnectionStatus": "connected", "WorkspaceName": "dev"}
+    recogniser = Recogniser(SOURCE, compact=False)
+    for number in range(4):
+        id_ = f"c4bb86c3-d1c4-4710-9c34-4c4189eb2f{number:02x}"
+        raw = written(form, {key: values.get(key, id_) for key in keys.split()})
+        if form == "human":
+            raw = raw.replace(f'ID="{id_}"'.encode(), f"ID={id_}".encode())
+        found = recogniser.render(raw, OFFSET)
+        assert (found is not None) == (number >= 2)
+        assert found in (None, careful(raw, compact=False))
+        assert isinstance(recogniser.verdict(Entry(raw, OFFSET, 1, len(raw))), Record)
+
+
+@pytest.mark.parametrize("value", ['a"b', '<n"l>', 'a"b"c"', 'x"'])
+def test_a_quote_that_nothing_closes_is_told_whatever_was_met_before(value: str) -> None:
+    """Python before 3.11.5 takes what a possessive group began for matched."""
+    line = '2026-02-01 00:00:00.123 [info]  coderd: connection_log  ID={}  X={}  Y=""  Time="2026-02-01T00:00:00.1Z"'
+    line += "  ConnectionStatus=connected"
+    recogniser = Recogniser(SOURCE)
+    id_ = "c4bb86c3-d1c4-4710-9c34-4c4189eb2f1e"
+    for _ in range(3):
+        recogniser.verdict(Entry(line.format(id_, "y").encode(), OFFSET, 1, 300))
+    raw = line.format(id_, value).encode()
+    assert recogniser.render(line.format(id_, "y").encode(), OFFSET) is not None
+    assert recogniser.render(raw, OFFSET) is None
+    verdict = recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
+    assert isinstance(verdict, Malformed)
+    assert "quote" in verdict.reason
+
+
 def test_what_is_remembered_of_fields_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any number of workspaces, and records stay right."""
     monkeypatch.setattr("shipper.memo.CACHE_MAX_BYTES", 20_000)
