@@ -72,8 +72,9 @@ written `"500ms"`, `"5s"`, `"1h30m"` or `"365d"` (units ms, s, m, h, d, w), size
 GiB and TiB are powers of 1024; kB, MB, GB and TB of 1000). `~/` is the home folder; a relative path starts at the
 folder of the configuration file.
 
-`connlog check` reads the file and names every problem at once, each with its line and what to do, and ends
-with 3; `connlog run` refuses the same file with the same words. Tables and entries of lists count from 1:
+`connlog check` reads the file and names the problems of all options at once, each with its line and what to do, and ends
+with 3; `connlog run` refuses the same file with the same words. What only using a value tells, of a filter or the file of a
+certificate, it names when these are mended. Tables and entries of lists count from 1:
 
 ```
 /etc/connlog/connlog.toml:4: state.journal_maxx: is not known; did you mean "journal_max"?

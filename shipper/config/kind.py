@@ -254,8 +254,8 @@ class Routes(Struct, frozen=True):
             or not 1 <= len(values) <= VALUES_MAX
             or not all(type(v) is kind for v in values)
         ):
-            what = "numbers" if kind is int else "texts"
-            raise ValueError(f'its values must be a list of 1 to {VALUES_MAX} {what}, such as ["ssh", "vscode"]')
+            what = "numbers, such as [401, 404]" if kind is int else 'texts, such as ["ssh", "vscode"]'
+            raise ValueError(f"its values must be a list of 1 to {VALUES_MAX} {what}")
         index = IndexName().read(item.get("index", ""), base)
         sourcetype = item.get("sourcetype", "")
         if sourcetype != "":

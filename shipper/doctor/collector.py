@@ -153,7 +153,9 @@ def _of_endpoint(line: _Bounded, output: SplunkHecOutput, *, send: bool) -> Iter
         return
     yield ok(CHECK, where, "takes the token")
     yield from _acknowledgement(line, output, where)
-    yield from _index(line, output, where, send=send)
+    # Log text chooses none of them: each of the configuration's is asked for.
+    for index in dict.fromkeys([output.index, *(route.index for route in output.route if route.index)]):
+        yield from _index(line, index, where, send=send)
 
 
 def _acknowledgement(line: _Bounded, output: SplunkHecOutput, where: str) -> Iterator[Finding]:
@@ -181,18 +183,18 @@ def _acknowledgement(line: _Bounded, output: SplunkHecOutput, where: str) -> Ite
         yield note(CHECK, where, text, "enable it for the token where Splunk has it; 'connlog splunk verify' compares")
 
 
-def _index(line: _Bounded, output: SplunkHecOutput, where: str, *, send: bool) -> Iterator[Finding]:
+def _index(line: _Bounded, wanted: str, where: str, *, send: bool) -> Iterator[Finding]:
     from shipper.outputs.hec.answer import Answer, judge
     from shipper.outputs.hec.client import EVENT_PATH
 
-    index = output.index or "the token's own index"
+    index = wanted or "the token's own index"
     if not send:
         text = f"whether it writes to {index} is told of an event only, and none was sent"
         yield note(CHECK, where, text, "'connlog check --connect --send-event' sends one")
         return
     event = {"sourcetype": TEST_SOURCETYPE, "time": int(time.time()), "event": {"check": "sent by connlog check"}}
-    if output.index:
-        event["index"] = output.index
+    if wanted:
+        event["index"] = wanted
     body = json.dumps(event).encode()
     response = line.ask("POST", EVENT_PATH, body)
     answer = (

@@ -26,6 +26,9 @@ DROP_RECEIPT: Final = "DELETE FROM receipts WHERE channel = ? AND ack = ?"
 ALL_FLIGHTS: Final = "SELECT COALESCE(SUM(events), 0) FROM flights WHERE output = ?"
 DROP_FLIGHTS: Final = "DELETE FROM flights WHERE output = ?"
 
+# Not what is in the ledger already and waits for its acknowledgement.
+LAST_DELIVERED: Final = """SELECT delivered_ns FROM delivered WHERE output = ?1
+    AND n NOT IN (SELECT delivered FROM receipts WHERE output = ?1) ORDER BY n DESC LIMIT 1"""
 ALL_TALLIES: Final = "SELECT name, value FROM tallies WHERE output = ?"
 ADD_TALLY: Final = """INSERT INTO tallies VALUES (?, ?, ?)
     ON CONFLICT (output, name) DO UPDATE SET value = value + excluded.value"""

@@ -109,7 +109,8 @@ class Change(Struct):
 
 
 class Remembered(Struct, frozen=True):
-    """What an outbox holds when it is opened. ``flying`` events were on their way when the last process ended."""
+    """What an outbox holds when it is opened. ``flying`` events were on their way when the last process ended; something was
+    delivered last at ``delivered_ns``, Unix time, as far as the ledger reaches."""
 
     cursor: int
     taken: tuple[Span, ...]
@@ -117,6 +118,7 @@ class Remembered(Struct, frozen=True):
     channels: tuple[Channel, ...]
     tallies: dict[str, int]
     flying: int
+    delivered_ns: int | None = None
 
 
 class Outbox:
@@ -150,6 +152,7 @@ class Outbox:
         """What is there now."""
         with self._lock, translated(self._path):
             row = self._db.execute(dsql.GET_CURSOR, (self.output,)).fetchone()
+            last = self._db.execute(dsql.LAST_DELIVERED, (self.output,)).fetchone()
             spans: dict[tuple[str, int, int, int], list[Span]] = {}
             for channel, ack, sent_ns, delivered, *span in self._db.execute(dsql.ALL_RECEIPTS, (self.output,)):
                 spans.setdefault((channel, ack, sent_ns, delivered), []).append(Span(*span))
@@ -160,6 +163,7 @@ class Outbox:
                 channels=tuple(Channel(*found) for found in self._db.execute(dsql.ALL_CHANNELS, (self.output,))),
                 tallies={str(k): int(v) for k, v in self._db.execute(dsql.ALL_TALLIES, (self.output,))},
                 flying=int(self._db.execute(dsql.ALL_FLIGHTS, (self.output,)).fetchone()[0]),
+                delivered_ns=None if last is None else int(last[0]),
             )
 
     # ---- reading -------------------------------------------------------------------------------

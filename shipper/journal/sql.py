@@ -148,7 +148,8 @@ PENDING: Final = """SELECT o.name, o.cursor, o.advanced_ns, (SELECT COALESCE(SUM
 
 GET_OUTPUT: Final = "SELECT cursor FROM outputs WHERE name = ?"
 PUT_OUTPUT: Final = """INSERT INTO outputs VALUES (?, ?, ?)
-    ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, advanced_ns = excluded.advanced_ns"""
+    ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor,
+    advanced_ns = COALESCE(excluded.advanced_ns, advanced_ns)"""
 DROP_OUTPUT: Final = "DELETE FROM outputs WHERE name = ?"
 
 ALL_POSITIONS: Final = "SELECT body FROM positions ORDER BY key"

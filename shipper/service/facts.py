@@ -84,7 +84,8 @@ def _output_states(outputs: Sequence[OutputState], crew: Crew) -> list[OutputSta
     found: list[OutputStatus] = []
     for sending in crew.sendings:
         state = states[sending.name]
-        success_ns = sending.last_success_ns or state.advanced_ns
+        # The cursor of an output to Splunk moves over what its filter leaves out too.
+        success_ns = sending.last_success_ns or (state.advanced_ns if sending.hec is None else None)
         success = from_ns(success_ns) if success_ns is not None else None
         found.append(
             OutputStatus(

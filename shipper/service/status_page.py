@@ -112,11 +112,17 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
 
 def _hec(name: str, hec: HecState) -> Iterator[str]:
     """What there is to tell of an output to Splunk."""
+    requests = f"{hec.ack_pending} request{'' if hec.ack_pending == 1 else 's'}"
+    ack = {
+        "acknowledged": f"acknowledgement is on, {requests} waiting for it",
+        "unacknowledged": "acknowledgement is not offered",
+    }.get(hec.ack, "nothing accepted since the start")
     yield (
-        f"  {name}: {hec.sent} sent, {hec.retried} sent again, {hec.possible_duplicates} may be doubled, "
-        f"{hec.quarantined} in quarantine, {hec.put_back} put back; "
-        + (f"{hec.ack}, {hec.ack_pending} requests wait for it" if hec.ack != "unknown" else "nothing accepted yet")
+        f"  {name}: {hec.sent} sent, {hec.retried} tried again, {hec.possible_duplicates} may be doubled, "
+        f"{hec.quarantined} refused so far, {hec.put_back} put back; {ack}"
     )
+    if hec.left_out is not None:
+        yield f"    {hec.left_out} left out by the filter since the start"
     if hec.undecided:
         yield f"    {hec.undecided} met the filter only because a name was not known yet; see names_wait"
     for endpoint in hec.endpoints:

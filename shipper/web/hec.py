@@ -54,6 +54,13 @@ HEC_METRICS: tuple[Metric, ...] = (
         _by_hec(lambda h: h.unconfirmed),
     ),
     Metric(
+        "connlog_output_left_out_events_total",
+        "counter",
+        ("output",),
+        "Events that the output's filter left out since the daemon started.",
+        _by_hec(lambda h: h.left_out or 0),
+    ),
+    Metric(
         "connlog_output_undecided_events_total",
         "counter",
         ("output",),

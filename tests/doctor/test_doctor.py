@@ -170,6 +170,11 @@ def test_the_index_is_tried_by_an_event_only_where_that_is_asked_for(tmp_path: P
         assert not len(server.store)
         assert "took an event for main" in told(asked(hec(tmp_path, server.url, 'index = "main"'), send=True), "ok")
         assert len(server.store) == 1
+        routed = hec(
+            tmp_path, server.url, 'index = "main"\nroute = [{ field = "type", values = ["ssh"], index = "security" }]'
+        )
+        assert "took an event for main" in told(asked(routed, send=True), "ok")
+        assert "an event for security: HTTP 400 code 7" in told(asked(routed, send=True), "problem")
 
 
 def test_a_certificate_is_told_with_its_end_or_why_it_is_refused(

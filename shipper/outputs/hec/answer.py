@@ -66,7 +66,7 @@ class Answer(Struct, frozen=True):
 
 
 _PER_EVENT = frozenset({5, 6, 12, 13, 15})
-_WRONG_INDEX = 7
+WRONG_INDEX = 7
 _BY_CODE = {
 
     1: Verdict.HELD, 2: Verdict.HELD, 3: Verdict.HELD, 4: Verdict.HELD, 10: Verdict.HELD, 11: Verdict.HELD,
@@ -76,6 +76,7 @@ _BY_CODE = {
     26: Verdict.REFUSED, 27: Verdict.REFUSED,
 }  # fmt: skip
 _ADVICE = {
+    4: "write the right token into token_file, which is read again",
     7: "let the token write to the index, make the index, or change index or route",
     10: 'the token uses indexer acknowledgement: set ack = "auto"',
     28: 'the token uses indexer acknowledgement: set ack = "auto"',
@@ -91,7 +92,7 @@ def judge(status: int, body: bytes, headers: Mapping[str, str], count: int, size
         if code in (0, 24, 25):
             return Answer(Verdict.TAKEN, status, code, text, ack=_natural(found.get("ackId")), slow=code != 0)
         return Answer(Verdict.UNSURE, status, code, text or "not a collector's answer", foreign=True, retry_after=wait)
-    if status == 400 and code is not None and (code in _PER_EVENT or code == _WRONG_INDEX):
+    if status == 400 and code is not None and (code in _PER_EVENT or code == WRONG_INDEX):
         return _fault(found, status, code, text, count, size)
     if status == 413:
         if count > 1:
@@ -109,6 +110,8 @@ def judge(status: int, body: bytes, headers: Mapping[str, str], count: int, size
         return Answer(
             Verdict.HELD, status, code, f"redirects to {printable(where)}; write that address as the endpoint"
         )
+    if status == 404 and code is None:
+        text = "no collector has this address: mostly the port 8088 is meant"
     return Answer(Verdict.HELD, status, code, text, foreign=code is None, retry_after=wait)
 
 
@@ -116,7 +119,7 @@ def _fault(found: Mapping[str, Any], status: int, code: int, text: str, count: i
     """Everything before the first bad event has been indexed, and nothing from it on."""
     number = _natural(found.get("invalid-event-number"))
     ack = _natural(found.get("ackId"))
-    if code == _WRONG_INDEX:
+    if code == WRONG_INDEX:
         text = f"{text}; {_ADVICE[code]}"
         # Its number counts from 1, unlike that of all other codes.
         bad = None if number is None else number - 1

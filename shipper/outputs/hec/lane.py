@@ -15,7 +15,7 @@ import msgspec
 from shipper.errors import StateError
 from shipper.journal import Change, Channel, Refused
 from shipper.outputs.hec.ack import Acks
-from shipper.outputs.hec.answer import Answer, Verdict, judge, judge_health
+from shipper.outputs.hec.answer import WRONG_INDEX, Answer, Verdict, judge, judge_health
 from shipper.outputs.hec.client import EVENT_PATH, HEALTH_PATH, Line
 from shipper.outputs.hec.endpoint import Endpoint
 from shipper.outputs.hec.outcome import Outcome, outcome
@@ -136,7 +136,12 @@ class Lane:
             return response
         if response.status in (401, 403):
             self._output.token.refused()
-        return judge(response.status, response.body, response.headers, len(piece), piece.size)
+        answer = judge(response.status, response.body, response.headers, len(piece), piece.size)
+        if answer.code == WRONG_INDEX and answer.bad is not None:
+            envelope = msgspec.json.decode(piece.cut(answer.bad, answer.bad + 1).opened().bodies[0])
+            index = envelope.get("index", "the token's own")
+            answer = msgspec.structs.replace(answer, text=f"{answer.text}; the index is {index}")
+        return answer
 
     def _settle(self, endpoint: Endpoint, channel: Channel | None, piece: AnySlice, answer: Answer, epoch: int) -> None:
         """Turn the answer into what is to be written down, and into what goes again."""

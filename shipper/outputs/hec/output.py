@@ -118,6 +118,7 @@ class HecOutput:
                 self.name,
                 found.flying,
             )
+        self.last_success_ns = self.last_success_ns or found.delivered_ns
         self._tallies = dict(found.tallies)
         self._tallies["possible_duplicates"] = self._tallies.get("possible_duplicates", 0) + found.flying
         known = dict.fromkeys(self.settings.endpoints)
@@ -267,6 +268,7 @@ class HecOutput:
                 unconfirmed=tallies.get("unconfirmed", 0),
                 put_back=self._outbox.put_back_count(),
                 undecided=0 if self._keeps is None else self._keeps.undecided_count,
+                left_out=None if self._keeps is None else self._keeps.left_out_count,
             )
 
     # ---- under the lock ------------------------------------------------------------------------

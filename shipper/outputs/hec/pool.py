@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from shipper.outputs.hec.answer import Answer
 from shipper.outputs.hec.endpoint import Endpoint, EndpointState, pick
-from shipper.outputs.hec.trouble import Troubles
+from shipper.outputs.hec.trouble import GOES_ON, HOLDS, WAITS, Troubles
 
 REST_MAX_SECONDS = 1.0
 """How long a lane rests at most while something stands in its way."""
@@ -67,7 +67,8 @@ class Pool:
         with self._lock:
             self.errors_count += 1
             news = endpoint.failed(answer, now, reason)
-            self._troubles.tell(endpoint.url, f"{endpoint.url}: {endpoint.reason}", now, news=news)
+            does = GOES_ON if self.works else HOLDS if self.held else WAITS
+            self._troubles.tell(endpoint.url, f"{endpoint.url}: {endpoint.reason}", now, news=news, does=does)
 
     def fine(self, endpoint: Endpoint, now: float, *, slow: bool) -> None:
         """An endpoint took events."""

@@ -46,6 +46,8 @@ class Sieve:
         self._who = who
         self.undecided_count = 0
         """Events that were kept since their names were not known."""
+        self.left_out_count = 0
+        """Events that did not meet it."""
 
     @property
     def asks_names(self) -> bool:
@@ -59,10 +61,9 @@ class Sieve:
 
     def __call__(self, record: Record) -> bool:
         """Whether the output gets the record."""
-        if not self._rest(record):
-            return False
-        answers = [self._fits(term, record) for term in self._names]
+        answers = [self._fits(term, record) for term in self._names] if self._rest(record) else [False]
         if False in answers:
+            self.left_out_count += 1
             return False
         self.undecided_count += None in answers
         return True

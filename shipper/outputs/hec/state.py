@@ -15,7 +15,8 @@ class HecState(Struct, frozen=True):
     ``sent`` were taken, ``retried`` sent again, ``quarantined`` refused for good, ``possible_duplicates`` sent again
     though they may have been taken, ``unconfirmed`` taken where the server offers no acknowledgement. ``ack`` is
     unknown, acknowledged or unacknowledged; ``ack_pending`` are requests. ``put_back`` wait to be sent once more.
-    ``undecided`` met a filter on names, since the daemon started, only because a name was not known yet.
+    ``undecided`` met a filter on names, since the daemon started, only because a name was not known yet; ``left_out`` did
+    not meet the filter, None where there is none.
     """
 
     endpoints: list[EndpointState]
@@ -29,6 +30,7 @@ class HecState(Struct, frozen=True):
     unconfirmed: int
     put_back: int
     undecided: int = 0
+    left_out: int | None = None
 
 
 class Latency:

@@ -6,6 +6,12 @@ import logging
 
 TELL_AGAIN_SECONDS = 300.0
 """A trouble that stays is told again so often."""
+WAITS, HOLDS, GOES_ON = (
+    "waits and will try again",
+    "holds everything until it is mended",
+    "goes on without an endpoint",
+)
+"""What an output does that has a trouble."""
 log = logging.getLogger(__name__)
 
 
@@ -36,12 +42,12 @@ class Troubles:
         self._troubles[kind] = what
         self.tell(kind, what, now, news=news)
 
-    def tell(self, kind: str, what: str, now: float, *, news: bool) -> None:
-        """Say it, unless it was said not long ago."""
+    def tell(self, kind: str, what: str, now: float, *, news: bool, does: str = WAITS) -> None:
+        """Say it, and what the output ``does``, unless it was said not long ago."""
         before = self._told.get(kind)
         if news or before is None or now - before >= TELL_AGAIN_SECONDS:
             self._told[kind] = now
-            log.warning("output %s waits and will try again: %s", self._name, what)
+            log.warning("output %s %s: %s", self._name, does, what)
 
     def over(self, kind: str, what: str) -> None:
         """What was told is over: say so."""

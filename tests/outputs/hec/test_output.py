@@ -13,6 +13,7 @@ import pytest
 from shipper.config.kind import Route
 from shipper.journal import DeliveredLedger
 from shipper.record import Gap, Source
+from shipper.service.dispatch import Dispatch
 from shipper.timestamp import to_ns
 from tests.hec import fault
 from tests.hec.ack import AckRules
@@ -65,6 +66,27 @@ def test_a_filter_chooses_and_what_it_leaves_out_holds_nothing_up(rig: Rig, serv
     rig.append(4, type="ssh")
     assert rig.delivered()
     assert set(server.store.counts()) == {name(3)}
+    assert rig.state().left_out == 3
+
+
+def success_ns(dispatch: Dispatch) -> int | None:
+    return dispatch.last_success_ns
+
+
+def test_no_success_is_told_before_one_and_the_last_one_after_a_restart(rig: Rig, server: HecServer) -> None:
+    rig.append(1, type="ssh")
+    dispatch = rig.start(filter="type:tunnel", gaps=False)
+    assert rig.delivered()  # nothing was for it
+    assert success_ns(dispatch) is None
+    rig.append(2, type="tunnel")
+    assert rig.delivered()
+    last = success_ns(dispatch)
+    assert last is not None
+    rig.stop()
+    after = rig.start().last_success_ns
+    assert after is not None
+    assert abs(after - last) < 60_000_000_000
+    assert next(one for one in rig.journal.outputs() if one.name == "splunk_hec").advanced_ns is not None
 
 
 @pytest.mark.parametrize(
@@ -117,7 +139,7 @@ def test_what_must_be_mended_holds_everything_and_goes_on_by_itself(
     with caplog.at_level(logging.WARNING):
         rig.start()
         assert wait(lambda: rig.state().held is not None)
-    assert "waits and will try again" in caplog.text
+    assert "holds everything until it is mended" in caplog.text
     assert rig.state().endpoints[0].state == "held"
     dispatch = rig.dispatch
     assert dispatch is not None
@@ -157,7 +179,7 @@ def test_a_wrong_index_holds_everything_behind_it(tmp_path: Path) -> None:
         rig.append(5, 6)
         rig.start(route=(Route("type", ("tunnel",), index="web"),), in_flight=1)
         assert wait(lambda: rig.state().held is not None)
-        assert "index" in (rig.state().held or "").lower()
+        assert "the index is web" in (rig.state().held or "")
         assert set(server.store.counts()) == {name(1), name(2), name(3)}
         server.tokens.put(Token())
         assert rig.delivered()
