@@ -228,7 +228,9 @@ class Management:
             )
         if status == 404:
             return RemoteMissing(
-                head + f"it is not there{said}; on Splunk Cloud it is done in the web interface or by ACS"
+                head
+                + f"it is not there{said}; this asks the management port, mostly 8089; on Splunk Cloud it is done in the web "
+                "interface or by ACS"
             )
         if status == 409:
             return RemoteConflict(head + f"it is there already{said}")
