@@ -39,8 +39,8 @@ SHAPE_KEYS_MAX_CHARACTERS = 2048
 _SIXTY = frozenset(f"{second:02}" for second in range(60))
 _ZEROS = tuple("0" * (9 - digits) + 'Z"' for digits in range(10))
 _TRACE = ',"trace":"'
-_trace = pattern('[0-9a-f]{32}","span":"[0-9a-f]{16}",')
-_traced = pattern('[0-9a-f]{32}","span":"[0-9a-f]{16}","fields":{"')
+_TRACE_IDS = '[0-9a-f]{32}","span":"[0-9a-f]{16}",'
+_trace, _traced = pattern(_TRACE_IDS), pattern(_TRACE_IDS + '"fields":{"')
 _IDS = 32 + len('","span":"') + 16
 """Characters of a trace's two ids with what stands between them."""
 _TRACED = _IDS + len('","fields":{"')

@@ -143,7 +143,7 @@ class ShapeMaker:
         # The comma: of one alone it is a tuple too.
         body.append(f"{segments} = runs[{', '.join([*runs, *_flags(place)])},]")
         # Of what is null there is nothing to put between the segments.
-        body += [f"if not {_given(key)}: {place[key]} = ''" for key in _NULLABLE if key in place]
+        body += [f"if not {_given(key)}: {place[key]} = ''" for key in _nullable(place)]
         time = place["time"]
         # RFC 3339, or what Go prints of a time, or something else.
         usual = f"f'{{seconds[{time}[:19]]}}.{{digits}}{{lacks}}'"
@@ -182,11 +182,11 @@ class ShapeMaker:
             before += [f"rest = {name}.removeprefix(lead)", f"if rest is {name}: return None", f"{name} = rest"]
         if parts[-1].key is not None and (end := self._quote(parts[-1]) + self._form.end):
             after.append(f"{parts[-1].name} = {parts[-1].name}[:-{len(end)}]")
-        nullable = [key for key in _NULLABLE if any(part.key == key for part in fresh)]
-        looks = Looks(self._form, [part.key or "" for part in fresh], nullable, end)
+        new = [part.key or "" for part in fresh]
+        looks = Looks(self._form, new, _nullable(new), end)
         space |= {"known": looks.known, "look": looks.look, "general": GENERAL}
         joined = r"\n".join(f"{{{part.name}}}" for part in fresh)
-        told = ", ".join([*map(_given, nullable), "lacks"])
+        told = ", ".join([*_flags(new), "lacks"])
         return "\n    ".join(
             [
                 *before,
@@ -350,7 +350,12 @@ def _given(key: str) -> str:
 
 def _flags(fresh: Container[str]) -> list[str]:
     """What of a line's fields that are new in each tells about its record beside its runs."""
-    return [_given(key) for key in _NULLABLE if key in fresh]
+    return [*map(_given, _nullable(fresh))]
+
+
+def _nullable(fresh: Container[str]) -> list[str]:
+    """Those of a line's fields that are new in each that can be null."""
+    return [key for key in _NULLABLE if key in fresh]
 
 
 def _split_keys(fresh: Container[str]) -> list[list[str]]:

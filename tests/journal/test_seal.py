@@ -6,6 +6,7 @@ import sqlite3
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from shipper.errors import StateDamaged
 from shipper.journal import Batch, Journal, Piece, Wrapped, gzip_member
-from shipper.journal.seal import seal, unpack_segment, unseal
+from shipper.journal.seal import Sealed, seal, unpack_segment, unseal
 from shipper.record import CompactRecord, Encoded, Gap, Source, encoded
 
 TIME = "2026-01-02T03:04:05.{:09d}Z"
@@ -58,14 +59,17 @@ def batch(count: int, first: int = 0, gaps: Sequence[Gap] = ()) -> Batch:
     return Batch((Piece("/f", found, [b"line %d" % n for n in range(count)], entries=count),), gaps=tuple(gaps))
 
 
+def bodies_of(sealed: Sealed) -> list[bytes]:
+    """What each of its segments is packed as."""
+    ends = [*accumulate((segment.packed for segment in sealed.segments), initial=0)]
+    return [sealed.packed[begin:end] for begin, end in pairwise(ends)]
+
+
 @given(st.lists(_texts, min_size=1, max_size=20), st.data())
 def test_segments_in_any_choice_are_one_gzip_member_of_their_lines(texts: list[str], data: st.DataObject) -> None:
     sealed = seal(records(texts), Few())
     assert sealed.lines() == [one.json.encode() for one in records(texts)]
-    bodies, at = [], 0
-    for segment in sealed.segments:
-        bodies.append(sealed.packed[at : at + segment.packed])
-        at += segment.packed
+    bodies = bodies_of(sealed)
     chosen = data.draw(st.lists(st.sampled_from(range(len(bodies))), min_size=1, max_size=6))
     member = gzip_member([sealed.segments[n] for n in chosen], [bodies[n] for n in chosen])
     reader = zlib.decompressobj(31)
@@ -78,10 +82,7 @@ def test_segments_in_any_choice_are_one_gzip_member_of_their_lines(texts: list[s
 @pytest.mark.parametrize("size", [1, 4000, 5120, 5121, 160 << 10, 163_840, 163_841, 1_000_003])
 def test_long_segments_are_one_gzip_member_too(size: int) -> None:
     sealed = seal(records(["a" * size, "b" * (size + 1), "c" * 7, "d" * size]), Few())
-    bodies, at = [], 0
-    for segment in sealed.segments:
-        bodies.append(sealed.packed[at : at + segment.packed])
-        at += segment.packed
+    bodies = bodies_of(sealed)
     member = gzip_member(sealed.segments, bodies)
     assert zlib.decompress(member, 31) == b"\n".join(sealed.texts())
 

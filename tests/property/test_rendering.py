@@ -148,12 +148,9 @@ def written(form: str, fields: dict[str, str | None]) -> bytes:
         head = '{"ts":"2026-02-01T00:00:00.008740171Z","level":"INFO","msg":"connection_log","caller":"c","func":"f",'
         made = ",".join(f'"{key}":' + ("null" if value is None else f'"{value}"') for key, value in fields.items())
         return f'{head}"logger_names":["coderd"],"fields":{{{made}}}}}'.encode()
+    quoted = {key for key, value in fields.items() if value == "" or key == "Time" or " " in (value or "")}
     pairs = (
-        f"{key}=" + ("<nil>" if value is None else value if value and value.isalnum() else f'"{value}"')
-        if key in ("request_id", "ConnectionID", "ClientSessionID")
-        else f'{key}="{value}"'
-        if " " in str(value) or key == "Time" or not value
-        else f"{key}={value}"
+        f'{key}="{value}"' if key in quoted else f"{key}={'<nil>' if value is None else value}"
         for key, value in fields.items()
     )
     return f"2026-02-01 00:00:00.008 [info]  coderd: connection_log  {'  '.join(pairs)}".encode()
@@ -165,7 +162,7 @@ def test_fields_in_any_order_are_rendered_as_the_careful_way_has_them(
     form: str, compact: bool, data: st.DataObject
 ) -> None:
     """Also where only one run stands between those that are new in each, or none of these can be null."""
-    others = data.draw(st.lists(st.sampled_from(sorted(FIELDS)[:-1]), unique=True, max_size=9))
+    others = data.draw(st.lists(st.sampled_from(sorted(FIELDS)), unique=True, max_size=9))
     keys = data.draw(st.permutations([*dict.fromkeys(["ID", "Time", "ConnectionStatus", *others])]))
     recogniser = Recogniser(SOURCE, compact=compact)
     for _ in range(4):
@@ -187,8 +184,6 @@ def test_lines_of_one_run_are_rendered_once_they_were_met(form: str, keys: str) 
     for number in range(4):
         id_ = f"c4bb86c3-d1c4-4710-9c34-4c4189eb2f{number:02x}"
         raw = written(form, {key: values.get(key, id_) for key in keys.split()})
-        if form == "human":
-            raw = raw.replace(f'ID="{id_}"'.encode(), f"ID={id_}".encode())
         found = recogniser.render(raw, OFFSET)
         assert (found is not None) == (number >= 2)
         assert found in (None, careful(raw, compact=False))
