@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from shipper.extraction import Yield
-from shipper.journal import Batch, Piece, Position
+from shipper.journal import Baler, Batch, Piece, Position
 from shipper.record import Gap
 
 
 class Harvest:
-    """Pieces by stream, positions by key, and losses. ``began`` says that all files have been looked for once."""
+    """Pieces by stream, positions by key, and losses. ``began`` says that all files have been looked for once; ``baler`` seals
+    what was read, for the output that wants it so."""
 
-    def __init__(self) -> None:
+    def __init__(self, baler: Baler | None = None) -> None:
+        self._baler = baler
         self._pieces: dict[str, Piece] = {}
         self._positions: dict[str, Position] = {}
         self._forget: dict[str, None] = {}
@@ -23,6 +25,8 @@ class Harvest:
         if piece is None:
             piece = self._pieces[stream] = Piece(stream)
         piece.add(got)
+        if self._baler is not None:
+            piece.bale(self._baler)
 
     def put(self, position: Position) -> None:
         """Remember how far a file was read."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 
 from shipper.config import FileInput
@@ -22,6 +23,9 @@ from shipper.inputs.marks import Marks
 from shipper.inputs.truncation import Cut, Truncated
 from shipper.journal import Position
 from shipper.journal.position import HEAD_MAX_BYTES, MARKER_MAX_BYTES, digest
+
+STEP_BYTES = 256 << 10
+"""What is taken to the end, from a line to a sealed record, before more is: the processor's caches hold all of that."""
 
 
 class Tail:
@@ -269,8 +273,8 @@ class Tail:
             self.behind_ns = time.time_ns()
         return changed
 
-    def read(self, limit: int, now: float) -> Yield | None:
-        """What the next ``limit`` bytes give, or None at the end. Raises Truncated and InputError."""
+    def read(self, limit: int, now: float, keep: Callable[[Yield], None]) -> bool:
+        """Give ``keep`` what the next ``limit`` bytes hold; False at the end. Raises Truncated and InputError."""
         assert self.content is not None
         begun = self.fed - self._extractor.offset
         seen = continued(self.content, self._recent, self.fed, begun, limit)
@@ -288,18 +292,17 @@ class Tail:
         # Only now it is known that size and time seen are those of the bytes being followed.
         self.proven_size, self.proven_mtime_ns = max(self.proven_size, self.size, self.fed), self.mtime_ns
         if not fresh:
-            return None
+            return False
         if self.untouched:
             seen = self._skip_hole(seen)
             if not (fresh := len(seen)):
-                return Yield()
+                return True
         if len(self._head) < HEAD_MAX_BYTES and self.fed == self.head_at + len(self._head):
             self._head += seen[begun : begun + HEAD_MAX_BYTES - len(self._head)]
         self.fed += fresh
         self.size = max(self.size, self.fed)
         self.proven_size = max(self.proven_size, self.fed)
-        if not self.lag_bytes:
-            self.behind_ns = 0
+        self.behind_ns = self.behind_ns if self.lag_bytes else 0
         if self.content.growing and (self._ending.data or self.proven_size > self.fed):
             with suppress(InputError):
                 self._ending.renew(self.fed, self.proven_size, self.content.pread)
@@ -307,12 +310,13 @@ class Tail:
         self.flushed = False
         self.dirty = True
         # A piece is large: no copies of it are made that aren't needed.
-        got = self._extractor.feed(seen, again=True)
-        keep = self.fed - self._extractor.offset + MARKER_MAX_BYTES
-        seen = with_known(self._recent, begun, seen, keep)
+        for at in range(0, len(seen), STEP_BYTES):
+            keep(self._extractor.feed(seen[at : at + STEP_BYTES], again=not at))
+        known = self.fed - self._extractor.offset + MARKER_MAX_BYTES
+        seen = with_known(self._recent, begun, seen, known)
         self._marks.add(self.fed, seen)
-        self._recent = seen[-keep:]
-        return got
+        self._recent = seen[-known:]
+        return True
 
     def flush(self, final: bool = False) -> Yield:
         """What was held back and is complete; with ``final`` all of it, because nothing more will come."""

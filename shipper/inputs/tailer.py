@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -25,7 +26,7 @@ from shipper.inputs.input import FileState, Turn
 from shipper.inputs.maker import MakeExtractor
 from shipper.inputs.tail import Tail
 from shipper.inputs.truncation import Cut, Truncated
-from shipper.journal import Batch, Position
+from shipper.journal import Baler, Batch, Position
 from shipper.timestamp import from_ns
 
 READ_MAX_BYTES = 1 << 20
@@ -46,7 +47,7 @@ HOT_SECONDS = 5.0
 class Tailer:
     """Follows the files of ``watches`` from ``positions`` on. Not for use by two threads.
 
-    ``fresh`` says that this is the first start: only then ``read_from = "end"`` counts.
+    ``fresh`` says that this is the first start: only then ``read_from = "end"`` counts. ``baler`` as of ``Harvest``.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Tailer:
         host: str | None = None,
         grace_seconds: float = GRACE_SECONDS,
         turn_seconds: float = TURN_MAX_SECONDS,
+        baler: Baler | None = None,
     ) -> None:
         self._host = host or socket.gethostname()
         self._grace_seconds = grace_seconds
@@ -74,7 +76,7 @@ class Tailer:
         self._awake: dict[str, None] = {}
         """Streams that every turn comes by, in its order: something may be read of them at any moment."""
         self._grown_at = float("-inf")
-        self._harvest = Harvest()
+        self._harvest = Harvest(baler)
         self._fresh = fresh
         self._looked = False
         """Whether the turn before only looked, and found what was to be kept first."""
@@ -260,7 +262,7 @@ class Tailer:
                 return self._begun(tail, now) or not tail.head
             if changed and earlier is not None and tail.untouched:
                 tail.take_over(earlier)
-            got = tail.read(limit, now) if changed else None
+            grown = changed and tail.read(limit, now, partial(self._harvest.keep, tail.stream))
         except Truncated as change:
             self._truncated(tail, now, change)
             return False
@@ -272,10 +274,9 @@ class Tailer:
         except InputError as error:
             self._failed(tail, str(error), now)
             return True
-        if got is not None:
+        if grown:
             self._finder.troubles.pop(tail.path, None)
             self._roster.grown(tail)
-            self._harvest.keep(tail.stream, got)
             return tail.lag_bytes == 0 and not isinstance(tail.content, UnpackedContent)
         if tail.away_since is not None and (
             # By the scan files were looked for that were made and rotated away after this one.

@@ -1,5 +1,6 @@
 """The journal: what was read is durable here, together with how far it was read, before anything is delivered."""
 
+from shipper.journal.bale import Bale, Baler
 from shipper.journal.batch import Appended, Batch, Block, Counters, Piece
 from shipper.journal.database import refuse_newer
 from shipper.journal.delivered import Delivered, DeliveredLedger, Handed, HandedSealed, LedgerSummary, sent_times
@@ -12,6 +13,8 @@ from shipper.journal.store import Depth, Journal, OutputState
 
 __all__ = [
     "Appended",
+    "Bale",
+    "Baler",
     "Batch",
     "Block",
     "Change",

@@ -21,7 +21,7 @@ from shipper.journal.ledger import write_ledger
 from shipper.journal.parcel import Parcel, SealedLines
 from shipper.journal.position import encode_feed, encode_position
 from shipper.journal.recent import RecentIds
-from shipper.journal.seal import Wrapping, seal
+from shipper.journal.seal import Wrapping, join, seal
 from shipper.journal.sift import Sifted, sift
 from shipper.journal.warm import WarmParcels
 
@@ -86,7 +86,8 @@ class Appender:
                 f"{self._path}: the journal has reached state.journal_max ({self._max_bytes} bytes); "
                 "reading pauses until an output catches up: see 'connlog status'"
             )
-        sifted = sift(batch, self.recent() if any(piece.encoded for piece in batch.pieces) else self._recent)
+        recent = self.recent() if any(piece.encoded or piece.bales for piece in batch.pieces) else self._recent
+        sifted = sift(batch, recent, None if self.wrapping is None else self.wrapping.name)
         seq = self.last_seq + 1 if sifted.for_outputs else None
         if seq is not None:
             self._write_batch(seq, now_ns, sifted)
@@ -123,13 +124,17 @@ class Appender:
         return self._recent
 
     def _write_batch(self, seq: int, now_ns: int, sifted: Sifted) -> None:
-        ids, times = sifted.ids, [record.time for record in sifted.encoded]
-        sealed = seal(sifted.encoded, self.wrapping) if self.wrapping is not None and times else None
-        records = self._codec.pack_records(sifted.encoded) if sealed is None else sealed.packed
+        ids, encoded, parts = sifted.ids, sifted.encoded, [bale.sealed for bale in sifted.bales]
+        times = [record.time for record in encoded]
+        times += [time for bale in sifted.bales for time in (bale.low, bale.high)]
+        if encoded and self.wrapping is not None:
+            parts.append(seal(encoded, self.wrapping))
+        sealed = join(parts) if parts else None
+        records = self._codec.pack_records(encoded) if sealed is None else sealed.packed
         originals = self._codec.pack_lines(sifted.originals if self.keeps_originals else ())
         malformed = [entry for _, entry in sifted.malformed_entries]
         notices = self._codec.pack_notices(Notices(sifted.gaps, malformed, sifted.settled))
-        count = len(sifted.encoded)
+        count = sifted.stored
         # What ``verify`` reads.
         form = (None, None, None) if sealed is None else (sealed.wrap, sealed.table, sealed.times)
         proved = () if sealed is None else (sealed.wrap.encode(), sealed.table, sealed.times)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from shipper.journal.bale import Bale, Baler
 from shipper.journal.position import FeedPosition, Position
 from shipper.record import Encoded, Gap, Malformed, Record, Yield
 
 
 class Piece(Struct):
-    """What one source gave since the last batch. ``originals`` runs beside ``encoded``, records in their compact form, or
-    there are none.
+    """What one source gave since the last batch: the records of ``bales``, then those of ``encoded``, in their compact form.
+    ``originals`` runs beside both, or there are none.
 
-    ``entries == len(encoded) + len(malformed) + not_ours``; ``lookalikes`` is a part of ``not_ours``.
+    ``entries == count + len(malformed) + not_ours``; ``lookalikes`` is a part of ``not_ours``.
     """
 
     source: str
@@ -25,10 +26,16 @@ class Piece(Struct):
     lines: int = 0
     bytes: int = 0
     drift: list[str] = []
+    bales: list[Bale] = []
+
+    @property
+    def count(self) -> int:
+        """Its records."""
+        return len(self.encoded) + sum(bale.count for bale in self.bales)
 
     def add(self, got: Yield) -> None:
         """Add what an extractor of this source gave."""
-        if len(self.originals) == len(self.encoded) and len(got.originals) == len(got.encoded):
+        if len(self.originals) == self.count and len(got.originals) == len(got.encoded):
             self.originals += got.originals
         else:
             # Where they began to be wanted, or ceased to be, while this was gathered.
@@ -41,6 +48,12 @@ class Piece(Struct):
         self.lines += got.lines
         self.bytes += got.bytes
         self.drift += got.drift
+
+    def bale(self, baler: Baler) -> None:
+        """Seal what can be sealed by now."""
+        bale = baler.bale(self.encoded)
+        if bale is not None:
+            self.bales.append(bale)
 
 
 class Batch(Struct, frozen=True):

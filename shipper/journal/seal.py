@@ -58,6 +58,9 @@ class Wrapping(Protocol):
     def wrap(self, encoded: Sequence[Encoded], max_bytes: int, max_count: int) -> Iterable[Wrapped]:
         """All records in their order, at most so many lines and bytes of them together, or one line."""
 
+    def another(self) -> Wrapping:
+        """One of the same name, for another thread."""
+
 
 class Segment(Struct, frozen=True, array_like=True, gc=False):
     """``count`` lines of ``plain`` bytes with this CRC-32; ``packed`` and ``times`` are lengths of what they are kept as.
@@ -119,6 +122,16 @@ def seal(encoded: Sequence[Encoded], wrapping: Wrapping) -> Sealed:
         low, high = min(one.times), max(one.times)
         segments.append(Segment(len(one.times), len(one.text), len(body), crc, len(sent), low, high))
     return Sealed(wrapping.name, tuple(segments), b"".join(packed), b"".join(times))
+
+
+def join(parts: Sequence[Sealed]) -> Sealed:
+    """All of them, of one wrapping, one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    segments = tuple(segment for part in parts for segment in part.segments)
+    return Sealed(
+        parts[0].wrap, segments, b"".join([one.packed for one in parts]), b"".join([one.times for one in parts])
+    )
 
 
 def rest_registers() -> None:

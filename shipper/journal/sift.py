@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
+from shipper.journal.bale import Bale
 from shipper.journal.batch import Batch, Counters
 from shipper.journal.recent import RecentIds, all_id_bytes
+from shipper.key import split_ids
 from shipper.record import Encoded, Gap, Malformed
 
 
 class Sifted(Struct):
-    """A batch without its duplicates. ``ids`` are 16 bytes each, ``keys`` the same one by one; ``counts`` are by source."""
+    """A batch without its duplicates: the records of ``bales``, then those of ``encoded``, and ``originals`` beside them.
+    ``ids`` are theirs, 16 bytes each, ``keys`` the same one by one; ``counts`` are by source."""
 
+    bales: list[Bale]
     encoded: list[Encoded]
     originals: list[bytes]
     malformed_entries: list[tuple[str, Malformed]]
@@ -26,12 +30,12 @@ class Sifted(Struct):
     @property
     def for_outputs(self) -> bool:
         """Whether there is anything in it that an output must get."""
-        return bool(self.encoded or self.malformed_entries or self.gaps or self.settled)
+        return bool(self.ids or self.malformed_entries or self.gaps or self.settled)
 
     @property
     def stored(self) -> int:
         """Events that are new."""
-        return len(self.encoded)
+        return len(self.keys)
 
     @property
     def duplicates(self) -> int:
@@ -44,34 +48,67 @@ class Sifted(Struct):
         return len(self.malformed_entries)
 
 
-def sift(batch: Batch, recent: RecentIds) -> Sifted:
-    """Part ``batch`` by what ``recent`` remembers and what comes twice in the batch itself."""
-    encoded: list[Encoded] = []
-    originals: list[bytes] = []
+class _Kept:
+    """What is new, of all pieces."""
+
+    def __init__(self, recent: RecentIds) -> None:
+        self._recent = recent
+        self.bales: list[Bale] = []
+        self.baled_originals: list[bytes] = []
+        self.encoded: list[Encoded] = []
+        self.keys: list[bytes] = []
+        self.originals: list[bytes] = []
+        self.fresh: dict[bytes, None] = {}
+
+    def all_new(self, keys: Sequence[bytes]) -> bool:
+        """Whether none of these was met before, as nearly always; then they are met now."""
+        unique = dict.fromkeys(keys)
+        if len(unique) < len(keys) or not self._recent.has_none_of(unique) or not self.fresh.keys().isdisjoint(unique):
+            return False
+        if self.fresh:
+            self.fresh.update(unique)
+        else:
+            self.fresh = unique
+        return True
+
+    def take(self, keys: Sequence[bytes], encoded: Sequence[Encoded], originals: Sequence[bytes]) -> None:
+        """Records that are looked at one by one."""
+        for key, record, original in zip(keys, encoded, originals, strict=True):
+            if key not in self.fresh and key not in self._recent:
+                self.fresh[key] = None
+                self.encoded.append(record)
+                self.keys.append(key)
+                self.originals.append(original)
+
+
+def sift(batch: Batch, recent: RecentIds, wrap: str | None) -> Sifted:
+    """Part ``batch`` by what ``recent`` remembers and what comes twice in the batch itself. ``wrap`` names the wrapping in
+    which its bales are of use."""
+    kept = _Kept(recent)
     malformed: list[tuple[str, Malformed]] = []
-    fresh: dict[bytes, None] = {}
     counts: dict[str, Counters] = {}
     for piece in batch.pieces:
-        before_count = len(encoded)
+        before_count = len(kept.fresh)
+        count = piece.count
         # Where no output wants original lines there are none; a piece has one of each record, or none at all.
-        kept = piece.originals or [b""] * len(piece.encoded)
-        keys = all_id_bytes([record.id for record in piece.encoded])
-        unique = dict.fromkeys(keys)
-        if len(unique) == len(keys) and recent.has_none_of(unique) and fresh.keys().isdisjoint(unique):
-            # As nearly always: nothing was met before.
-            if fresh:
-                fresh.update(unique)
-            else:
-                fresh = unique
-            encoded.extend(piece.encoded)
-            originals.extend(kept)
+        originals = piece.originals or [b""] * count
+        at = 0
+        for bale in piece.bales:
+            keys, of_bale = split_ids(bale.ids), originals[at : at + bale.count]
+            at += bale.count
+            if bale.sealed.wrap == wrap and kept.all_new(keys):
+                kept.bales.append(bale)
+                kept.baled_originals += of_bale
+            elif not all(key in recent for key in keys):
+                kept.take(keys, bale.opened(), of_bale)
+        keys, rest = all_id_bytes([record.id for record in piece.encoded]), originals[at:] if at else originals
+        if kept.all_new(keys):
+            kept.encoded.extend(piece.encoded)
+            kept.keys.extend(keys)
+            kept.originals.extend(rest)
         else:
-            for key, record, original in zip(keys, piece.encoded, kept, strict=True):
-                if key not in fresh and key not in recent:
-                    fresh[key] = None
-                    encoded.append(record)
-                    originals.append(original)
-        stored = len(encoded) - before_count
+            kept.take(keys, piece.encoded, rest)
+        stored = len(kept.fresh) - before_count
         malformed.extend((piece.source, entry) for entry in piece.malformed)
         before = counts.get(piece.source, Counters())
         counts[piece.source] = Counters(
@@ -79,9 +116,19 @@ def sift(batch: Batch, recent: RecentIds) -> Sifted:
             bytes=before.bytes + piece.bytes,
             entries=before.entries + piece.entries,
             stored=before.stored + stored,
-            duplicates=before.duplicates + len(piece.encoded) - stored,
+            duplicates=before.duplicates + count - stored,
             malformed=before.malformed + len(piece.malformed),
             not_ours=before.not_ours + piece.not_ours,
             lookalikes=before.lookalikes + piece.lookalikes,
         )
-    return Sifted(encoded, originals, malformed, list(batch.gaps), b"".join(fresh), fresh, counts, list(batch.settled))
+    return Sifted(
+        kept.bales,
+        kept.encoded,
+        kept.baled_originals + kept.originals,
+        malformed,
+        list(batch.gaps),
+        b"".join([*(bale.ids for bale in kept.bales), *kept.keys]),
+        kept.fresh,
+        counts,
+        list(batch.settled),
+    )

@@ -150,6 +150,11 @@ class Journal:
             self._appender.wrapping, self._appender.keeps_originals = wrapping, originals
 
     @property
+    def wrapping(self) -> Wrapping | None:
+        """What records are kept in, None for none."""
+        return self._appender.wrapping
+
+    @property
     def keeps_originals(self) -> bool:
         """Whether original lines are kept."""
         return self._appender.keeps_originals

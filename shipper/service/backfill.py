@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -25,7 +26,7 @@ from shipper.inputs.content import Content, UnpackedContent, open_content
 from shipper.inputs.identity import Known
 from shipper.inputs.tail import Tail
 from shipper.inputs.truncation import Truncated
-from shipper.journal import Batch, Journal, Piece, Position
+from shipper.journal import Baler, Batch, Journal, Piece, Position
 from shipper.journal.position import BACKFILL_PREFIX
 from shipper.service.dispatch import Dispatch
 from shipper.service.intake import FileExtractors
@@ -97,6 +98,7 @@ class Backfill:
             delivered_max_bytes=config.state.delivered_max_bytes,
         )
         write_for_outputs(self._journal, config)
+        self._baler = Baler(lambda: self._journal.wrapping)
         self._known = Known(self._journal.positions())
 
     def run(self) -> Progress:
@@ -215,29 +217,26 @@ class Backfill:
     def _read_rest(self, tail: Tail, content: Content, before: int) -> None:
         # A file that the daemon goes on to follow may end inside a line.
         ours = tail.key.startswith(BACKFILL_PREFIX)
-        problem: InputError | None = None
         while True:
-            try:
-                got = tail.read(READ_MAX_BYTES, time.monotonic())
-            except InputError as error:
-                problem, got = error, None
-            if got is None:
+            piece = Piece(tail.stream)
+            keep = partial(self._gather, piece)
+            if not tail.read(READ_MAX_BYTES, time.monotonic(), keep):
                 break
-            self._keep(tail, got, tail.position())
+            self._keep(piece, tail.position())
             self.progress.bytes = before + (
                 content.packed_at if isinstance(content, UnpackedContent) else min(tail.fed, tail.size)
             )
             self._tell(self.progress)
-        if problem is None:
-            rest = tail.flush(final=ours)
-            self._keep(tail, rest, tail.position(done=ours))
-        else:
-            raise problem
+        keep(tail.flush(final=ours))
+        self._keep(piece, tail.position(done=ours))
 
-    def _keep(self, tail: Tail, got: Yield, position: Position) -> None:
-        piece = Piece(tail.stream)
+    def _gather(self, piece: Piece, got: Yield) -> None:
         piece.add(got)
-        self._append(Batch((piece,) if got.lines or got.entries else (), (position,) if position.head_length else ()))
+        piece.bale(self._baler)
+
+    def _keep(self, piece: Piece, position: Position) -> None:
+        told = piece.lines or piece.entries
+        self._append(Batch((piece,) if told else (), (position,) if position.head_length else ()))
         if position.head_length:
             self._known.add(position)
 

@@ -53,7 +53,7 @@ class Gathering:
         self._gaps.extend(batch.gaps)
         self._began = self._began or batch.began
         self._bytes += sum(piece.bytes for piece in batch.pieces)
-        self._count += sum(len(piece.encoded) + len(piece.malformed) for piece in batch.pieces)
+        self._count += sum(piece.count + len(piece.malformed) for piece in batch.pieces)
         if not self._urgent and (self._count or self._gaps):
             self._urgent, self._urgent_since = True, now
         # A file that was seen and not read yet may be destroyed at any moment.

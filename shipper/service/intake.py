@@ -11,7 +11,7 @@ from shipper.inputs.container import LINKS
 from shipper.inputs.files import Files
 from shipper.inputs.input import Input
 from shipper.inputs.tailer import Tailer
-from shipper.journal import Journal
+from shipper.journal import Baler, Journal
 from shipper.record import Source
 from shipper.service.reading import Reading
 
@@ -45,7 +45,8 @@ def open_readings(config: Config, journal: Journal, host: str, appended: Callabl
 
 def _make_files(watches: Sequence[FileInput], journal: Journal, host: str) -> Input:
     extractors = FileExtractors(host, originals=lambda: journal.keeps_originals)
-    tailer = Tailer(watches, journal.positions(), extractors, fresh=journal.fresh, host=host)
+    baler = Baler(lambda: journal.wrapping)
+    tailer = Tailer(watches, journal.positions(), extractors, fresh=journal.fresh, host=host, baler=baler)
     return Files(tailer, watches)
 
 

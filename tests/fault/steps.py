@@ -151,7 +151,12 @@ def tell_doubles() -> None:
 
     def append(self: Any, batch: Any) -> Any:
         recent = self._appender.recent()
-        doubles = [one for piece in batch.pieces for one in piece.encoded if id_bytes(one.id) in recent]
+        events = [
+            one
+            for piece in batch.pieces
+            for one in (*(baled for bale in piece.bales for baled in bale.opened()), *piece.encoded)
+        ]
+        doubles = [one for one in events if id_bytes(one.id) in recent]
         twice = [one.record().source for one in doubles]
         result = inner(self, batch)
         if twice:

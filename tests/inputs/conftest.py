@@ -46,6 +46,12 @@ class LineExtractor:
         return self.feed(b"\n") if final and self._rest else Yield()
 
 
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read is taken in steps: a line may go on in the next."""
+    monkeypatch.setattr("shipper.inputs.tail.STEP_BYTES", 97)
+
+
 def make_lines(path: str, watch: FileInput, offset: int, line: int, carry: bytes) -> LineExtractor:
     return LineExtractor(offset, line)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipper.extraction import Yield
 from shipper.inputs.content import Content, open_content
 from shipper.inputs.continuation import continued
 from shipper.journal.position import MARKER_MAX_BYTES
@@ -84,6 +85,9 @@ def test_a_compressed_file_is_unpacked_once(bench: Bench, monkeypatch: pytest.Mo
     for tail in tails:
         assert tail.content is not None
         tail.content = Forwards(tail.content)
-    got = [found for tail in tails for _ in range(80) if (found := tail.read(1000, bench.now)) is not None]
+    got: list[Yield] = []
+    for tail in tails:
+        for _ in range(80):
+            tail.read(1000, bench.now, got.append)
     assert len(tails) == 1
     assert [one.id.split()[0] for found in got for one in found.encoded][-1] == "499"

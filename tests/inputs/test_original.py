@@ -72,7 +72,7 @@ def test_the_index_of_beginnings_misses_no_original(
         tail = Tail(PlainContent(str(path)), str(path), FileInput(paths=("x",)), make_lines, 0.0)
         roster.add(tail)
         assert tail.look()
-        tail.read(1 << 20, 0.0)
+        tail.read(1 << 20, 0.0, lambda got: None)
         roster.grown(tail)
     new = folder / "new"
     new.write_bytes(whole[:size])

@@ -36,6 +36,9 @@ class Braces:
             ]
             yield Wrapped("\n".join(lines).encode(), [one.time for one in part])
 
+    def another(self) -> Braces:
+        return type(self)()
+
 
 class Few(Braces):
     """The same in segments of few records."""

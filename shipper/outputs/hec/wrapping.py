@@ -49,6 +49,10 @@ class HecWrapping:
             else:
                 yield from self._one_by_one(some, max_bytes, max_count)
 
+    def another(self) -> HecWrapping:
+        """See ``Wrapping``."""
+        return HecWrapping(*self._place)
+
     def _usual(self, encoded: Sequence[Encoded]) -> Wrapped | None:
         """All of these records, which tell of themselves that they are from one source and need no closer look; None
         where one does. Column by column, which takes half of what a record at a time does."""
