@@ -10,7 +10,7 @@ HOLD_SECONDS = 1.0
 HOLD_MAX_BYTES = 32 << 20
 BUSY_SECONDS = 0.2
 """How long events wait while more can be read at once: a transaction costs as much for few of them as for many."""
-BUSY_MAX_BYTES, BUSY_MAX_COUNT = 16 << 20, 2048
+BUSY_MAX_BYTES, BUSY_MAX_COUNT = 16 << 20, 4096
 """Of lines, and of events, that are gathered meanwhile."""
 
 
