@@ -14,6 +14,7 @@ from pathlib import Path
 from shipper.errors import StateFull
 from shipper.journal import delivery_sql as dsql
 from shipper.journal import sql
+from shipper.journal.bale import Bale
 from shipper.journal.batch import Appended, Batch
 from shipper.journal.blob import Codec, Notices, checksum
 from shipper.journal.database import transaction
@@ -21,7 +22,7 @@ from shipper.journal.ledger import write_ledger
 from shipper.journal.parcel import Parcel, SealedLines
 from shipper.journal.position import encode_feed, encode_position
 from shipper.journal.recent import RecentIds
-from shipper.journal.seal import Wrapping, join, seal
+from shipper.journal.seal import Sealed, Wrapping, join, seal
 from shipper.journal.sift import Sifted, sift
 from shipper.journal.warm import WarmParcels
 
@@ -124,12 +125,15 @@ class Appender:
         return self._recent
 
     def _write_batch(self, seq: int, now_ns: int, sifted: Sifted) -> None:
-        ids, encoded, parts = sifted.ids, sifted.encoded, [bale.sealed for bale in sifted.bales]
-        times = [record.time for record in encoded]
-        times += [time for bale in sifted.bales for time in (bale.low, bale.high)]
-        if encoded and self.wrapping is not None:
-            parts.append(seal(encoded, self.wrapping))
+        ids, times = sifted.ids, list[str]()
+        parts: list[Sealed] = []
+        for part in sifted.parts:
+            times += (part.low, part.high) if isinstance(part, Bale) else [record.time for record in part]
+            if self.wrapping is not None:
+                parts.append(part.sealed if isinstance(part, Bale) else seal(part, self.wrapping))
         sealed = join(parts) if parts else None
+        # Without a wrapping no bale is of use, and all are single records.
+        encoded = [record for part in sifted.parts if not isinstance(part, Bale) for record in part]
         records = self._codec.pack_records(encoded) if sealed is None else sealed.packed
         originals = self._codec.pack_lines(sifted.originals if self.keeps_originals else ())
         malformed = [entry for _, entry in sifted.malformed_entries]

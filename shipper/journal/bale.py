@@ -56,10 +56,11 @@ class Baler:
         if self._own is None:
             return None
         some = encoded[:whole]
-        del encoded[:whole]
         times = [record.time for record in some]
         ids = b"".join(all_id_bytes([record.id for record in some]))
-        return Bale(seal(some, self._own), ids, min(times), max(times))
+        bale = Bale(seal(some, self._own), ids, min(times), max(times))
+        del encoded[:whole]
+        return bale
 
 
 class _Named(Struct):

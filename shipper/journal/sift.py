@@ -14,11 +14,10 @@ from shipper.record import Encoded, Gap, Malformed
 
 
 class Sifted(Struct):
-    """A batch without its duplicates: the records of ``bales``, then those of ``encoded``, and ``originals`` beside them.
+    """A batch without its duplicates: the records of ``parts`` in the order in which they came, and ``originals`` beside them.
     ``ids`` are theirs, 16 bytes each, ``keys`` the same one by one; ``counts`` are by source."""
 
-    bales: list[Bale]
-    encoded: list[Encoded]
+    parts: list[Bale | list[Encoded]]
     originals: list[bytes]
     malformed_entries: list[tuple[str, Malformed]]
     gaps: list[Gap]
@@ -53,10 +52,7 @@ class _Kept:
 
     def __init__(self, recent: RecentIds) -> None:
         self._recent = recent
-        self.bales: list[Bale] = []
-        self.baled_originals: list[bytes] = []
-        self.encoded: list[Encoded] = []
-        self.keys: list[bytes] = []
+        self.parts: list[Bale | list[Encoded]] = []
         self.originals: list[bytes] = []
         self.fresh: dict[bytes, None] = {}
 
@@ -71,13 +67,20 @@ class _Kept:
             self.fresh = unique
         return True
 
+    def run(self) -> list[Encoded]:
+        """Where single records go on: behind those that came before, as long as no bale is between."""
+        last = self.parts[-1] if self.parts else None
+        if not isinstance(last, list):
+            last = []
+            self.parts.append(last)
+        return last
+
     def take(self, keys: Sequence[bytes], encoded: Sequence[Encoded], originals: Sequence[bytes]) -> None:
         """Records that are looked at one by one."""
         for key, record, original in zip(keys, encoded, originals, strict=True):
             if key not in self.fresh and key not in self._recent:
                 self.fresh[key] = None
-                self.encoded.append(record)
-                self.keys.append(key)
+                self.run().append(record)
                 self.originals.append(original)
 
 
@@ -97,15 +100,16 @@ def sift(batch: Batch, recent: RecentIds, wrap: str | None) -> Sifted:
             keys, of_bale = split_ids(bale.ids), originals[at : at + bale.count]
             at += bale.count
             if bale.sealed.wrap == wrap and kept.all_new(keys):
-                kept.bales.append(bale)
-                kept.baled_originals += of_bale
+                kept.parts.append(bale)
+                kept.originals += of_bale
             elif not all(key in recent for key in keys):
                 kept.take(keys, bale.opened(), of_bale)
         keys, rest = all_id_bytes([record.id for record in piece.encoded]), originals[at:] if at else originals
-        if kept.all_new(keys):
-            kept.encoded.extend(piece.encoded)
-            kept.keys.extend(keys)
-            kept.originals.extend(rest)
+        if not keys:
+            pass
+        elif kept.all_new(keys):
+            kept.run().extend(piece.encoded)
+            kept.originals += rest
         else:
             kept.take(keys, piece.encoded, rest)
         stored = len(kept.fresh) - before_count
@@ -122,12 +126,11 @@ def sift(batch: Batch, recent: RecentIds, wrap: str | None) -> Sifted:
             lookalikes=before.lookalikes + piece.lookalikes,
         )
     return Sifted(
-        kept.bales,
-        kept.encoded,
-        kept.baled_originals + kept.originals,
+        kept.parts,
+        kept.originals,
         malformed,
         list(batch.gaps),
-        b"".join([*(bale.ids for bale in kept.bales), *kept.keys]),
+        b"".join(kept.fresh),
         kept.fresh,
         counts,
         list(batch.settled),

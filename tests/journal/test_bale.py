@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -34,7 +33,7 @@ class Other(Few):
 
 def event(number: int) -> Encoded:
     return encoded(
-        CompactRecord(1, str(uuid.UUID(int=number)), TIME.format(number), "connected", user_agent=f"ü{number}")
+        CompactRecord(1, str(uuid.UUID(int=number)), TIME.format(number ^ 5), "connected", user_agent=f"ü{number}")
     )
 
 
@@ -52,14 +51,20 @@ def piece_of(source: str, yields: Sequence[Yield], baler: Baler | None) -> Piece
     return piece
 
 
-def told(journal: Journal, *, originals: bool) -> list[Counter[tuple[bytes, bytes]]]:
-    """What each batch holds: records, with their originals where there are any."""
+def told(journal: Journal, *, originals: bool) -> list[list[tuple[str, bytes]]]:
+    """What each batch holds, in its order: records, with their originals where there are any."""
     batches, seq = [], 0
     while (block := journal.read(seq)) is not None:
         seq = block.seq
         lines = block.originals if originals else [b""] * len(block.records)
-        batches.append(Counter((one.id.encode(), line) for one, line in zip(block.records, lines, strict=True)))
+        batches.append([(one.id, line) for one, line in zip(block.records, lines, strict=True)])
     return batches
+
+
+def rows(path: Path) -> list[tuple[object, ...]]:
+    """What stands beside the records of each batch."""
+    with sqlite3.connect(path) as database:
+        return database.execute("SELECT count, ids, time_min, time_max FROM batches ORDER BY seq").fetchall()
 
 
 def wrapped(journal: Journal) -> list[str | None]:
@@ -111,6 +116,7 @@ def test_a_batch_of_bales_holds_what_it_holds_without(
     assert wrapped(plain) == wrapped(baled)
     for journal in (plain, baled):
         journal.close()
+    assert rows(folder / "plain.db") == rows(folder / "baled.db")
 
 
 def test_what_is_baled_goes_out_in_the_very_bytes(tmp_path: Path) -> None:
@@ -140,6 +146,37 @@ def test_a_bale_is_opened_into_what_went_in() -> None:
     asked[0] = Braces()
     bale = baler.bale(waiting)
     assert bale is not None
-    assert (bale.count, waiting, bale.low, bale.high) == (250, [], TIME.format(0), TIME.format(249))
+    assert (bale.count, waiting, bale.low, bale.high) == (250, [], TIME.format(0), TIME.format(253))
     assert bale.opened() == events
     assert baler.bale(events[:124]) is None  # no whole segment
+
+
+def test_a_batch_of_nothing_but_bales_is_written_and_known_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    for stored in (250, 0):
+        journal = Journal(path)
+        journal.register("hec")
+        journal.write_for(Few(), originals=False)
+        piece = piece_of("/f", [found(range(250), originals=False)], Baler(Few))
+        assert piece.encoded == []
+        appended = journal.append(Batch((piece,)))
+        assert (appended.stored, appended.duplicates) == (stored, 250 - stored)
+        journal.close()
+
+
+def test_who_bales_does_not_share_a_wrapping_with_who_writes() -> None:
+    class Counted(Braces):
+        others = 0
+
+        def another(self) -> Braces:
+            Counted.others += 1
+            return Braces()
+
+        def wrap(self, encoded: Sequence[Encoded], max_bytes: int, max_count: int) -> Iterator[Wrapped]:
+            raise AssertionError("this one is not for two threads")
+
+    theirs = Counted()
+    baler = Baler(lambda: theirs)
+    for _ in range(3):
+        assert baler.bale([event(number) for number in range(125)]) is not None
+    assert Counted.others == 1
