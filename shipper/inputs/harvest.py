@@ -24,9 +24,7 @@ class Harvest:
         piece = self._pieces.get(stream)
         if piece is None:
             piece = self._pieces[stream] = Piece(stream)
-        piece.add(got)
-        if self._baler is not None:
-            piece.bale(self._baler)
+        piece.add(got, self._baler)
 
     def put(self, position: Position) -> None:
         """Remember how far a file was read."""

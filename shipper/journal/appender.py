@@ -87,7 +87,7 @@ class Appender:
                 f"{self._path}: the journal has reached state.journal_max ({self._max_bytes} bytes); "
                 "reading pauses until an output catches up: see 'connlog status'"
             )
-        recent = self.recent() if any(piece.encoded or piece.bales for piece in batch.pieces) else self._recent
+        recent = self.recent() if any(piece.count for piece in batch.pieces) else self._recent
         sifted = sift(batch, recent, None if self.wrapping is None else self.wrapping.name)
         seq = self.last_seq + 1 if sifted.for_outputs else None
         if seq is not None:

@@ -33,8 +33,8 @@ class Piece(Struct):
         """Its records."""
         return len(self.encoded) + sum(bale.count for bale in self.bales)
 
-    def add(self, got: Yield) -> None:
-        """Add what an extractor of this source gave."""
+    def add(self, got: Yield, baler: Baler | None = None) -> None:
+        """Add what an extractor of this source gave; ``baler`` seals what fills whole segments by now."""
         if len(self.originals) == self.count and len(got.originals) == len(got.encoded):
             self.originals += got.originals
         else:
@@ -48,10 +48,7 @@ class Piece(Struct):
         self.lines += got.lines
         self.bytes += got.bytes
         self.drift += got.drift
-
-    def bale(self, baler: Baler) -> None:
-        """Seal what can be sealed by now."""
-        bale = baler.bale(self.encoded)
+        bale = None if baler is None else baler.bale(self.encoded)
         if bale is not None:
             self.bales.append(bale)
 

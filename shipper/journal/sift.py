@@ -104,10 +104,8 @@ def sift(batch: Batch, recent: RecentIds, wrap: str | None) -> Sifted:
                 kept.originals += of_bale
             elif not all(key in recent for key in keys):
                 kept.take(keys, bale.opened(), of_bale)
-        keys, rest = all_id_bytes([record.id for record in piece.encoded]), originals[at:] if at else originals
-        if not keys:
-            pass
-        elif kept.all_new(keys):
+        keys, rest = all_id_bytes([record.id for record in piece.encoded]), originals[at:]
+        if keys and kept.all_new(keys):
             kept.run().extend(piece.encoded)
             kept.originals += rest
         else:

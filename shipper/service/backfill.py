@@ -21,7 +21,6 @@ from msgspec import Struct
 
 from shipper.config import Config, FileInput
 from shipper.errors import InputError, StateBusy, StateError, StateFull
-from shipper.extraction import Yield
 from shipper.inputs.content import Content, UnpackedContent, open_content
 from shipper.inputs.identity import Known
 from shipper.inputs.tail import Tail
@@ -219,7 +218,7 @@ class Backfill:
         ours = tail.key.startswith(BACKFILL_PREFIX)
         while True:
             piece = Piece(tail.stream)
-            keep = partial(self._gather, piece)
+            keep = partial(piece.add, baler=self._baler)
             if not tail.read(READ_MAX_BYTES, time.monotonic(), keep):
                 break
             self._keep(piece, tail.position())
@@ -229,10 +228,6 @@ class Backfill:
             self._tell(self.progress)
         keep(tail.flush(final=ours))
         self._keep(piece, tail.position(done=ours))
-
-    def _gather(self, piece: Piece, got: Yield) -> None:
-        piece.add(got)
-        piece.bale(self._baler)
 
     def _keep(self, piece: Piece, position: Position) -> None:
         told = piece.lines or piece.entries

@@ -45,9 +45,7 @@ def found(numbers: Sequence[int], *, originals: bool) -> Yield:
 def piece_of(source: str, yields: Sequence[Yield], baler: Baler | None) -> Piece:
     piece = Piece(source)
     for got in yields:
-        piece.add(got)
-        if baler is not None:
-            piece.bale(baler)
+        piece.add(got, baler)
     return piece
 
 
