@@ -22,6 +22,7 @@ from shipper.normalisation import Normaliser
 from shipper.record import SCHEMA, Encoded, JsonValue, Record
 from shipper.timestamp import canonical
 from shipper.value import Odd
+from shipper.workspace import WORKSPACE, Workspace
 
 Render = Callable[[str, str, str, str, str, int | str, str], Encoded | None]
 """A line from its first field on, ``logged`` of ``Encoded`` and two parts that follow it in the log's part of the record as far
@@ -33,6 +34,7 @@ Kind = tuple[str | None, str | None, str | None, str | None, bool]
 _KIND = ("type", "method", "app_or_slug", "slug_or_port")
 _NULLABLE = ("connection_id", "client_session_id", "request_id")
 _TRACE = ("trace", "span")
+_TOGETHER = -1  # the place of a workspace's fields, whose parts of the record are one
 _NEW_IN_EACH = ("id", "time", *_NULLABLE, *_TRACE)
 _encode = msgspec.json.Encoder().encode
 
@@ -249,6 +251,8 @@ class ShapeMaker:
         """The record's part for a key that is not new in each line, as it stands in a function's text."""
         if key in ("type", "method", "app"):
             return "{kind}" if key == "type" else ""
+        if at.get(key) == _TOGETHER:
+            return "{workspace}" if key == WORKSPACE[0] else ""
         if key == "slug_or_port":
             return "{slug}"
         if key in at:
@@ -278,12 +282,13 @@ class ShapeMaker:
             if part is not parts[0]:
                 space[f"lead_{part.name}"] = form.lead(keys[part.places[0]])
                 body.append(f"{part.name} = lead_{part.name} + {part.name}")
-            places = ", ".join(f"p{place}" for place in part.places)
-            body.append(f"{places}, = {part.name}.split(between, {len(part.places)})")
+            body += self._apart(part, keys, key_of, space)
         fields = ", ".join(f"p{at[key]}" if key in at else "None" for key in _KIND)
         fresh = {part.key: part.name for part in parts if part.key is not None}
         body.append(f"kind, slug = kinds[{fields}, {'given_connection_id' if 'connection_id' in fresh else 'False'}]")
         split = _split_keys(fresh)
+        if "read" in space:
+            at = dict.fromkeys(WORKSPACE, _TOGETHER) | {key: at[key] for key in at if key not in WORKSPACE}
         made = ["".join(self._known(key, at) for key in own[number > 0 :]) for number, own in enumerate(split)]
         for number, own in enumerate(split[1:]):
             body.append(self._around(own[0]))
@@ -295,6 +300,23 @@ class ShapeMaker:
         body.append("return " + "".join(f"f'{segment}', " for segment in made))
         fit: Fit = _function("fit", ", ".join([*(part.name for part in runs), *_flags(fresh)]), body, space)
         return fit
+
+    def _apart(self, part: _Part, keys: tuple[str, ...], key_of: dict[str, str], space: dict[str, Any]) -> list[str]:
+        """Takes a run apart into its fields."""
+        names, fields = zip(*[(keys[place], f"p{place}") for place in part.places], strict=True)
+        careful = f"{', '.join(fields)}, = {part.name}.split(between, {len(fields)})"
+        own, count = [key_of.get(name) for name in names], len(WORKSPACE)
+        if not Workspace.begins(own):
+            return [careful]
+        space["read"] = Workspace(self._form, own[:count], names[: count + 1]).read
+        memos = [f"{{memo{part.places[at]}[{fields[at]}]}}" for at in map(own.index, WORKSPACE)]
+        return [
+            f"workspace, rest = read({part.name})",
+            f"if workspace: {', '.join(fields[count:])}, = rest.split(between, {len(fields) - count})",
+            "else:",
+            f"    {careful}",
+            f"    workspace = f'{''.join(memos)}'",
+        ]
 
     def _memo(self, name: str, key: str | None) -> TextMemo:
         if name not in self._memos:

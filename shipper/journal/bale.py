@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from shipper.journal.recent import all_id_bytes
+from shipper.journal.recent import joined_ids
 from shipper.journal.seal import SEGMENT_MAX_COUNT, Sealed, Wrapping, seal
 from shipper.key import ID_BYTES
 from shipper.record import Encoded
@@ -57,7 +57,7 @@ class Baler:
             return None
         some = encoded[:whole]
         times = [record.time for record in some]
-        ids = b"".join(all_id_bytes([record.id for record in some]))
+        ids = joined_ids([record.id for record in some])
         bale = Bale(seal(some, self._own), ids, min(times), max(times))
         del encoded[:whole]
         return bale

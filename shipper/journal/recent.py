@@ -59,7 +59,12 @@ class RecentIds:
 
 def all_id_bytes(texts: list[str]) -> list[bytes]:
     """The 16 bytes of each of many lower-case UUIDs."""
-    return split_ids(unhexlify("".join(texts).encode().translate(None, b"-")))
+    return split_ids(joined_ids(texts))
+
+
+def joined_ids(texts: list[str]) -> bytes:
+    """The same, one behind another."""
+    return unhexlify("".join(texts).encode().translate(None, b"-"))
 
 
 def id_bytes(text: str) -> bytes:

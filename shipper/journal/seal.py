@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, reduce
 from hashlib import sha512
 from operator import xor
+from threading import local
 from typing import Protocol, cast
 
 import msgspec
@@ -75,6 +76,13 @@ class Segment(Struct, frozen=True, array_like=True, gc=False):
     high: str
 
 
+class _TimesPacker(local):
+    """Packs times; to make one takes longer than to pack those of a segment with it. Each thread has its own."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=1).compress
+
+
 class Sealed(Struct, frozen=True):
     """The records of a batch: ``packed`` and ``times`` hold those of all ``segments``, one behind the other."""
 
@@ -108,7 +116,7 @@ class Sealed(Struct, frozen=True):
 def seal(encoded: Sequence[Encoded], wrapping: Wrapping) -> Sealed:
     """Wrap and pack the records of a batch."""
     deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, RAW_WBITS)
-    compress = zstandard.ZstdCompressor(level=1).compress
+    compress = _times.compress
     segments: list[Segment] = []
     packed: list[bytes] = []
     times: list[bytes] = []
@@ -208,6 +216,7 @@ def _shift(pages: int) -> tuple[tuple[int, ...], ...]:
     )
 
 
+_times = _TimesPacker()
 _UNSOUND = cast("type[Exception]", isal_zlib.error)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[Segment, ...]).decode

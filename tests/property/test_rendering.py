@@ -174,6 +174,54 @@ def test_fields_in_any_order_are_rendered_as_the_careful_way_has_them(
         assert (encoded(verdict) if isinstance(verdict, Record) else None) == careful(raw, compact), raw
 
 
+ODD_IDS = ["", None, "x" * 36, "é" * 36, "0E8CE218-3126-4F13-B45F-2577C57FB8C7", "0e8ce218-3126-4f13-b45f-2577c57fb8c"]
+WORKSPACES: dict[str, st.SearchStrategy[str | None]] = {
+    **dict.fromkeys(
+        ["OrganizationID", "WorkspaceOwnerID", "WorkspaceID"],
+        st.one_of(UUIDS, UUIDS, UUIDS, UUIDS, st.sampled_from(ODD_IDS)),
+    ),
+    "WorkspaceName": st.sampled_from(["dev", "a_b-c.d", "0", "-", "null", "a b", "é", "", None, "x" * 3000]),
+    "AgentName": st.sampled_from(["main", "", None]),
+}
+
+
+@QUIET
+@given(st.sampled_from(["json", "human"]), st.booleans(), st.data())
+def test_a_workspace_is_rendered_as_the_careful_way_has_it(form: str, compact: bool, data: st.DataObject) -> None:
+    """Whatever its fields hold, in whatever order they stand, and whichever of them are missing."""
+    whole = data.draw(st.booleans())
+    keys = data.draw(st.permutations(sorted(WORKSPACES))) if whole else data.draw(
+        st.lists(st.sampled_from(sorted(WORKSPACES)), unique=True, min_size=3)
+    )  # fmt: skip
+    recogniser = Recogniser(SOURCE, compact=compact)
+    for _ in range(5):
+        fields = {"ID": data.draw(FIELDS["ID"]), **{key: data.draw(WORKSPACES[key]) for key in keys}}
+        fields |= {"Time": "2026-02-01T00:00:00.5Z", "ConnectionStatus": "connected"}
+        raw = written(form, fields)
+        found = recogniser.render(raw, OFFSET)
+        event("rendered" if found is not None else "left to the careful way")
+        assert found in (None, careful(raw, compact)), raw
+        recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
+
+
+@pytest.mark.parametrize("form", ["json", "human"])
+def test_of_workspaces_as_they_mostly_are_nothing_is_remembered(form: str) -> None:
+    """There may be any number, and none is looked up."""
+    recogniser = Recogniser(SOURCE, compact=True)
+    for number in range(100):
+        id_ = f"c4bb86c3-d1c4-4710-9c34-4c4189eb2f{number:02x}"
+        fields = dict.fromkeys(("ID", "OrganizationID", "WorkspaceOwnerID", "WorkspaceID"), id_)
+        raw = written(form, {
+            **fields, "WorkspaceName": f"dev-{number}", "AgentName": "main", "Time": "2026-02-01T00:00:00.5Z",
+            "ConnectionStatus": "connected",
+        })  # fmt: skip
+        assert recogniser.render(raw, OFFSET) == (careful(raw, compact=True) if number >= 2 else None)
+        recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
+    memos = recogniser._renderer._makers[form]._memos
+    assert [len(memos[key]) for key in ("OrganizationID", "WorkspaceName")] == [0, 0]
+    assert len(memos["AgentName"]) == 1
+
+
 @pytest.mark.parametrize("form", ["json", "human"])
 @pytest.mark.parametrize(
     "keys", ["ID Time ConnectionStatus", "ID WorkspaceName ConnectionStatus Time", "ConnectionStatus ID Time"]
@@ -215,7 +263,8 @@ def test_what_is_remembered_of_fields_is_bounded(monkeypatch: pytest.MonkeyPatch
     tail = rest[rest.index(b'"') :]
     recogniser = trained([line], compact=True)
     for number in range(500):
-        named = b'%b"WorkspaceName":"w%d%b' % (head, number, tail)
+        # With a blank: a plain name is not looked up.
+        named = b'%b"WorkspaceName":"w %d%b' % (head, number, tail)
         assert recogniser.render(named, OFFSET) == careful(named, compact=True)
     memos = recogniser._renderer._makers["json"]._memos
     assert len(memos["WorkspaceName"]) < 100
