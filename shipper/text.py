@@ -19,6 +19,11 @@ def _one_each(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("connlog-each-byte", _one_each)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """How many there are, in words: ``1 event``, ``2 events``; ``many`` where an s is not enough."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def decode(raw: bytes) -> str:
     """UTF-8 text of ``raw`` with one U+FFFD for each byte that is not UTF-8. Never fails."""
     try:

@@ -23,6 +23,7 @@ from shipper.directory.lookup import Directory
 from shipper.directory.sighting import ORGANIZATION, USER, WORKSPACE
 from shipper.errors import StateError, UsageError
 from shipper.index import IndexReader
+from shipper.text import counted
 from shipper.timestamp import from_ns
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def import_command(paths: Sequence[Path], me: str | None, index: Path | None, co
     with _keeper(question.find_index(index, config)) as keeper:
         for name, sightings in zip(paths, read, strict=True):
             new = keeper.learn(sightings)
-            click.echo(visible(f"{name}: {len(sightings)} entries, {new} told something new"))
+            click.echo(visible(f"{name}: {counted(len(sightings), 'entry', 'entries')}, {new} told something new"))
         if me is not None:
             keeper.refresh()
             ids = dict.fromkeys(match.id for match in keeper.directory.matches(USER, "username", [me.lower()]))

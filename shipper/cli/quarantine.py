@@ -118,7 +118,9 @@ def show(path: Path | None, raw: bool, id_: int) -> int:
         row = _listed(kept)
         for name in Listed.__struct_fields__:
             value = getattr(row, name)
-            if value is not None and name != "reason":
+            # Of what is no line of a file nobody knows where on it something stands.
+            known = value is not None and (value != 0 or name not in ("line", "column"))
+            if known and name != "reason":
                 click.echo(f"{name:<9} {printable(str(value))}")
         if kept.textless:
             click.echo(f"\n{printable(row.reason)}\n\nthe text was left out: the quarantine was full")

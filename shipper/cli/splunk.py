@@ -46,7 +46,13 @@ def app_command(path: Path) -> None:
     if not path.name.endswith(ENDINGS):
         raise UsageError(f"-o {path}: Splunk takes packages named *.tgz, *.tar.gz or *.spl; name it so")
     package = pack()
-    write_whole(path, package, 0o644)
+    try:
+        write_whole(path, package, 0o644)
+    except OSError as error:
+        # What it names is not the file that was asked for.
+        raise UsageError(
+            f"-o {path}: can't be written: {error.strerror}; name a folder that is there and yours"
+        ) from error
     say(f"{path}: {APP} {addon_version()}, {len(package)} bytes")
 
 

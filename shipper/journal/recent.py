@@ -6,7 +6,7 @@ from binascii import unhexlify
 from collections import deque
 from collections.abc import Iterable
 
-from shipper.key import split_ids
+from shipper.key import ID_BYTES, split_ids
 
 
 class RecentIds:
@@ -63,8 +63,11 @@ def all_id_bytes(texts: list[str]) -> list[bytes]:
 
 
 def joined_ids(texts: list[str]) -> bytes:
-    """The same, one behind another."""
-    return unhexlify("".join(texts).encode().translate(None, b"-"))
+    """The same, one behind another. Raises ValueError where they are not as long as these."""
+    joined = unhexlify("".join(texts).encode().translate(None, b"-"))
+    if len(joined) != ID_BYTES * len(texts):
+        raise ValueError("an id is no UUID")
+    return joined
 
 
 def id_bytes(text: str) -> bytes:

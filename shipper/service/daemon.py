@@ -24,6 +24,7 @@ from shipper.service.listener import Listener
 from shipper.service.lock import FULL, StateLock, refuse_newer
 from shipper.service.stop import Stop
 from shipper.status import Status, StatusFile, waiting_status
+from shipper.text import counted
 from shipper.timestamp import from_ns
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Daemon:
             if self._naming is not None:
                 self._naming.stop()
             self._crew.end(self._tick_of_the_end)
+            self._tell_what_stays()
             self._state = "stopped"
             self._write_status()
             self._journal.close()
@@ -141,6 +143,18 @@ class Daemon:
         self._listener.tend()
         self._herald.tell(self._write_status(), alive=self._alive)
         settle_diary()
+
+    def _tell_what_stays(self) -> None:
+        """That events wait is no fault at the end, but who stops a service for good has to know it."""
+        try:
+            outputs = self._journal.outputs()
+        except StateError as error:
+            log.warning("what the outputs have not taken can't be told: %s", error)
+            return
+        for output in outputs:
+            if output.pending:
+                what = counted(output.pending, "event")
+                log.info("%s for output %s in the journal, to be delivered after the next start", what, output.name)
 
     def _tick_of_the_end(self) -> None:
         if self._alive:

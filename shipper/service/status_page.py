@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from shipper.journal import Counters
 from shipper.outputs.hec.state import HecState
 from shipper.status import Drift, Status
+from shipper.text import counted
 from shipper.timestamp import from_ns
 
 DRIFT_MAX_COUNT = 20
@@ -68,7 +69,7 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     yield ""
     oldest = "" if status.journal.oldest_ns is None else f", oldest {_moment(from_ns(status.journal.oldest_ns))}"
     yield (
-        f"JOURNAL  {status.journal.events} events in {status.journal.batches} batches, "
+        f"JOURNAL  {counted(status.journal.events, 'event')} in {counted(status.journal.batches, 'batch', 'batches')}, "
         f"{_size(status.journal.bytes)} of {_size(status.journal_max_bytes)}{oldest}"
     )
     yield ""
@@ -83,13 +84,13 @@ def page(status: Status, *, state: str, folder: str) -> Iterator[str]:
     if held.count or held.dropped:
         yield ""
         yield (
-            f"QUARANTINE  {held.count} entries, {_size(held.bytes)} of {_size(status.quarantine_max_bytes)}: "
+            f"QUARANTINE  {counted(held.count, 'entry', 'entries')}, {_size(held.bytes)} of {_size(status.quarantine_max_bytes)}: "
             "'connlog quarantine ls' shows them"
         )
         if held.textless:
             yield f"  ! full: of {held.textless} entries only place and reason were kept, not the text"
         if held.dropped:
-            yield f"  ! {held.dropped} entries made room for newer ones"
+            yield f"  ! {counted(held.dropped, 'entry', 'entries')} made room for newer ones"
     if status.gaps_count:
         yield ""
         yield f"GAPS  {status.gaps_count} in all, the newest:"
