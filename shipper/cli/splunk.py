@@ -12,7 +12,7 @@ import click
 from shipper.cli.splunk_server import find_configured, open_management, server_options
 from shipper.cli.splunk_verify import verify_command
 from shipper.cli.talk import printable, say
-from shipper.errors import UsageError
+from shipper.errors import StateError, UsageError
 
 if TYPE_CHECKING:
     from shipper.splunk.setup import Wanted
@@ -50,7 +50,7 @@ def app_command(path: Path) -> None:
         write_whole(path, package, 0o644)
     except OSError as error:
         # What it names is not the file that was asked for.
-        raise UsageError(
+        raise StateError(
             f"-o {path}: can't be written: {error.strerror}; name a folder that is there and yours"
         ) from error
     say(f"{path}: {APP} {addon_version()}, {len(package)} bytes")

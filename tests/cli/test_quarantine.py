@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import uuid
 from pathlib import Path
@@ -238,7 +239,9 @@ def test_an_event_that_an_output_refused_is_shown_and_goes_back_into_its_queue(
     line = capsys.readouterr().out.splitlines()[1]
     assert line.split()[3:] == ["splunk", "6", str(uuid.UUID(int=1)), "/log", "@7", "Invalid", "data", "format"]
     assert main(["quarantine", "show", "-c", str(config), "1"]) == 0
-    assert "Invalid data format" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "Invalid data format" in shown
+    assert not re.search("^(line|column) ", shown, re.MULTILINE)  # it is no line of a file
     assert main(["quarantine", "replay", "-c", str(config), "1"]) == 0
     assert "1 queued for the output that refused them" in capsys.readouterr().out
     assert not journal.quarantine()

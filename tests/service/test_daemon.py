@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -37,6 +38,27 @@ def test_what_is_written_before_sigterm_and_was_seen_is_drained(service: Service
     service.wait_for(lambda: service.status().get("state") == "reading", "the status")
     service.wait_for(lambda: len(service.indexed()) == 20_000, "all events")
     assert service.end() == 0
+
+
+def test_what_an_output_has_left_is_said_at_the_end(service: Service) -> None:
+    """Who stops it for good has to know that events wait; while Splunk is down nothing else tells."""
+    token = service.config.with_name("token")
+    token.write_text("t\n")
+    token.chmod(0o600)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        with service.config.open("a") as config:
+            config.write(
+                f'[[output]]\ntype = "splunk_hec"\nendpoints = ["http://127.0.0.1:{nobody.getsockname()[1]}"]\n'
+                f'token_file = "{token}"\n'
+            )
+        service.write(3)
+        service.start()
+        service.wait_for(lambda: [one["pending"] for one in service.status().get("outputs", [])] == [3], "the events")
+        assert service.end() == 0
+    assert "3 events for output splunk_hec in the journal, to be delivered after the next start" in (
+        service.errors.read_text()
+    )
 
 
 def test_a_second_daemon_on_the_same_folder_is_refused(service: Service) -> None:

@@ -113,6 +113,7 @@ def test_the_command_writes_whole_or_not_at_all(tmp_path: Path, capsys: pytest.C
     assert main(["splunk", "app", "-o", str(tmp_path / "x.zip")]) == 2
     assert "*.tgz" in capsys.readouterr().err
     assert main(["splunk", "app", "-o", str(tmp_path / "no" / "x.tgz")]) == 4
+    assert f"{tmp_path}/no/x.tgz: can't be written: No such file or directory" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "x.tgz").write_text("old")
     assert main(["splunk", "app", "-o", str(tmp_path / "x.tgz")]) == 0
