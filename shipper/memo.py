@@ -118,10 +118,10 @@ class RunMemo(Memo[tuple[Any, ...], tuple[str, ...]]):
 
     __slots__ = ()
 
-    def __init__(self, cache: Cache, make: Callable[..., tuple[str, ...]]) -> None:
+    def __init__(self, cache: Cache, make: Callable[[tuple[Any, ...]], tuple[str, ...]]) -> None:
         super().__init__(
             cache,
-            lambda key: make(*key),
+            make,
             lambda key, made: sum(len(one) for one in (*key, *made) if isinstance(one, str)),
         )
 

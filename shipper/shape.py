@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -19,6 +19,7 @@ from shipper.form import Form
 from shipper.look import GENERAL, ZEROS, Looks
 from shipper.memo import Cache, Memo, RunMemo, SecondMemo, TextMemo
 from shipper.normalisation import Normaliser
+from shipper.part import NEW_IN_EACH, NULLABLE, TRACE, Part, parts_of
 from shipper.record import SCHEMA, Encoded, JsonValue, Record
 from shipper.timestamp import canonical
 from shipper.value import Odd
@@ -32,10 +33,7 @@ Kind = tuple[str | None, str | None, str | None, str | None, bool]
 """The fields of type, method, app or slug, and slug, as they stand, and whether there is a connection id."""
 
 _KIND = ("type", "method", "app_or_slug", "slug_or_port")
-_NULLABLE = ("connection_id", "client_session_id", "request_id")
-_TRACE = ("trace", "span")
 _TOGETHER = -1  # the place of a workspace's fields, whose parts of the record are one
-_NEW_IN_EACH = ("id", "time", *_NULLABLE, *_TRACE)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -56,34 +54,34 @@ that they give."""
 
 class Shape:
     """Lines with the same fields new in each at the same places among runs that begin alike: ``initial`` is what their
-    fields begin with, ``fits`` what tells their runs, one for each sequence of keys that was learned."""
+    fields begin with. What tells their runs is added by ``learn``, for each sequence of keys."""
 
-    def __init__(self, initial: str, cache: Cache) -> None:
+    def __init__(self, initial: str, between: str, cache: Cache) -> None:
         self.initial = initial
-        self.fits: list[Fit] = []
+        self._between = between
+        self._fits: dict[int, list[Fit]] = {}
+        """By the number of the first run's fields, less one: those of another number would only be tried in vain."""
         self.runs = RunMemo(cache, self._segments)
         self.render: Render
 
-    def _segments(self, *runs: Any) -> tuple[str, ...]:
-        for fit in self.fits:
+    def _segments(self, runs: tuple[Any, ...]) -> tuple[str, ...]:
+        for fit in self._fits.get(runs[0].count(self._between), ()):
             try:
                 return fit(*runs)
             except (Odd, ValueError):
                 continue
         raise Odd
 
+    def learn(self, fit: Fit, fields: int) -> None:
+        """Take lines of one more sequence of keys, whose first run has so many fields."""
+        self._fits.setdefault(fields - 1, []).append(fit)
+
     def forget(self, fit: Fit) -> None:
         """Give up a sequence of keys."""
-        self.fits.remove(fit)
+        for fits in self._fits.values():
+            if fit in fits:
+                fits.remove(fit)
         self.runs.clear()
-
-
-class _Part(NamedTuple):
-    """A piece of a line: one field that is new in each, or a run of the others. ``places`` are those of its fields."""
-
-    name: str
-    key: str | None
-    places: range
 
 
 class ShapeMaker:
@@ -96,12 +94,12 @@ class ShapeMaker:
         self._cache = cache
         self._seconds = seconds
         self._spaced = SecondMemo(self._spaced_second)
-        self._memos: dict[str, TextMemo] = {}
+        self._memos: dict[tuple[str, str, str], TextMemo] = {}
         self._kinds: dict[tuple[str | None, ...], Memo[Kind, tuple[str, str]]] = {}
         self._shapes: dict[tuple[tuple[str | None, str], ...], Shape] = {}
 
     def make(self, keys: tuple[str, ...]) -> tuple[Shape, Fit] | None:
-        """The shape of lines with these keys, and what is added to its ``fits`` for them; None where one alone can't
+        """The shape of lines with these keys, and what it has learned for them; None where one alone can't
         tell what a field means."""
         form = self._form
         names: dict[str, str] = {}
@@ -113,23 +111,23 @@ class ShapeMaker:
                 names[key] = found[0]
         if form.human:
             # Here they are fields, in JSON they stand beside the other ones.
-            names.update((key, key) for key in _TRACE if key in keys)
+            names.update((key, key) for key in TRACE if key in keys)
         if len(set(keys)) != len(keys) or not all(map(form.plain, keys)):
             return None
         if not {"id", "time", "status"} <= names.keys() or ("trace" in names) != ("span" in names):
             return None
         at = {key: keys.index(name) for key, name in names.items()}
-        parts = _parts(keys, at)
+        parts = parts_of(keys, at)
         kind = tuple((part.key, keys[part.places[0]]) for part in parts)
         shape = self._shapes.get(kind)
         if shape is None:
-            shape = self._shapes[kind] = Shape(form.lead(keys[0])[0], self._cache)
+            shape = self._shapes[kind] = Shape(form.lead(keys[0])[0], form.between, self._cache)
             shape.render = self._render(keys, names, parts, shape)
         fit = self._fit(keys, names, at, parts)
-        shape.fits.append(fit)
+        shape.learn(fit, next(len(part.places) for part in parts if part.key is None))
         return shape, fit
 
-    def _render(self, keys: tuple[str, ...], names: dict[str, str], parts: list[_Part], shape: Shape) -> Render:
+    def _render(self, keys: tuple[str, ...], names: dict[str, str], parts: list[Part], shape: Shape) -> Render:
         space: dict[str, Any] = {
             "seconds": self._seconds,
             "spaced": self._spaced,
@@ -163,7 +161,7 @@ class ShapeMaker:
 
     # -- a line to its parts ---------------------------------------------------------------
 
-    def _cut(self, keys: tuple[str, ...], parts: list[_Part], space: dict[str, Any]) -> list[str]:
+    def _cut(self, keys: tuple[str, ...], parts: list[Part], space: dict[str, Any]) -> list[str]:
         """Cuts the line into its parts, at what stands between them: all but the first are without their lead."""
         body = []
         for number, (part, following) in enumerate(pairwise(parts)):
@@ -172,7 +170,7 @@ class ShapeMaker:
             body.append(f"{part.name}, _, line = line.partition(cut{number})")
         return [*body, f"{parts[-1].name} = line"]
 
-    def _check(self, keys: tuple[str, ...], parts: list[_Part], space: dict[str, Any]) -> str:
+    def _check(self, keys: tuple[str, ...], parts: list[Part], space: dict[str, Any]) -> str:
         """One look at all fields that are new in each line."""
         fresh = [part for part in parts if part.key is not None]
         end = ""
@@ -201,7 +199,7 @@ class ShapeMaker:
             ]
         )
 
-    def _quote(self, part: _Part) -> str:
+    def _quote(self, part: Part) -> str:
         """What stands on both sides of a field that is always a text."""
         return '"' if part.key == "time" or (part.key == "id" and not self._form.human) else ""
 
@@ -259,23 +257,30 @@ class ShapeMaker:
             return f"{{memo{at[key]}[p{at[key]}]}}"
         return f'"{key}":null,' if self._full else ""
 
-    def _fit(self, keys: tuple[str, ...], names: dict[str, str], at: dict[str, int], parts: list[_Part]) -> Fit:
+    def _fit(self, keys: tuple[str, ...], names: dict[str, str], at: dict[str, int], parts: list[Part]) -> Fit:
         """The function of a line's runs to the record's segments."""
         key_of = {name: key for key, name in names.items()}
         runs = [part for part in parts if part.key is None]
         form = self._form
         space: dict[str, Any] = {"between": form.between, "Odd": Odd}
+        alone = {part for part in runs if len(part.places) == 1 and key_of.get(keys[part.places[0]]) not in _KIND}
         for part in runs:
             for place in part.places:
-                key = key_of.get(keys[place])
-                if key not in _KIND:  # those are looked up together
-                    space[f"memo{place}"] = self._memo(keys[place], key)
+                key, name = key_of.get(keys[place]), keys[place]
+                if part in alone:  # as it stands between its neighbours
+                    lead = "" if part is parts[0] else form.lead(name)
+                    space[f"memo{place}"] = self._memo(name, key, lead, form.end if part is parts[-1] else "")
+                elif key not in _KIND:  # those are looked up together
+                    space[f"memo{place}"] = self._memo(name, key)
         kind_names = tuple(names.get(key) for key in _KIND)
         space["kinds"] = self._kinds.get(kind_names) or self._kinds.setdefault(
             kind_names, Memo(self._cache, lambda fields: self._kind(kind_names, fields), _characters)
         )
         body = []
         for part in runs:
+            if part in alone:
+                body.append(f"p{part.places[0]} = {part.name}")
+                continue
             if part is parts[-1] and form.end:
                 body += [f"if {part.name}[-{len(form.end)}:] != '{form.end}': raise Odd"]
                 body += [f"{part.name} = {part.name}[:-{len(form.end)}]"]
@@ -301,7 +306,7 @@ class ShapeMaker:
         fit: Fit = _function("fit", ", ".join([*(part.name for part in runs), *_flags(fresh)]), body, space)
         return fit
 
-    def _apart(self, part: _Part, keys: tuple[str, ...], key_of: dict[str, str], space: dict[str, Any]) -> list[str]:
+    def _apart(self, part: Part, keys: tuple[str, ...], key_of: dict[str, str], space: dict[str, Any]) -> list[str]:
         """Takes a run apart into its fields."""
         names, fields = zip(*[(keys[place], f"p{place}") for place in part.places], strict=True)
         careful = f"{', '.join(fields)}, = {part.name}.split(between, {len(fields)})"
@@ -318,14 +323,18 @@ class ShapeMaker:
             f"    workspace = f'{''.join(memos)}'",
         ]
 
-    def _memo(self, name: str, key: str | None) -> TextMemo:
-        if name not in self._memos:
-            self._memos[name] = TextMemo(self._cache, lambda field: self._field(name, key, field))
-        return self._memos[name]
+    def _memo(self, name: str, key: str | None, lead: str = "", end: str = "") -> TextMemo:
+        """Of the fields of a name as they stand, ``lead`` of their lead taken away and ``end`` behind them."""
+        known = name, lead, end
+        if known not in self._memos:
+            self._memos[known] = TextMemo(self._cache, lambda field: self._field(name, key, lead + field, end))
+        return self._memos[known]
 
-    def _field(self, name: str, key: str | None, field: str) -> str:
+    def _field(self, name: str, key: str | None, field: str, end: str) -> str:
         """The record's part for one field as it stands; without ``key`` it belongs into ``extra``."""
-        value = self._value(name, field)
+        if not field.endswith(end):
+            raise Odd
+        value = self._value(name, field.removesuffix(end))
         if key is None:
             return f"{to_json(name)}:{to_json(None if self._form.human and value == '<nil>' else value)}"
         return self._written(key, self._normaliser.value(key, value))
@@ -349,22 +358,6 @@ class ShapeMaker:
         return f'"{key}":{to_json(value)},' if self._full or value is not None else ""
 
 
-def _parts(keys: tuple[str, ...], at: dict[str, int]) -> list[_Part]:
-    """The parts of lines with these keys, in their order."""
-    fresh = {at[key]: key for key in _NEW_IN_EACH if key in at}
-    parts: list[_Part] = []
-    begin = 0
-    for place in range(len(keys) + 1):
-        if place < len(keys) and place not in fresh:
-            continue
-        if begin < place:
-            parts.append(_Part(f"r{begin}", None, range(begin, place)))
-        if place < len(keys):
-            parts.append(_Part(f"p{place}", fresh[place], range(place, place + 1)))
-        begin = place + 1
-    return parts
-
-
 def _given(key: str) -> str:
     """The name of what says that a field is not null."""
     return f"given_{key}"
@@ -377,14 +370,14 @@ def _flags(fresh: Container[str]) -> list[str]:
 
 def _nullable(fresh: Container[str]) -> list[str]:
     """Those of a line's fields that are new in each that can be null."""
-    return [key for key in _NULLABLE if key in fresh]
+    return [key for key in NULLABLE if key in fresh]
 
 
 def _split_keys(fresh: Container[str]) -> list[list[str]]:
     """The record's own keys before its log; each list but the first begins with a key that is new in each line."""
     split: list[list[str]] = [[]]
     for key in Record.__struct_fields__[3 : Record.__struct_fields__.index("log")]:
-        if key in _NEW_IN_EACH and key in fresh:
+        if key in NEW_IN_EACH and key in fresh:
             split.append([])
         split[-1].append(key)
     return split

@@ -218,8 +218,8 @@ def test_of_workspaces_as_they_mostly_are_nothing_is_remembered(form: str) -> No
         assert recogniser.render(raw, OFFSET) == (careful(raw, compact=True) if number >= 2 else None)
         recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
     memos = recogniser._renderer._makers[form]._memos
-    assert [len(memos[key]) for key in ("OrganizationID", "WorkspaceName")] == [0, 0]
-    assert len(memos["AgentName"]) == 1
+    assert [len(memos[key, "", ""]) for key in ("OrganizationID", "WorkspaceName")] == [0, 0]
+    assert len(memos["AgentName", "", ""]) == 1
 
 
 @pytest.mark.parametrize("form", ["json", "human"])
@@ -267,10 +267,10 @@ def test_what_is_remembered_of_fields_is_bounded(monkeypatch: pytest.MonkeyPatch
         named = b'%b"WorkspaceName":"w %d%b' % (head, number, tail)
         assert recogniser.render(named, OFFSET) == careful(named, compact=True)
     memos = recogniser._renderer._makers["json"]._memos
-    assert len(memos["WorkspaceName"]) < 100
+    assert len(memos["WorkspaceName", "", ""]) < 100
     huge = b'%b"WorkspaceName":"%b%b' % (head, b"x" * 5000, tail)
     assert recogniser.render(huge, OFFSET) == careful(huge, compact=True)
-    assert all(len(field) < 1024 for field in memos["WorkspaceName"])
+    assert all(len(field) < 1024 for field in memos["WorkspaceName", "", ""])
 
 
 def test_runs_that_come_once_take_no_room() -> None:
@@ -483,3 +483,25 @@ def test_a_new_key_of_the_header_is_kept_and_reported(head: str) -> None:
     found = [extractor.feed(json_line(_JSON, head) + b"\n") for _ in range(3)]
     assert [list(one.records[0].extra) for one in found] == [["version"]] * 3
     assert [one.drift for one in found] == [["key:version"], [], []]
+
+
+@pytest.mark.parametrize("form", ["json", "human"])
+@pytest.mark.parametrize("reason", ["EOF,", ",", "a  b", '"a"', "}}", "null", "<nil>", "2", "", "x=y", " ", "\\"])
+def test_a_field_alone_between_ids_is_read_whole(form: str, reason: str) -> None:
+    """What would part two fields may stand in its text, and what ends a line too."""
+    recogniser = Recogniser(SOURCE, compact=True)
+
+    def line(number: int, **fields: str) -> bytes:
+        id_ = f"c4bb86c3-d1c4-4710-9c34-4c4189eb2f{number:02x}"
+        time = "2026-02-01T00:00:00.5Z"
+        values: dict[str, str | None] = {"ID": id_, "ConnectionStatus": "connected", "ConnectionID": id_}
+        values |= {"DisconnectReason": "EOF", "Time": time, "SessionID": id_, "Ip": "1.2.3.4"}
+        return written(form, values | fields)
+
+    for number in range(3):
+        raw = line(number)
+        recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
+    for key in ("DisconnectReason", "Ip", "ConnectionStatus"):
+        raw = line(4, **{key: reason})
+        assert recogniser.render(raw, OFFSET) in (None, careful(raw, compact=True))
+    assert recogniser.render(line(5, DisconnectReason="EOF,"), OFFSET) is not None

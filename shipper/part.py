@@ -1,0 +1,35 @@
+"""The part: a piece of a line, which is one field that is new in each line, or a run of the others."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NULLABLE = ("connection_id", "client_session_id", "request_id")
+"""Keys of fields that are new in each line and can be null."""
+TRACE = ("trace", "span")
+NEW_IN_EACH = ("id", "time", *NULLABLE, *TRACE)
+
+
+class Part(NamedTuple):
+    """``name`` is what a function calls it, ``key`` that of the one field that is new in each line, ``places`` are those of
+    its fields on the line."""
+
+    name: str
+    key: str | None
+    places: range
+
+
+def parts_of(keys: tuple[str, ...], at: dict[str, int]) -> list[Part]:
+    """The parts of lines with these keys, in their order; ``at`` says where the record's keys are among them."""
+    fresh = {at[key]: key for key in NEW_IN_EACH if key in at}
+    parts: list[Part] = []
+    begin = 0
+    for place in range(len(keys) + 1):
+        if place < len(keys) and place not in fresh:
+            continue
+        if begin < place:
+            parts.append(Part(f"r{begin}", None, range(begin, place)))
+        if place < len(keys):
+            parts.append(Part(f"p{place}", fresh[place], range(place, place + 1)))
+        begin = place + 1
+    return parts
