@@ -491,7 +491,7 @@ def test_a_field_alone_between_ids_is_read_whole(form: str, reason: str) -> None
     """What would part two fields may stand in its text, and what ends a line too."""
     recogniser = Recogniser(SOURCE, compact=True)
 
-    def line(number: int, **fields: str) -> bytes:
+    def line(number: int, **fields: str | None) -> bytes:
         id_ = f"c4bb86c3-d1c4-4710-9c34-4c4189eb2f{number:02x}"
         time = "2026-02-01T00:00:00.5Z"
         values: dict[str, str | None] = {"ID": id_, "ConnectionStatus": "connected", "ConnectionID": id_}
