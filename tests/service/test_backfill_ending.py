@@ -10,7 +10,7 @@ import pytest
 
 from shipper.config import Config, FileInput, Output, SplunkHecOutput, State
 from shipper.config.settings import IndexOutput
-from shipper.journal import Appended, Batch, Journal
+from shipper.journal import Appended, Batch, Journal, Position
 from shipper.journal.seal import SEGMENT_MAX_COUNT
 from shipper.service.backfill import Backfill, Progress, files_of
 from shipper.service.intake import open_readings
@@ -77,6 +77,14 @@ def stored(folder: Path) -> list[tuple[int, bool]]:
     return found
 
 
+def positions(folder: Path) -> list[Position]:
+    journal = Journal(folder / "state" / "journal.db")
+    try:
+        return journal.positions()
+    finally:
+        journal.close()
+
+
 def wrapped(folder: Path) -> list[bool]:
     """Of each batch, whether it is kept as a collector gets it."""
     journal, seq = Journal(folder / "state" / "journal.db"), 0
@@ -107,6 +115,7 @@ def test_all_events_are_stored_once_however_the_file_ends(
         again = backfill(folder, OUTPUTS[outputs], folder / "old.log")
         assert (again.events, again.duplicates, again.malformed, again.problems) == (0, 0, 0, [])
         daemon.close()
+        assert [one.done for one in positions(folder)] == [True] * (count > 0)  # or else a daemon would look for it
         assert stored(folder) == [(number, outputs != "hec") for number in range(count)]
         assert all(kept == (outputs != "index") for kept in wrapped(folder))
 
