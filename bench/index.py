@@ -153,15 +153,24 @@ def ingest_lines(log: Path, path: Path, more: Path, folder: Path) -> Iterator[Li
         file.writelines(islice(whole, REBUILT_EVENTS))
     with part.open("rb") as file:
         count = sum(1 for _ in file)
+    kept = folder / "kept" / "journal.db"  # not beside the index that is asked afterwards
+    kept.parent.mkdir()
+    keep(part, kept)
     for source in ("log lines, their parsing included", "events of the journal"):
-        home = folder / source[:3]
-        home.mkdir()
-        if source.startswith("log"):
-            rebuilt = cost((*CONNLOG, "index", "rebuild", "--index", str(home / "index.db"), str(part)), 1)
-        else:
-            keep(part, home / "journal.db")
-            rebuilt = cost((*CONNLOG, "index", "rebuild", "--index", str(home / "index.db")), 1)
-        check_count(home / "index.db", count)
+        costs = []
+        for number in range(RUNS):
+            # Each into a folder of its own: what an index holds already would be taken over.
+            home = folder / f"{source[:3]}-{number}"
+            home.mkdir()
+            command = [*CONNLOG, "index", "rebuild", "--index", str(home / "index.db")]
+            if source.startswith("log"):
+                command.append(str(part))
+            else:
+                shutil.copyfile(kept, home / "journal.db")
+            costs.append(cost(command, 1))
+            check_count(home / "index.db", count)
+            shutil.rmtree(home)
+        rebuilt = min(costs, key=lambda one: one.cpu)
         rate = count / rebuilt.cpu
         what = f"events a CPU second of `index rebuild` from {count:,} {source}"
         yield Line(what, f"{rate:,.0f}", "≥ 40,000", rate >= 40_000, rate)
