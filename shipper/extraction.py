@@ -11,6 +11,7 @@ and only the entries around them are looked at; the rest is counted, never split
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -37,7 +38,7 @@ class Extractor:
     more than ``line_max_bytes`` is malformed if it is ours, and is kept in part. Without ``by_scan`` every line is
     looked at, one by one: slower, and equal in result. Not ``counted``, the yields of bare lines have no counts of
     entries and lines, and ``Malformed.line`` is 0; not ``placed``, no offset: for sources without one that lasts. Where
-    ``originals``, asked with each piece of bytes, says no, the yield has none.
+    ``originals``, asked with each piece of bytes, says no, the yield has none. ``decoded``, it has records and not their text.
     """
 
     def __init__(
@@ -56,19 +57,17 @@ class Extractor:
         counted: bool = True,
         placed: bool = True,
         originals: Callable[[], bool] | None = None,
+        decoded: bool = False,
     ) -> None:
-        self._originals, self._keeps = originals, True
-        self._recogniser = Recogniser(source, format=format, tz=tz, compact=compact, placed=placed)
+        self._originals, self._keeps, self._decoded = originals, True, decoded
+        self._recogniser = Recogniser(source, format=format, tz=tz, compact=compact, placed=placed, decoded=decoded)
         self._verdict = self._recogniser.verdict
-        self._auto = wrapper == "auto"
-        self._by_scan = by_scan
-        self._counted = counted
+        self._auto, self._by_scan, self._counted = wrapper == "auto", by_scan, counted
         # Where one form alone is asked for, each verdict must know of it.
         self._render = self._recogniser.render if format == "auto" and placed else None
         self._usual = self._recogniser.usual if format == "auto" else None
         self._line_max_bytes = line_max_bytes
-        self.offset = offset
-        self.line = line
+        self.offset, self.line = offset, line
         state = msgspec.msgpack.decode(carry, type=Carry) if carry else Carry()
         self._mode = state.mode or ("" if wrapper in ("auto", "none") else wrapper)
         self._skipping = state.skipping
@@ -116,6 +115,7 @@ class Extractor:
 
     def _run(self, data: bytes, *, flush: bool, final: bool) -> Yield:
         out = self._yield = Yield()
+        self._found: list[Any] = out.made if self._decoded else out.encoded
         self._keeps = self._originals is None or self._originals()
         self._tail = b""
         if self._skipping and data:
@@ -137,7 +137,7 @@ class Extractor:
         if len(data) - at > self._line_max_bytes and data.find(b"\n", at) < 0:
             at = self._begin_skip(data, at)
         self._tail = data[at:] if at else data
-        out.entries += len(out.encoded) + len(out.malformed) + out.not_ours
+        out.entries += len(self._found) + len(out.malformed) + out.not_ours
         if not self._counted and out.malformed:
             out.malformed = [msgspec.structs.replace(found, line=0) for found in out.malformed]
         out.drift = self._recogniser.normaliser.take_drift()
@@ -159,9 +159,9 @@ class Extractor:
         a wrapped line begins."""
         find, rfind, base = data.find, data.rfind, self.offset - start
         # Lines inside entries of ours, that look like entries.
-        inner = -len(self._yield.encoded) - len(self._yield.malformed)
+        inner = -len(self._found) - len(self._yield.malformed)
         stop = end if final else scan.hold(data, start, end)
-        render, keep = self._render, self._yield.encoded.append
+        render, keep = self._render, self._found.append
         keep_original = self._yield.originals.append if self._keeps else None
         blanks, more_ends = scan.BLANKS, scan.MORE_ENDS
         longest, alone, at = self._line_max_bytes + 1, not inner, start
@@ -243,13 +243,14 @@ class Extractor:
         if isinstance(verdict, Malformed):
             self._yield.malformed.append(verdict)
         elif verdict is not None:
-            self._yield.encoded.append(encoded(verdict) if isinstance(verdict, Record) else verdict)
+            text = encoded(verdict) if isinstance(verdict, Record) else verdict
+            self._found.append(text.record() if self._decoded else text)
             if self._keeps:
                 self._yield.originals.append(raw)
 
     def _count(self, data: bytes, start: int, stop: int, inner: int, *, alone: bool) -> None:
         """Counts the entries of ``data[start:stop]``. ``alone``: each of its lines is one of ours, and all of ours are."""
-        ours = len(self._yield.encoded) + len(self._yield.malformed)
+        ours = len(self._found) + len(self._yield.malformed)
         if alone or not self._counted:
             self._advance(data, start, stop, ours if self._counted else 0)
             return

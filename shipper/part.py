@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 NULLABLE = ("connection_id", "client_session_id", "request_id")
@@ -33,3 +34,18 @@ def parts_of(keys: tuple[str, ...], at: dict[str, int]) -> list[Part]:
             parts.append(Part(f"p{place}", fresh[place], range(place, place + 1)))
         begin = place + 1
     return parts
+
+
+def given_of(key: str) -> str:
+    """The name of what says that a field is not null."""
+    return f"given_{key}"
+
+
+def flags_of(fresh: Container[str]) -> list[str]:
+    """What of a line's fields that are new in each tells about its record beside its runs."""
+    return [*map(given_of, nullable_of(fresh))]
+
+
+def nullable_of(fresh: Container[str]) -> list[str]:
+    """Those of a line's fields that are new in each that can be null."""
+    return [key for key in NULLABLE if key in fresh]

@@ -29,10 +29,18 @@ _stamp = pattern(rb'(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})|"ts"\s*+:\s*+"([^"
 
 class Recogniser:
     """Tells what an entry is. ``compact`` chooses the class of the records, ``format`` restricts what is read. Not
-    ``placed``, what it makes has no offset: the source has none that lasts."""
+    ``placed``, what it makes has no offset: the source has none that lasts. ``decoded``, what ``render`` gives is a ``Record``
+    itself and no text."""
 
     def __init__(
-        self, source: Source, *, format: str = "auto", tz: str = "UTC", compact: bool = True, placed: bool = True
+        self,
+        source: Source,
+        *,
+        format: str = "auto",
+        tz: str = "UTC",
+        compact: bool = True,
+        placed: bool = True,
+        decoded: bool = False,
     ) -> None:
         log_type = CompactLog if compact else Log
         self._source_type: type[Source] = CompactSource if compact else Source
@@ -45,15 +53,16 @@ class Recogniser:
         self._json = JsonParser(log_type)
         self.human = HumanParser(_zone(tz), log_type)
         self.normaliser = Normaliser(CompactRecord if compact else Record)
-        self._renderer = Renderer(
-            self._source_type(source.host, source.input, source.path, None, None, source.meta),
-            self.normaliser,
-            self._json,
-            self.human,
-            log_type,
-        )
+        own = self._source_type(source.host, source.input, source.path, None, None, source.meta)
+        self._renderer = Renderer(own, self.normaliser, self._json, self.human, log_type)
         self.render = self._renderer.render
         """The record of a bare line at an offset, in a shape that was met before; None: ask ``verdict``."""
+        self._learners = [self._renderer]
+        if decoded:
+            from shipper.assembly import RecordRenderer  # here: few want it
+
+            self._learners.append(RecordRenderer(own, self.normaliser, self._json, self.human, log_type))
+            self.render = self._learners[-1].render
         self._reads_json = format in ("auto", "json", "stackdriver")
         self._reads_human = format in ("auto", "human")
 
@@ -105,7 +114,8 @@ class Recogniser:
             record = self.normaliser.build(parsed, self.source(entry))
         except Unusable as error:
             return self.malformed(entry, error.reason, _key_at(raw, error.key))
-        self._renderer.learn(raw, parsed, record)
+        for learner in self._learners:
+            learner.learn(raw, parsed, record)
         return record
 
     def malformed(self, entry: Entry, reason: str, at: int) -> Malformed:

@@ -157,7 +157,7 @@ class Gap(Struct, frozen=True):
 
 class Yield(Struct):
     """What one piece of bytes gave. ``originals`` runs beside ``encoded``, one raw entry each; or there are none, where none
-    are wanted.
+    are wanted. Where records are wanted and not their text, ``made`` has them in the place of ``encoded``.
 
     ``entries == len(encoded) + len(malformed) + not_ours`` always. ``lookalikes`` counts what mentions
     ``connection_log`` and is not ours. ``lines`` and ``bytes`` count physical lines and bytes of the
@@ -166,6 +166,7 @@ class Yield(Struct):
     """
 
     encoded: list[Encoded] = []
+    made: list[Record] = []
     originals: list[bytes] = []
     malformed: list[Malformed] = []
     entries: int = 0
@@ -177,8 +178,8 @@ class Yield(Struct):
 
     @property
     def records(self) -> list[Record]:
-        """The records, made of their text: for who looks at them."""
-        return _decoder.decode_lines("\n".join([found.json for found in self.encoded]))
+        """The records, made of their text if they aren't there: for who looks at them."""
+        return self.made or _decoder.decode_lines("\n".join([found.json for found in self.encoded]))
 
 
 _encoder = msgspec.json.Encoder()

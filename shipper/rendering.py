@@ -78,7 +78,9 @@ class Renderer:
         self._minutes = TextMemo(cache, _minute)
         self._seconds = SecondMemo(self._second)
         self._starts = SecondMemo(self._start)
-        self._makers = {name: ShapeMaker(Form(name), normaliser, cache, self._seconds) for name in ("json", "human")}
+        self._makers = {
+            name: self._maker(source, Form(name), normaliser, cache, self._seconds) for name in ("json", "human")
+        }
         self._shapes: dict[str, dict[str, list[Render]]] = {"json": {}, "human": {}}
         self._json_shapes, self._human_shapes = self._shapes["json"].get, self._shapes["human"].get
         self._known: set[tuple[str, tuple[str, ...]]] = set()
@@ -150,9 +152,16 @@ class Renderer:
             shapes.append(shape.render)
         if b"\n" in raw:
             return
-        rendered = self.render(raw, 0, f'"source":{to_json(record.source)}')
-        if rendered is not None and rendered != encoded(record):
+        if not self._gives(raw, record):
             shape.forget(fit)
+
+    def _maker(self, _: Source, form: Form, normaliser: Normaliser, cache: Cache, seconds: SecondMemo) -> ShapeMaker:
+        return ShapeMaker(form, normaliser, cache, seconds)
+
+    def _gives(self, raw: bytes, record: Record) -> bool:
+        """Whether a line gives this record, or nothing."""
+        rendered = self.render(raw, 0, f'"source":{to_json(record.source)}')
+        return rendered is None or rendered == encoded(record)
 
     # -- a line's header -------------------------------------------------------------------
 

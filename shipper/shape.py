@@ -19,7 +19,7 @@ from shipper.form import Form
 from shipper.look import GENERAL, ZEROS, Looks
 from shipper.memo import Cache, Memo, RunMemo, SecondMemo, TextMemo
 from shipper.normalisation import Normaliser
-from shipper.part import NEW_IN_EACH, NULLABLE, TRACE, Part, parts_of
+from shipper.part import NEW_IN_EACH, TRACE, Part, flags_of, given_of, nullable_of, parts_of
 from shipper.record import SCHEMA, Encoded, JsonValue, Record
 from shipper.timestamp import canonical
 from shipper.value import Odd
@@ -94,8 +94,8 @@ class ShapeMaker:
         self._cache = cache
         self._seconds = seconds
         self._spaced = SecondMemo(self._spaced_second)
-        self._memos: dict[tuple[str, str, str], TextMemo] = {}
-        self._kinds: dict[tuple[str | None, ...], Memo[Kind, tuple[str, str]]] = {}
+        self._memos: dict[tuple[str, str, str], Memo[str, Any]] = {}
+        self._kinds: dict[tuple[str | None, ...], Memo[Kind, tuple[Any, ...]]] = {}
         self._shapes: dict[tuple[tuple[str | None, str], ...], Shape] = {}
 
     def make(self, keys: tuple[str, ...]) -> tuple[Shape, Fit] | None:
@@ -133,17 +133,14 @@ class ShapeMaker:
             "spaced": self._spaced,
             "zeros": ZEROS,
             "other_time": self._other_time,
-            "Encoded": Encoded,
             "runs": shape.runs,
         }
         place = {part.key: part.name for part in parts if part.key is not None}
         body = [*self._cut(keys, parts, space), self._check(keys, parts, space)]
-        segments, record = self._record(place)
+        given, nulls, record = self._record(place, space)
         runs = [part.name for part in parts if part.key is None]
         # The comma: of one alone it is a tuple too.
-        body.append(f"{segments} = runs[{', '.join([*runs, *_flags(place)])},]")
-        # Of what is null there is nothing to put between the segments.
-        body += [f"if not {_given(key)}: {place[key]} = ''" for key in _nullable(place)]
+        body += [f"{given} = runs[{', '.join([*runs, *flags_of(place)])},]", *nulls]
         time = place["time"]
         # RFC 3339, or what Go prints of a time, or something else.
         usual = f"f'{{seconds[{time}[:19]]}}.{{digits}}{{lacks}}'"
@@ -155,7 +152,7 @@ class ShapeMaker:
             f"    time = {other}",
             f"else: time = other_time({time})",
         ]
-        body.append(f"return Encoded({place['id']}, time, f'{record}', logged, origin)")
+        body.append(f"return {record}")
         render: Render = _function("render", "line, logged, stamp, log, origin, place, meta", body, space)
         return render
 
@@ -183,10 +180,10 @@ class ShapeMaker:
         if parts[-1].key is not None and (end := self._quote(parts[-1]) + self._form.end):
             after.append(f"{parts[-1].name} = {parts[-1].name}[:-{len(end)}]")
         new = [part.key or "" for part in fresh]
-        looks = Looks(self._form, new, _nullable(new), end)
+        looks = Looks(self._form, new, nullable_of(new), end)
         space |= {"known": looks.known, "look": looks.look, "general": GENERAL}
         joined = r"\n".join(f"{{{part.name}}}" for part in fresh)
-        told = ", ".join([*_flags(new), "lacks"])
+        told = ", ".join([*flags_of(new), "lacks"])
         return "\n    ".join(
             [
                 *before,
@@ -207,7 +204,9 @@ class ShapeMaker:
         """Sets what stands in the record before and behind a field that is new in each line and can be null."""
         quote = '"' if self._form.human else ""
         nothing = f'"{key}":null,' if self._full else ""
-        return f"before_{key}, behind_{key} = ('\"{key}\":{quote}', '{quote},') if {_given(key)} else ('{nothing}', '')"
+        return (
+            f"before_{key}, behind_{key} = ('\"{key}\":{quote}', '{quote},') if {given_of(key)} else ('{nothing}', '')"
+        )
 
     def _spaced_second(self, text: str) -> str:
         """``2026-01-01 10:00:00.`` to the same as records have it."""
@@ -224,9 +223,10 @@ class ShapeMaker:
 
     # -- parts to the record ---------------------------------------------------------------
 
-    def _record(self, place: dict[str, str]) -> tuple[str, str]:
-        """The names of the segments that a line's runs give, and the record's text with places for them and for what
-        is new in each."""
+    def _record(self, place: dict[str, str], space: dict[str, Any]) -> tuple[str, list[str], str]:
+        """The names of the segments that a line's runs give, what is done with fields that are null, and what makes a record of
+        the segments and of what is new in each line."""
+        space["Encoded"] = Encoded
         text = [f'{{{{"schema":{SCHEMA},"id":"{{{place["id"]}}}","time":"{{time}}",']
         split = _split_keys(place)
         for number, keys in enumerate(split):
@@ -243,7 +243,9 @@ class ShapeMaker:
         text.append(
             f'"log":{{{{"time":"{{logged}}{{stamp}}{{log}}{trace},{{origin}}{{place}}{{meta}}{{s{len(split)}}}}}}}'
         )
-        return names, "".join(text)
+        # Of what is null there is nothing to put between the segments.
+        nulls = [f"if not {given_of(key)}: {place[key]} = ''" for key in nullable_of(place)]
+        return names, nulls, f"Encoded({place['id']}, time, f'{''.join(text)}', logged, origin)"
 
     def _known(self, key: str, at: dict[str, int]) -> str:
         """The record's part for a key that is not new in each line, as it stands in a function's text."""
@@ -273,7 +275,7 @@ class ShapeMaker:
                 elif key not in _KIND:  # those are looked up together
                     space[f"memo{place}"] = self._memo(name, key)
         kind_names = tuple(names.get(key) for key in _KIND)
-        space["kinds"] = self._kinds.get(kind_names) or self._kinds.setdefault(
+        space["kinds"] = self._kinds.setdefault(
             kind_names, Memo(self._cache, lambda fields: self._kind(kind_names, fields), _characters)
         )
         body = []
@@ -290,7 +292,18 @@ class ShapeMaker:
             body += self._apart(part, keys, key_of, space)
         fields = ", ".join(f"p{at[key]}" if key in at else "None" for key in _KIND)
         fresh = {part.key: part.name for part in parts if part.key is not None}
-        body.append(f"kind, slug = kinds[{fields}, {'given_connection_id' if 'connection_id' in fresh else 'False'}]")
+        kind = f"kinds[{fields}, {'given_connection_id' if 'connection_id' in fresh else 'False'}]"
+        extra = {name: place for place, name in enumerate(keys) if name not in key_of}
+        body += self._give(kind, at, fresh, extra, space)
+        fit: Fit = _function("fit", ", ".join([*(part.name for part in runs), *flags_of(fresh)]), body, space)
+        return fit
+
+    def _give(
+        self, kind: str, at: dict[str, int], fresh: dict[str, str], extra: dict[str, int], space: dict[str, Any]
+    ) -> list[str]:
+        """Returns a record's segments: ``kind`` looks up what type, method, app and slug give, ``fresh`` are the fields that are
+        new in each line, ``extra`` the places of those without a key."""
+        body = [f"kind, slug = {kind}"]
         split = _split_keys(fresh)
         if "read" in space:
             at = dict.fromkeys(WORKSPACE, _TOGETHER) | {key: at[key] for key in at if key not in WORKSPACE}
@@ -299,12 +312,9 @@ class ShapeMaker:
             body.append(self._around(own[0]))
             made[number] += f"{{before_{own[0]}}}"
             made[number + 1] = f"{{behind_{own[0]}}}{made[number + 1]}"
-        extra = [place for place, name in enumerate(keys) if name not in key_of]
-        inner = ",".join(f"{{memo{place}[p{place}]}}" for place in extra)
+        inner = ",".join(f"{{memo{place}[p{place}]}}" for place in extra.values())
         made.append(f',"extra":{{{{{inner}}}}}' if extra or self._full else "")
-        body.append("return " + "".join(f"f'{segment}', " for segment in made))
-        fit: Fit = _function("fit", ", ".join([*(part.name for part in runs), *_flags(fresh)]), body, space)
-        return fit
+        return [*body, "return " + "".join(f"f'{segment}', " for segment in made)]
 
     def _apart(self, part: Part, keys: tuple[str, ...], key_of: dict[str, str], space: dict[str, Any]) -> list[str]:
         """Takes a run apart into its fields."""
@@ -313,22 +323,34 @@ class ShapeMaker:
         own, count = [key_of.get(name) for name in names], len(WORKSPACE)
         if not Workspace.begins(own):
             return [careful]
-        space["read"] = Workspace(self._form, own[:count], names[: count + 1]).read
-        memos = [f"{{memo{part.places[at]}[{fields[at]}]}}" for at in map(own.index, WORKSPACE)]
+        self._read_workspace(Workspace(self._form, own[:count], names[: count + 1]), space)
+        memos = [f"memo{part.places[at]}[{fields[at]}]" for at in map(own.index, WORKSPACE)]
         return [
             f"workspace, rest = read({part.name})",
             f"if workspace: {', '.join(fields[count:])}, = rest.split(between, {len(fields) - count})",
             "else:",
             f"    {careful}",
-            f"    workspace = f'{''.join(memos)}'",
+            f"    workspace = {self._join(memos)}",
         ]
 
-    def _memo(self, name: str, key: str | None, lead: str = "", end: str = "") -> TextMemo:
+    def _read_workspace(self, workspace: Workspace, space: dict[str, Any]) -> None:
+        """Sets what ``read`` is."""
+        space["read"] = workspace.read
+
+    def _join(self, memos: list[str]) -> str:
+        """What a workspace's fields give, as ``read`` does, of what each of them does."""
+        return "f'" + "".join(f"{{{memo}}}" for memo in memos) + "'"
+
+    def _memo(self, name: str, key: str | None, lead: str = "", end: str = "") -> Memo[str, Any]:
         """Of the fields of a name as they stand, ``lead`` of their lead taken away and ``end`` behind them."""
         known = name, lead, end
         if known not in self._memos:
-            self._memos[known] = TextMemo(self._cache, lambda field: self._field(name, key, lead + field, end))
+            self._memos[known] = self._remembering(key or name, lambda field: self._field(name, key, lead + field, end))
         return self._memos[known]
+
+    def _remembering(self, _: str, part: Callable[[str], str]) -> Memo[str, Any]:
+        """A memo of what a field gives, by what makes it a part of the record, which has this name there."""
+        return TextMemo(self._cache, part)
 
     def _field(self, name: str, key: str | None, field: str, end: str) -> str:
         """The record's part for one field as it stands; without ``key`` it belongs into ``extra``."""
@@ -339,7 +361,8 @@ class ShapeMaker:
             return f"{to_json(name)}:{to_json(None if self._form.human and value == '<nil>' else value)}"
         return self._written(key, self._normaliser.value(key, value))
 
-    def _kind(self, names: tuple[str | None, ...], fields: Kind) -> tuple[str, str]:
+    def _kind(self, names: tuple[str | None, ...], fields: Kind) -> tuple[Any, ...]:
+        """The record's parts for type, method and app together, and for the slug."""
         type_, method, app_or_slug, slug_or_port = (
             None if name is None or field is None else self._value(name, field)
             for name, field in zip(names, fields[:4], strict=True)
@@ -358,21 +381,6 @@ class ShapeMaker:
         return f'"{key}":{to_json(value)},' if self._full or value is not None else ""
 
 
-def _given(key: str) -> str:
-    """The name of what says that a field is not null."""
-    return f"given_{key}"
-
-
-def _flags(fresh: Container[str]) -> list[str]:
-    """What of a line's fields that are new in each tells about its record beside its runs."""
-    return [*map(_given, _nullable(fresh))]
-
-
-def _nullable(fresh: Container[str]) -> list[str]:
-    """Those of a line's fields that are new in each that can be null."""
-    return [key for key in NULLABLE if key in fresh]
-
-
 def _split_keys(fresh: Container[str]) -> list[list[str]]:
     """The record's own keys before its log; each list but the first begins with a key that is new in each line."""
     split: list[list[str]] = [[]]
@@ -389,5 +397,5 @@ def _function(name: str, arguments: str, body: list[str], space: dict[str, Any])
     return space[name]
 
 
-def _characters(fields: Kind, made: tuple[str, str]) -> int:
-    return sum(len(field or "") for field in fields[:4]) + len(made[0]) + len(made[1])
+def _characters(fields: Kind, made: tuple[Any, ...]) -> int:
+    return sum(len(field or "") for field in (*fields[:4], *made))

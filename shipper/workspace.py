@@ -35,21 +35,31 @@ class Workspace:
             for key, name in zip(keys, names, strict=False)
         ]
         rest = f"(?P<rest>{re.escape(form.lead(names[-1]))}.*)"
-        self._match = re.compile(re.escape(form.between).join([*fields, rest]), re.DOTALL).fullmatch
+        found = re.compile(re.escape(form.between).join([*fields, rest]), re.DOTALL)
+        self._match = found.fullmatch
+        self._groups = [found.groupindex[key] for key in (*WORKSPACE, "rest")]
 
     def read(self, run: str) -> tuple[str, str]:
         """Its part of the record, and the rest of a run, from the following field on; both are empty where a field is not as
         they mostly are."""
-        found = self._match(run)
-        if found is None:
+        found, rest = self.texts(run)
+        if not found:
             return _NEITHER
-        organization, owner, id_, name, rest = found.group(*WORKSPACE, "rest")
-        if f"{organization}{owner}{id_}".encode().translate(GENERAL) != _IDS:
-            return _NEITHER
+        organization, owner, id_, name = found
         return (
             f'"organization_id":"{organization}","workspace_owner_id":"{owner}",'
             f'"workspace_id":"{id_}","workspace_name":"{name}",'
         ), rest
+
+    def texts(self, run: str) -> tuple[tuple[str, ...], str]:
+        """As ``read``, but the fields' texts, in the order of ``WORKSPACE``."""
+        found = self._match(run)
+        if found is None:
+            return (), ""
+        organization, owner, id_, name, rest = found.group(*self._groups)
+        if f"{organization}{owner}{id_}".encode().translate(GENERAL) != _IDS:
+            return (), ""
+        return (organization, owner, id_, name), rest
 
     @staticmethod
     def begins(keys: Sequence[str | None]) -> bool:

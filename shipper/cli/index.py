@@ -184,7 +184,7 @@ def _from_log(name: str, writer: IndexWriter, tz: str) -> Iterator[int]:
     from shipper.record import Source
 
     source = Source(socket.gethostname(), "file", name)
-    extractor = Extractor(source, tz=tz)
+    extractor = Extractor(source, tz=tz, decoded=True)
     records, originals = [], []
     malformed = bytes_ = 0
 

@@ -7,6 +7,7 @@ import threading
 import tracemalloc
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from shipper.extraction import Extractor
 from shipper.framing.chain import Entry
 from shipper.memo import Cache
 from shipper.recognition import Recogniser
-from shipper.record import Encoded, Malformed, Record, Source, encoded
+from shipper.record import Encoded, Malformed, Record, Source, Yield, encoded
 from tests.property.hostile import events
 from tests.render import entry as entries
 from tests.render.human import human
@@ -34,13 +35,27 @@ def careful(raw: bytes, compact: bool) -> Encoded | None:
     return encoded(verdict) if isinstance(verdict, Record) else None
 
 
+def rendering(recogniser: Recogniser, raw: bytes) -> Encoded | None:
+    """The text of a line's record, which is what the record is that is made at once."""
+    text, made = recogniser._renderer.render(raw, OFFSET), recogniser.render(raw, OFFSET)
+    assert made == (None if text is None else text.record()), raw
+    return text
+
+
+def assert_decoded(found: Yield, text: Yield) -> None:
+    """The same, but for the form of the records."""
+    assert found.encoded == []
+    assert found.made == text.records
+    assert msgspec.structs.replace(found, made=[], encoded=text.encoded) == text
+
+
 def lines_of(path: Path) -> list[bytes]:
     return [line.removesuffix(b"\r") for line in path.read_bytes().split(b"\n") if b"connection_log" in line]
 
 
 def trained(lines: list[bytes], compact: bool) -> Recogniser:
     """A recogniser that has met each line three times."""
-    recogniser = Recogniser(SOURCE, compact=compact)
+    recogniser = Recogniser(SOURCE, compact=compact, decoded=True)
     for line in lines * 3:
         recogniser.verdict(Entry(line, OFFSET, 1, len(line)))
     return recogniser
@@ -58,7 +73,7 @@ def test_lines_of_a_kind_that_came_before_are_rendered(stem: str, compact: bool)
     # Old human sinks print an address for a trace, which is no usual thing.
     lines = [line for line in lines_of(path) if careful(line, compact) is not None and b"trace=0x" not in line]
     recogniser = trained(lines, compact)
-    rendered = [recogniser.render(line, OFFSET) for line in lines]
+    rendered = [rendering(recogniser, line) for line in lines]
     assert sum(found is not None for found in rendered) >= 0.9 * len(lines) - 1
     for line, found in zip(lines, rendered, strict=True):
         assert found in (None, careful(line, compact)), line
@@ -95,7 +110,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 @QUIET
 def test_a_damaged_line_is_rendered_as_the_careful_way_has_it_or_not_at_all(raw: bytes, compact: bool) -> None:
     """Whatever stands in the place of a field, or of a piece of it."""
-    rendered = TRAINED[compact].render(raw, OFFSET)
+    rendered = rendering(TRAINED[compact], raw)
     event("rendered" if rendered is not None else "left")
     if rendered is not None:
         assert rendered == careful(raw, compact)
@@ -113,8 +128,10 @@ def test_hostile_values_are_rendered_as_the_careful_way_has_them(
     data = b"".join(SINKS[sink](one, era) for one, sink, era in parts)
     usual, slow = (Extractor(SOURCE, compact=compact) for _ in range(2))
     slow._render = slow._usual = None
+    whole = Extractor(SOURCE, compact=compact, decoded=True)
     for _ in range(4):
         found, expected = usual.feed(data), slow.feed(data)
+        assert_decoded(whole.feed(data), found)
         assert (found.encoded, found.originals, found.malformed) == (
             expected.encoded,
             expected.originals,
@@ -164,10 +181,10 @@ def test_fields_in_any_order_are_rendered_as_the_careful_way_has_them(
     """Also where only one run stands between those that are new in each, or none of these can be null."""
     others = data.draw(st.lists(st.sampled_from(sorted(FIELDS)), unique=True, max_size=9))
     keys = data.draw(st.permutations([*dict.fromkeys(["ID", "Time", "ConnectionStatus", *others])]))
-    recogniser = Recogniser(SOURCE, compact=compact)
+    recogniser = Recogniser(SOURCE, compact=compact, decoded=True)
     for _ in range(4):
         raw = written(form, {key: data.draw(FIELDS[key]) for key in keys})
-        found = recogniser.render(raw, OFFSET)
+        found = rendering(recogniser, raw)
         event("rendered" if found is not None else "left to the careful way")
         assert found in (None, careful(raw, compact)), raw
         verdict = recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
@@ -193,12 +210,12 @@ def test_a_workspace_is_rendered_as_the_careful_way_has_it(form: str, compact: b
     keys = data.draw(st.permutations(sorted(WORKSPACES))) if whole else data.draw(
         st.lists(st.sampled_from(sorted(WORKSPACES)), unique=True, min_size=3)
     )  # fmt: skip
-    recogniser = Recogniser(SOURCE, compact=compact)
+    recogniser = Recogniser(SOURCE, compact=compact, decoded=True)
     for _ in range(5):
         fields = {"ID": data.draw(FIELDS["ID"]), **{key: data.draw(WORKSPACES[key]) for key in keys}}
         fields |= {"Time": "2026-02-01T00:00:00.5Z", "ConnectionStatus": "connected"}
         raw = written(form, fields)
-        found = recogniser.render(raw, OFFSET)
+        found = rendering(recogniser, raw)
         event("rendered" if found is not None else "left to the careful way")
         assert found in (None, careful(raw, compact)), raw
         recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
@@ -207,7 +224,7 @@ def test_a_workspace_is_rendered_as_the_careful_way_has_it(form: str, compact: b
 @pytest.mark.parametrize("form", ["json", "human"])
 def test_of_workspaces_as_they_mostly_are_nothing_is_remembered(form: str) -> None:
     """There may be any number, and none is looked up."""
-    recogniser = Recogniser(SOURCE, compact=True)
+    recogniser = Recogniser(SOURCE, compact=True, decoded=True)
     for number in range(100):
         id_ = f"c4bb86c3-d1c4-4710-9c34-4c4189eb2f{number:02x}"
         fields = dict.fromkeys(("ID", "OrganizationID", "WorkspaceOwnerID", "WorkspaceID"), id_)
@@ -215,7 +232,7 @@ def test_of_workspaces_as_they_mostly_are_nothing_is_remembered(form: str) -> No
             **fields, "WorkspaceName": f"dev-{number}", "AgentName": "main", "Time": "2026-02-01T00:00:00.5Z",
             "ConnectionStatus": "connected",
         })  # fmt: skip
-        assert recogniser.render(raw, OFFSET) == (careful(raw, compact=True) if number >= 2 else None)
+        assert rendering(recogniser, raw) == (careful(raw, compact=True) if number >= 2 else None)
         recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
     memos = recogniser._renderer._makers[form]._memos
     assert [len(memos[key, "", ""]) for key in ("OrganizationID", "WorkspaceName")] == [0, 0]
@@ -228,11 +245,11 @@ def test_of_workspaces_as_they_mostly_are_nothing_is_remembered(form: str) -> No
 )
 def test_lines_of_one_run_are_rendered_once_they_were_met(form: str, keys: str) -> None:
     values = {"Time": "2026-02-01T00:00:00.008171Z", "ConnectionStatus": "connected", "WorkspaceName": "dev"}
-    recogniser = Recogniser(SOURCE, compact=False)
+    recogniser = Recogniser(SOURCE, compact=False, decoded=True)
     for number in range(4):
         id_ = f"c4bb86c3-d1c4-4710-9c34-4c4189eb2f{number:02x}"
         raw = written(form, {key: values.get(key, id_) for key in keys.split()})
-        found = recogniser.render(raw, OFFSET)
+        found = rendering(recogniser, raw)
         assert (found is not None) == (number >= 2)
         assert found in (None, careful(raw, compact=False))
         assert isinstance(recogniser.verdict(Entry(raw, OFFSET, 1, len(raw))), Record)
@@ -243,13 +260,13 @@ def test_a_quote_that_nothing_closes_is_told_whatever_was_met_before(value: str)
     """Python before 3.11.5 takes what a possessive group began for matched."""
     line = '2026-02-01 00:00:00.123 [info]  coderd: connection_log  ID={}  X={}  Y=""  Time="2026-02-01T00:00:00.1Z"'
     line += "  ConnectionStatus=connected"
-    recogniser = Recogniser(SOURCE)
+    recogniser = Recogniser(SOURCE, decoded=True)
     id_ = "c4bb86c3-d1c4-4710-9c34-4c4189eb2f1e"
     for _ in range(3):
         recogniser.verdict(Entry(line.format(id_, "y").encode(), OFFSET, 1, 300))
     raw = line.format(id_, value).encode()
-    assert recogniser.render(line.format(id_, "y").encode(), OFFSET) is not None
-    assert recogniser.render(raw, OFFSET) is None
+    assert rendering(recogniser, line.format(id_, "y").encode()) is not None
+    assert rendering(recogniser, raw) is None
     verdict = recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
     assert isinstance(verdict, Malformed)
     assert "quote" in verdict.reason
@@ -265,11 +282,11 @@ def test_what_is_remembered_of_fields_is_bounded(monkeypatch: pytest.MonkeyPatch
     for number in range(500):
         # With a blank: a plain name is not looked up.
         named = b'%b"WorkspaceName":"w %d%b' % (head, number, tail)
-        assert recogniser.render(named, OFFSET) == careful(named, compact=True)
+        assert rendering(recogniser, named) == careful(named, compact=True)
     memos = recogniser._renderer._makers["json"]._memos
     assert len(memos["WorkspaceName", "", ""]) < 100
     huge = b'%b"WorkspaceName":"%b%b' % (head, b"x" * 5000, tail)
-    assert recogniser.render(huge, OFFSET) == careful(huge, compact=True)
+    assert rendering(recogniser, huge) == careful(huge, compact=True)
     assert all(len(field) < 1024 for field in memos["WorkspaceName", "", ""])
 
 
@@ -282,7 +299,7 @@ def test_runs_that_come_once_take_no_room() -> None:
         for number in range(100):
             raw = json_line([_JSON[0], f'"Type":"app-{number}"', *_JSON[2:]])
             recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))  # now the type is no news
-            found = [recogniser.render(raw, OFFSET) for _ in range(times)]
+            found = [rendering(recogniser, raw) for _ in range(times)]
             assert found == [careful(raw, compact=True)] * times
         assert len(shape.runs) == remembered + 100 * (times - 1)
 
@@ -294,7 +311,7 @@ def test_a_field_that_nobody_knows_is_rendered_into_extra() -> None:
     )
     newer = line[:-2] + b',"Region":"eu","Hops":3,"Note":null}}'
     recogniser = trained([newer], compact=False)
-    rendered = recogniser.render(newer, OFFSET)
+    rendered = rendering(recogniser, newer)
     assert rendered is not None
     assert rendered == careful(newer, compact=False)
     assert rendered.record().extra == {"Region": "eu", "Hops": 3, "Note": None}
@@ -406,8 +423,8 @@ def human_line(fields: list[str], stamp: str = "2025-07-03 06:57:16.144") -> byt
 def test_what_only_looks_usual_is_read_with_care(met: bytes, raw: bytes, compact: bool) -> None:
     """Lines made to fit a shape that was met before, and to mean something else."""
     recogniser = trained([met, json_line(_JSON), json_line(_JSON, _HEAD + _IDS), human_line(_HUMAN)], compact)
-    assert recogniser.render(human_line(_HUMAN), OFFSET) is not None
-    assert recogniser.render(raw, OFFSET) in (None, careful(raw, compact))
+    assert rendering(recogniser, human_line(_HUMAN)) is not None
+    assert rendering(recogniser, raw) in (None, careful(raw, compact))
     verdict = recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
     assert (encoded(verdict) if isinstance(verdict, Record) else None) == careful(raw, compact)
 
@@ -468,10 +485,10 @@ def test_a_new_type_is_reported_of_events_alone() -> None:
     broken = json_line([*newer[:6], '"ConnectionStatus":"flying"'])
     sound = json_line(newer)
     for raw, drift in ((broken, ["status:flying"]), (sound, ["type:zeppelin"]), (sound, [])):
-        verdict = recogniser.render(raw, OFFSET) or recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
+        verdict = rendering(recogniser, raw) or recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
         assert isinstance(verdict, Malformed) == (raw is broken)
         assert recogniser.normaliser.take_drift() == drift
-    assert recogniser.render(sound, OFFSET) is not None
+    assert rendering(recogniser, sound) is not None
 
 
 @pytest.mark.parametrize(
@@ -489,7 +506,7 @@ def test_a_new_key_of_the_header_is_kept_and_reported(head: str) -> None:
 @pytest.mark.parametrize("reason", ["EOF,", ",", "a  b", '"a"', "}}", "null", "<nil>", "2", "", "x=y", " ", "\\"])
 def test_a_field_alone_between_ids_is_read_whole(form: str, reason: str) -> None:
     """What would part two fields may stand in its text, and what ends a line too."""
-    recogniser = Recogniser(SOURCE, compact=True)
+    recogniser = Recogniser(SOURCE, compact=True, decoded=True)
 
     def line(number: int, **fields: str | None) -> bytes:
         id_ = f"c4bb86c3-d1c4-4710-9c34-4c4189eb2f{number:02x}"
@@ -503,5 +520,18 @@ def test_a_field_alone_between_ids_is_read_whole(form: str, reason: str) -> None
         recogniser.verdict(Entry(raw, OFFSET, 1, len(raw)))
     for key in ("DisconnectReason", "Ip", "ConnectionStatus"):
         raw = line(4, **{key: reason})
-        assert recogniser.render(raw, OFFSET) in (None, careful(raw, compact=True))
-    assert recogniser.render(line(5, DisconnectReason="EOF,"), OFFSET) is not None
+        assert rendering(recogniser, raw) in (None, careful(raw, compact=True))
+    assert rendering(recogniser, line(5, DisconnectReason="EOF,")) is not None
+
+
+@pytest.mark.parametrize("piece_bytes", [997, 1 << 20])
+@pytest.mark.parametrize("path", SMALL, ids=lambda path: path.name)
+def test_records_are_what_their_text_says(path: Path, piece_bytes: int) -> None:
+    """Of every wrapper and form, whole and in pieces, the first time and when all its shapes were met."""
+    text, whole = Extractor(SOURCE), Extractor(SOURCE, decoded=True)
+    data = path.read_bytes() * 3
+    for at in range(0, len(data), piece_bytes):
+        piece = data[at : at + piece_bytes]
+        assert_decoded(whole.feed(piece), text.feed(piece))
+    assert_decoded(whole.flush(final=True), text.flush(final=True))
+    assert (whole.offset, whole.line, whole.carry) == (text.offset, text.line, text.carry)
