@@ -170,8 +170,7 @@ class ShapeMaker:
     def _check(self, keys: tuple[str, ...], parts: list[Part], space: dict[str, Any]) -> str:
         """One look at all fields that are new in each line."""
         fresh = [part for part in parts if part.key is not None]
-        end = ""
-        before, after = [], []
+        end, before, after = "", [], []
         if parts[0].key is not None:
             # Looked at as it stands: its letters may be hexadecimal digits, of which any will do in what follows it.
             space["lead"] = self._form.lead(keys[0]) + self._quote(parts[0])
@@ -275,9 +274,9 @@ class ShapeMaker:
                 elif key not in _KIND:  # those are looked up together
                     space[f"memo{place}"] = self._memo(name, key)
         kind_names = tuple(names.get(key) for key in _KIND)
-        space["kinds"] = self._kinds.setdefault(
-            kind_names, Memo(self._cache, lambda fields: self._kind(kind_names, fields), _characters)
-        )
+        if kind_names not in self._kinds:
+            self._kinds[kind_names] = Memo(self._cache, lambda fields: self._kind(kind_names, fields), _characters)
+        space["kinds"] = self._kinds[kind_names]
         body = []
         for part in runs:
             if part in alone:
