@@ -44,8 +44,9 @@ class Expression:
         return f"(SELECT value FROM json_each({self._put(listed(values))}))"  # noqa: S608  # own names
 
     def _equals(self, column: str, values: tuple[str, ...]) -> str:
-        texts = listed(values)
-        return self._holds(column, [row[0] for row in self._database.execute(WORDS_EQUAL, (texts, texts))])
+        # One by one: a list in JSON would end a text at its NUL.
+        found = (self._database.execute(WORDS_EQUAL, (text, text)) for text in dict.fromkeys(values))
+        return self._holds(column, [row[0] for rows in found for row in rows])
 
     def _holds(self, column: str, ids: list[int]) -> str:
         """That a column holds one of these words."""

@@ -209,10 +209,7 @@ DROP_NOTICE = "DELETE FROM quarantine WHERE id = ?"
 COUNT_NOTICES = "SELECT count(*) FROM quarantine WHERE coalesce(time_ns, stored_ns) BETWEEN ? AND ?"
 WORDS_CONTAINING = "SELECT id, uses FROM words WHERE instr(coalesce(fold, text), ?)"
 WORDS_BEGINNING = "SELECT DISTINCT text FROM words WHERE uses & ? AND substr(coalesce(fold, text), 1, length(?)) = ? ORDER BY text LIMIT ?"
-WORDS_EQUAL = (
-    "SELECT id FROM words WHERE text IN (SELECT value FROM json_each(?)) AND fold IS NULL "
-    "UNION ALL SELECT id FROM words WHERE fold IN (SELECT value FROM json_each(?))"
-)
+WORDS_EQUAL = "SELECT id FROM words WHERE text = ? AND fold IS NULL UNION ALL SELECT id FROM words WHERE fold = ?"
 WORDS_ALL = "SELECT id, uses, text FROM words"
 WORDS_HOLDING = "SELECT id, uses, text FROM words WHERE instr(text, ?)"
 WORDS_OF_COLUMN = "SELECT DISTINCT coalesce(fold, text) FROM words WHERE uses & ? LIMIT ?"

@@ -393,3 +393,15 @@ def test_expiry_leaves_exactly_what_would_be_there_without_the_old_events(
     assert sorted(map(repr, ask(kept, "dev", False))) == sorted(map(repr, ask(fresh, "dev", False)))
     kept.close()
     fresh.close()
+
+
+def test_a_text_is_found_whole_whatever_stands_in_it(paths: Iterator[Path]) -> None:
+    texts = ["x\x00y", "x", "x\x00", "x\x00z"]
+    ids = [f"{number:08x}-0000-4000-8000-{number:012x}" for number in range(len(texts))]
+    made = [
+        Record(1, id_, timestamp.from_ns(NOW), "connected", type="ssh", slug_or_port=text)
+        for id_, text in zip(ids, texts, strict=True)
+    ]
+    reader = fill(next(paths), [made], [], None)
+    for id_, text in zip(ids, texts, strict=True):
+        assert {row.id for row in ask(reader, f'slug:"{text}"', False)} == {id_}
