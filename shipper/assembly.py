@@ -14,7 +14,7 @@ import msgspec
 from shipper.form import Form
 from shipper.memo import Cache, Memo, SecondMemo
 from shipper.normalisation import Normaliser
-from shipper.part import NULLABLE, given_of, nullable_of
+from shipper.part import NULLABLE, OWN_KEYS, given_of, nullable_of
 from shipper.record import SCHEMA, Log, Record, Source, encoded
 from shipper.rendering import Renderer
 from shipper.shape import Kind, ShapeMaker
@@ -23,9 +23,7 @@ from shipper.workspace import WORKSPACE, Workspace
 HEADERS_MAX_COUNT = 1024
 """Headers of which is known what they say; then all are forgotten. With a trace each is another one."""
 
-_BETWEEN = Record.__struct_fields__[3 : Record.__struct_fields__.index("log")]
-"""The record's keys that a line's fields give, without those that come first."""
-_IN_RUNS = tuple(key for key in _BETWEEN if key not in NULLABLE)
+_IN_RUNS = tuple(key for key in OWN_KEYS if key not in NULLABLE)
 _KIND = ("type", "method", "app", "slug_or_port")
 _LOG = Log.__struct_fields__[1:]
 _decode = msgspec.json.Decoder().decode
@@ -60,20 +58,19 @@ class RecordMaker(ShapeMaker):
             "Record": Record, "Log": Log, "Source": Source, "headers": self._headers, "host": source.host,
             "input": source.input, "path": source.path, "source_meta": source.meta,
         }  # fmt: skip
-        nulls = []
+        before = []
         for key in nullable_of(place):
             # JSON writes them with their quotes.
             given = place[key] if self._form.human else f"{place[key]}[1:-1]"
-            nulls.append(f"{place[key]} = {given} if {given_of(key)} else None")
-        fields = [str(SCHEMA), place["id"], "time", *[place.get(key, key) for key in _BETWEEN]]
+            before.append(f"{place[key]} = {given} if {given_of(key)} else None")
+        own = dict.fromkeys(NULLABLE, "None") | place
+        fields = [str(SCHEMA), place["id"], "time", *[own.get(key, key) for key in OWN_KEYS]]
         log = {key: key for key in _LOG} | {key: place[key] for key in ("trace", "span") if key in place}
         header = "f'{stamp[10:]}{log}'" if self._form.human else "log"
         logged = "f'{logged}{stamp[:10]}'" if self._form.human else "f'{logged}{stamp}{ending}'"
-        nulls.append(f"ending, {', '.join(_LOG)} = headers[{header}]")
+        before.append(f"ending, {', '.join(_LOG)} = headers[{header}]")
         made = f"Log({logged}, {', '.join(log.values())}), Source(host, input, path, place, None, source_meta)"
-        # A key that is new in each line stands in no run, and one that can be new is null where the line has none.
-        nulls += [f"{key} = None" for key in NULLABLE if key not in place]
-        return f"{', '.join(_IN_RUNS)}, extra", nulls, f"Record({', '.join(fields)}, {made}, extra)"
+        return f"{', '.join(_IN_RUNS)}, extra", before, f"Record({', '.join(fields)}, {made}, extra)"
 
     def _give(
         self, kind: str, at: dict[str, int], fresh: dict[str, str], extra: dict[str, int], space: dict[str, Any]
@@ -87,8 +84,8 @@ class RecordMaker(ShapeMaker):
         values = [given.get(key, "None") for key in _IN_RUNS]
         return [f"{', '.join(_KIND)} = {kind}", f"return {', '.join(values)}, {{{inner}}}"]
 
-    def _read_workspace(self, workspace: Workspace, space: dict[str, Any]) -> None:
-        space["read"] = workspace.texts
+    def _reader(self, workspace: Workspace) -> Callable[[str], tuple[Any, str]]:
+        return workspace.texts
 
     def _join(self, memos: list[str]) -> str:
         return ", ".join(memos)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import NamedTuple
 
+from shipper.record import Record
+
 NULLABLE = ("connection_id", "client_session_id", "request_id")
 """Keys of fields that are new in each line and can be null."""
 TRACE = ("trace", "span")
+OWN_KEYS = Record.__struct_fields__[3 : Record.__struct_fields__.index("log")]
+"""The record's keys that a line's fields give, in its order, without those that come first."""
 NEW_IN_EACH = ("id", "time", *NULLABLE, *TRACE)
 
 

@@ -19,8 +19,8 @@ from shipper.form import Form
 from shipper.look import GENERAL, ZEROS, Looks
 from shipper.memo import Cache, Memo, RunMemo, SecondMemo, TextMemo
 from shipper.normalisation import Normaliser
-from shipper.part import NEW_IN_EACH, TRACE, Part, flags_of, given_of, nullable_of, parts_of
-from shipper.record import SCHEMA, Encoded, JsonValue, Record
+from shipper.part import NEW_IN_EACH, OWN_KEYS, TRACE, Part, flags_of, given_of, nullable_of, parts_of
+from shipper.record import SCHEMA, Encoded, JsonValue
 from shipper.timestamp import canonical
 from shipper.value import Odd
 from shipper.workspace import WORKSPACE, Workspace
@@ -137,10 +137,10 @@ class ShapeMaker:
         }
         place = {part.key: part.name for part in parts if part.key is not None}
         body = [*self._cut(keys, parts, space), self._check(keys, parts, space)]
-        given, nulls, record = self._record(place, space)
+        given, before, record = self._record(place, space)
         runs = [part.name for part in parts if part.key is None]
         # The comma: of one alone it is a tuple too.
-        body += [f"{given} = runs[{', '.join([*runs, *flags_of(place)])},]", *nulls]
+        body += [f"{given} = runs[{', '.join([*runs, *flags_of(place)])},]", *before]
         time = place["time"]
         # RFC 3339, or what Go prints of a time, or something else.
         usual = f"f'{{seconds[{time}[:19]]}}.{{digits}}{{lacks}}'"
@@ -223,8 +223,8 @@ class ShapeMaker:
     # -- parts to the record ---------------------------------------------------------------
 
     def _record(self, place: dict[str, str], space: dict[str, Any]) -> tuple[str, list[str], str]:
-        """The names of the segments that a line's runs give, what is done with fields that are null, and what makes a record of
-        the segments and of what is new in each line."""
+        """The names of the segments that a line's runs give, what is done before a record is made, and what makes it of the
+        segments and of what is new in each line."""
         space["Encoded"] = Encoded
         text = [f'{{{{"schema":{SCHEMA},"id":"{{{place["id"]}}}","time":"{{time}}",']
         split = _split_keys(place)
@@ -322,7 +322,7 @@ class ShapeMaker:
         own, count = [key_of.get(name) for name in names], len(WORKSPACE)
         if not Workspace.begins(own):
             return [careful]
-        self._read_workspace(Workspace(self._form, own[:count], names[: count + 1]), space)
+        space["read"] = self._reader(Workspace(self._form, own[:count], names[: count + 1]))
         memos = [f"memo{part.places[at]}[{fields[at]}]" for at in map(own.index, WORKSPACE)]
         return [
             f"workspace, rest = read({part.name})",
@@ -332,9 +332,9 @@ class ShapeMaker:
             f"    workspace = {self._join(memos)}",
         ]
 
-    def _read_workspace(self, workspace: Workspace, space: dict[str, Any]) -> None:
-        """Sets what ``read`` is."""
-        space["read"] = workspace.read
+    def _reader(self, workspace: Workspace) -> Callable[[str], tuple[Any, str]]:
+        """What ``read`` is in a function."""
+        return workspace.read
 
     def _join(self, memos: list[str]) -> str:
         """What a workspace's fields give, as ``read`` does, of what each of them does."""
@@ -383,7 +383,7 @@ class ShapeMaker:
 def _split_keys(fresh: Container[str]) -> list[list[str]]:
     """The record's own keys before its log; each list but the first begins with a key that is new in each line."""
     split: list[list[str]] = [[]]
-    for key in Record.__struct_fields__[3 : Record.__struct_fields__.index("log")]:
+    for key in OWN_KEYS:
         if key in NEW_IN_EACH and key in fresh:
             split.append([])
         split[-1].append(key)

@@ -40,11 +40,11 @@ class Expression:
     def _any(self, parts: list[str]) -> str:
         return " OR ".join(parts) or _NOTHING
 
-    def _list(self, values: Sequence[int] | Sequence[str]) -> str:
+    def _list(self, values: Sequence[int]) -> str:
+        # Numbers alone: a text in a list in JSON would end at its NUL.
         return f"(SELECT value FROM json_each({self._put(listed(values))}))"  # noqa: S608  # own names
 
     def _equals(self, column: str, values: tuple[str, ...]) -> str:
-        # One by one: a list in JSON would end a text at its NUL.
         found = (self._database.execute(WORDS_EQUAL, (text, text)) for text in dict.fromkeys(values))
         return self._holds(column, [row[0] for rows in found for row in rows])
 
@@ -65,7 +65,8 @@ class Expression:
         """That a column of kinds holds one of the names of apps, as Coder compares them: ``-`` is ``_``."""
         # Only the words that kinds use: the comparison can't use the words' index.
         words = f"SELECT id FROM words WHERE id IN (SELECT {column} FROM kinds)"  # noqa: S608  # own names
-        return self._walked(_among(column, f"({words} AND replace({_FOLD}, '-', '_') IN {self._list(names)})"))
+        asked = ", ".join(map(self._put, names))
+        return self._walked(_among(column, f"({words} AND replace({_FOLD}, '-', '_') IN ({asked}))"))
 
     def _words(self, found: list[tuple[int, int]]) -> list[str]:
         """For each column that uses one of the words (id, uses): that it holds one."""

@@ -44,7 +44,7 @@ class Numbered(Struct, frozen=True):
 Probe = Held | Keyed | Numbered
 
 
-def listed(values: Sequence[int] | Sequence[str]) -> str:
+def listed(values: Sequence[int]) -> str:
     """Values as a JSON array, for ``json_each``."""
     return encode(values).decode()
 

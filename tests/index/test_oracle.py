@@ -399,9 +399,10 @@ def test_a_text_is_found_whole_whatever_stands_in_it(paths: Iterator[Path]) -> N
     texts = ["x\x00y", "x", "x\x00", "x\x00z"]
     ids = [f"{number:08x}-0000-4000-8000-{number:012x}" for number in range(len(texts))]
     made = [
-        Record(1, id_, timestamp.from_ns(NOW), "connected", type="ssh", slug_or_port=text)
+        Record(1, id_, timestamp.from_ns(NOW), "connected", type="ssh", app=text, slug_or_port=text)
         for id_, text in zip(ids, texts, strict=True)
     ]
     reader = fill(next(paths), [made], [], None)
     for id_, text in zip(ids, texts, strict=True):
-        assert {row.id for row in ask(reader, f'slug:"{text}"', False)} == {id_}
+        for key in ("slug", "app"):
+            assert {row.id for row in ask(reader, f'{key}:"{text}"', False)} == {id_}
